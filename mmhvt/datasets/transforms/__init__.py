@@ -1,0 +1,3 @@
+from .rand_augment import RandAugment
+
+__all__ = ['RandAugment']

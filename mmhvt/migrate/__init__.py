@@ -1,0 +1,94 @@
+"""Checkpoints of other repositories: one file a source, each with `NAMES`, `recognise`, `backbone_cfg`,
+`state_dict` and `export`.
+"""
+
+import io
+import logging
+import pickle
+
+import torch
+from mmengine.fileio import get
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from . import hiera
+
+SOURCES = (hiera,)
+
+
+def source_of(name: str):
+    """The source of a name such as 'hiera-transformer 0.1.4'.
+
+    Raises:
+        ValueError: If there is none; lists those there are.
+    """
+    for source in SOURCES:
+        if name.split()[0] in source.NAMES:
+            return source
+    known = ', '.join(source.NAMES[0] for source in SOURCES)
+    raise ValueError(f'checkpoints of {name!r} are not known; known are {known}')
+
+
+def read(path: str) -> dict[str, Tensor]:
+    """State dict of a file, as it is named there. Nothing is executed by reading it.
+
+    Raises:
+        ValueError: If the file is no checkpoint, is cut off, or holds more than tensors and plain values.
+    """
+    try:
+        content = torch.load(io.BytesIO(get(path)), map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'{path} cannot be read as a checkpoint (is it whole?): {reason}') from error
+    for key in ('state_dict', 'model_state', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f'{path} holds no state dict')
+    return content
+
+
+def load(path: str) -> dict[str, Tensor]:
+    """State dict of a file in the names of an mm* model (`backbone.…`), converted if another repository wrote it.
+
+    Raises:
+        ValueError: See :func:`read`.
+    """
+    content = read(path)
+    for source in SOURCES:
+        if source.recognise(content):
+            return source.state_dict(content)
+    return content
+
+
+def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> None:
+    """Loads a checkpoint into a backbone, all of it or nothing, and logs what was left out.
+
+    Args:
+        backbone: The model; its class name stands in the messages.
+        path: File or URL that :func:`load` reads.
+        prefix: What leads to the backbone in the checkpoint's names; without any such name, all names count.
+
+    Raises:
+        ValueError: If the checkpoint lacks a parameter of the backbone, or has it in another shape.
+    """
+    content = load(path)
+    found = {name[len(prefix) :]: value for name, value in content.items() if name.startswith(prefix)} or content
+    expected = backbone.state_dict()
+    missing = [name for name in expected if name not in found]
+    shapes = [
+        f'{name} {tuple(found[name].shape)} for {tuple(value.shape)}'
+        for name, value in expected.items()
+        if name in found and found[name].shape != value.shape
+    ]
+    if missing or shapes:
+        wrong = [f'{name} missing' for name in missing] + shapes
+        raise ValueError(
+            f'{path} does not fit {type(backbone).__name__}: {len(wrong)} of {len(expected)} parameters do not match '
+            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); '
+            'a checkpoint of the same arch and input_size would'
+        )
+    backbone.load_state_dict({name: found[name] for name in expected})
+    left = sorted(set(content) - {prefix + name for name in expected} - set(expected))
+    message = f'{path}: loaded {len(expected)} parameters of {type(backbone).__name__}, left out {len(left)}'
+    print_log(f'{message}: {", ".join(left)}' if left else message, 'current', logging.INFO)

@@ -1,0 +1,3 @@
+from .smvit import SMViT
+
+__all__ = ['SMViT']

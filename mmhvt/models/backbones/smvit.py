@@ -1,0 +1,275 @@
+"""SMViT, known outside as Hiera (papers: "Simple MViT: A Hierarchical Vision Transformer without
+the Bells-and-Whistles").
+
+Plain transformer blocks in four stages. Between stages the features are doubled and space is
+max-pooled 2×2; the first two stages attend within mask units, the others globally (figure 2).
+No convolution but the patch embedding, no shifted windows, no relative positions: what these
+would give is learned in masked pre-training. Tokens are kept in the nested order of
+:mod:`mmhvt.models.layers.mask_units`, in which all of that is a view.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmcv.cnn.bricks import DropPath
+from mmcv.cnn.bricks.transformer import FFN
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mmhvt.models.layers import (
+    NestedOrder,
+    PatchEmbed,
+    PositionEmbedding,
+    attend,
+    check_mask_unit,
+    max_pool_tokens,
+    merge_heads,
+    pool_real,
+    split_heads,
+)
+from mmhvt.registry import MODELS
+
+from .base import HierarchicalBackbone, choose_arch
+
+# table 2; tiny and small, which the paper does not have, as the public code has them
+ARCHS = {
+    'tiny': dict(embed_dims=96, num_heads=1, depths=(1, 2, 7, 2)),
+    'small': dict(embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
+    'base': dict(embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
+    'base_plus': dict(embed_dims=112, num_heads=2, depths=(2, 3, 16, 3)),
+    'large': dict(embed_dims=144, num_heads=2, depths=(2, 6, 36, 4)),
+    'huge': dict(embed_dims=256, num_heads=4, depths=(2, 6, 36, 4)),
+}
+
+
+class MaskUnitAttention(BaseModule):
+    """Attention within mask units or over all tokens, with max-pooled queries (figure 5b, section 3.2).
+
+    Args:
+        in_dims, out_dims: Channels of a token before and after.
+        num_heads: Heads of the output.
+        q_stride: Tokens that query pooling joins, over all axes; 1 for none.
+    """
+
+    def __init__(self, in_dims: int, out_dims: int, num_heads: int, q_stride: int = 1):
+        super().__init__()
+        self.num_heads = num_heads
+        self.q_stride = q_stride
+        self.qkv = nn.Linear(in_dims, 3 * out_dims)
+        self.proj = nn.Linear(out_dims, out_dims)
+
+    def forward(self, x: Tensor, unit: int | None, real: Tensor | None = None) -> Tensor:
+        """(N, L, in_dims) -> (N, L / q_stride, out_dims).
+
+        Args:
+            x: Tokens in nested order.
+            unit: Tokens of a mask unit before pooling, or None to attend globally.
+            real: Bool (L,), False for padding; None if all tokens are real.
+        """
+        batch, length, _ = x.shape
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        q = max_pool_tokens(q, self.q_stride, real)
+        x = attend(
+            split_heads(q, self.num_heads, unit and unit // self.q_stride),
+            split_heads(k, self.num_heads, unit),
+            split_heads(v, self.num_heads, unit),
+            None if real is None else real.view(-1, unit or length).repeat(batch, 1),
+        )  # (N [* units], heads, [unit or] L / q_stride, d)
+        return self.proj(merge_heads(x).view(batch, length // self.q_stride, -1))
+
+
+class SMViTBlock(BaseModule):
+    """Transformer block; where features are doubled, skip and queries are pooled alike (figure 2).
+
+    Args:
+        in_dims, out_dims: Channels of a token before and after.
+        num_heads: Heads.
+        mlp_ratio: Hidden channels of the MLP over `out_dims`.
+        drop_path_rate: Probability to skip either branch.
+        q_stride: Tokens that pooling joins, over all axes; 1 for none.
+        norm_cfg: Config of the norms.
+    """
+
+    def __init__(
+        self,
+        in_dims: int,
+        out_dims: int,
+        num_heads: int,
+        mlp_ratio: float,
+        drop_path_rate: float,
+        q_stride: int,
+        norm_cfg: dict,
+    ):
+        super().__init__()
+        self.q_stride = q_stride
+        self.norm1 = build_norm_layer(norm_cfg, in_dims)[1]
+        self.attn = MaskUnitAttention(in_dims, out_dims, num_heads, q_stride)
+        self.norm2 = build_norm_layer(norm_cfg, out_dims)[1]
+        self.mlp = FFN(out_dims, int(out_dims * mlp_ratio), act_cfg=dict(type='GELU'), add_identity=False)
+        self.drop_path = DropPath(drop_path_rate)
+        self.proj = nn.Linear(in_dims, out_dims) if in_dims != out_dims else None
+
+    def forward(self, x: Tensor, unit: int | None, real: Tensor | None = None) -> Tensor:
+        """(N, L, in_dims) -> (N, L / q_stride, out_dims), arguments as in :class:`MaskUnitAttention`."""
+        normed = self.norm1(x)
+        # the skip leaves after the norm where channels change, as in MViTv2
+        if self.proj is not None:
+            x = max_pool_tokens(self.proj(normed), self.q_stride, real)
+        x = x + self.drop_path(self.attn(normed, unit, real))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+
+@MODELS.register_module()
+class SMViT(HierarchicalBackbone):
+    """SMViT backbone for images and video.
+
+    Args:
+        arch: 'tiny', 'small', 'base', 'base_plus', 'large', 'huge', or a dict of embed_dims, num_heads, depths.
+        input_size: (T, H, W) or (H, W) that the position embeddings are built for.
+        in_channels: Channels of the input.
+        patch_kernel, patch_stride, patch_padding: Of the patch embedding, per axis; by default 7×7 stride 4, over
+            3 frames with stride 2 for video.
+        mask_unit_size: Tokens of a mask unit in stage 1, per axis; by default 8×8 of one time slice.
+        q_stride: Stride of a query pooling, per axis; by default 2×2 in space.
+        q_pool: Stage transitions that pool; masked pre-training uses 2 of the 3.
+        mask_unit_attn: Per stage, attend within mask units rather than globally.
+        sep_pos_embed: Position embeddings of space and time apart; by default for video.
+        dim_mul, head_mul: Factors of channels and heads at a stage transition.
+        mlp_ratio: Hidden channels of an MLP over its input's.
+        drop_path_rate: Of the last block, growing linearly from 0.
+        norm_cfg: Config of the norms.
+        with_cp: Recompute blocks in the backward pass instead of keeping their activations.
+        out_indices: Stages to return.
+        out_type: 'avg_featmap' (N, C): mean over tokens, then the final norm if the stage is the last, as the
+            paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) come before
+            that norm.
+        init_cfg: See :class:`HierarchicalBackbone`.
+
+    Raises:
+        ValueError: For an unknown arch, a size that the patch stride does not divide, mask units that poolings cut,
+            or an output type that SMViT does not have.
+
+    Example:
+        >>> model = SMViT('base', input_size=(16, 224, 224), out_indices=(0, 1, 2, 3), out_type='featmap')
+        >>> for stage in model(torch.rand(1, 3, 16, 224, 224)):
+        ...     print(tuple(stage.shape))
+        (1, 96, 8, 56, 56)
+        (1, 192, 8, 28, 28)
+        (1, 384, 8, 14, 14)
+        (1, 768, 8, 7, 7)
+    """
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        input_size: Sequence[int] = (16, 224, 224),
+        in_channels: int = 3,
+        patch_kernel: Sequence[int] | None = None,
+        patch_stride: Sequence[int] | None = None,
+        patch_padding: Sequence[int] | None = None,
+        mask_unit_size: Sequence[int] | None = None,
+        q_stride: Sequence[int] | None = None,
+        q_pool: int = 3,
+        mask_unit_attn: Sequence[bool] = (True, True, False, False),
+        sep_pos_embed: bool | None = None,
+        dim_mul: float = 2.0,
+        head_mul: float = 2.0,
+        mlp_ratio: float = 4.0,
+        drop_path_rate: float = 0.0,
+        norm_cfg: dict = dict(type='LN', eps=1e-6),
+        with_cp: bool = False,
+        out_indices: int | Sequence[int] = (-1,),
+        out_type: str = 'avg_featmap',
+        init_cfg: dict | list | None = None,
+    ):
+        arch = choose_arch(arch, ARCHS, 'SMViT')
+        depths = tuple(arch['depths'])
+        video = len(input_size) == 3
+        patch_stride = patch_stride or ((2, 4, 4) if video else (4, 4))
+        super().__init__(input_size, patch_stride, len(depths), out_indices, out_type, init_cfg)
+        self.mask_unit_size = tuple(mask_unit_size or ((1, 8, 8) if video else (8, 8)))
+        self.q_stride = tuple(q_stride or ((1, 2, 2) if video else (2, 2)))
+        self.num_levels = len(depths) - 1
+        check_mask_unit(self.mask_unit_size, self.q_stride, self.num_levels)
+        if len(mask_unit_attn) != len(depths) or not 0 <= q_pool <= self.num_levels:
+            raise ValueError(
+                f'SMViT with {len(depths)} stages: mask_unit_attn needs as many entries, got {tuple(mask_unit_attn)}, '
+                f'and q_pool is 0 to {self.num_levels}, got {q_pool}'
+            )
+        self.with_cp = with_cp
+
+        embed_dims, num_heads = arch['embed_dims'], arch['num_heads']
+        self.patch_embed = PatchEmbed(
+            in_channels,
+            embed_dims,
+            patch_kernel or ((3, 7, 7) if video else (7, 7)),
+            self.patch_stride,
+            patch_padding or ((1, 3, 3) if video else (3, 3)),
+        )
+        self.pos_embed = PositionEmbedding(
+            embed_dims, self.token_grid(self.input_size), video if sep_pos_embed is None else sep_pos_embed
+        )
+        drop_path_rates = torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
+        self.blocks = ModuleList()
+        self.windowed = []  # per block: within mask units?
+        self.last_blocks = []  # per stage: index of its last block
+        for stage, depth in enumerate(depths):
+            for index in range(depth):
+                enters = stage > 0 and index == 0
+                out_dims = int(embed_dims * dim_mul) if enters else embed_dims
+                num_heads = int(num_heads * head_mul) if enters else num_heads
+                pools = enters and stage <= q_pool
+                # the block that pools still attends as the stage that it leaves: its keys are at that resolution
+                self.windowed.append(bool(mask_unit_attn[stage - 1 if enters else stage]))
+                self.blocks.append(
+                    SMViTBlock(
+                        embed_dims,
+                        out_dims,
+                        num_heads,
+                        mlp_ratio,
+                        drop_path_rates[len(self.blocks)],
+                        math.prod(self.q_stride) if pools else 1,
+                        norm_cfg,
+                    )
+                )
+                embed_dims = out_dims
+            self.last_blocks.append(len(self.blocks) - 1)
+        self.embed_dims = embed_dims
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+
+    def paper_init_cfg(self) -> list[dict]:
+        """As the public code: weights from a truncated normal, biases of linears and norms 0.02."""
+        return [
+            dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.02),
+            dict(type='TruncNormal', layer=['Conv2d', 'Conv3d'], std=0.02),
+            dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
+        ]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, shaped as `out_type` says.
+
+        A token grid that is no multiple of the mask unit is padded; padding is seen by no token and cut off again.
+
+        Raises:
+            ValueError: If the patch stride does not divide the size.
+        """
+        grid = self.token_grid(x.shape[2:])
+        order = NestedOrder(grid, self.mask_unit_size, self.q_stride, self.num_levels)
+        x = self.patch_embed(x)  # (N, [T,] H, W, C)
+        x = order.nest(x + self.pos_embed(grid))  # (N, L, C)
+        real = order.real(x.device)
+        unit = math.prod(self.mask_unit_size)
+        level, outs = 0, []
+        for index, block in enumerate(self.blocks):
+            args = (x, unit if self.windowed[index] else None, real)
+            x = checkpoint(block, *args, use_reentrant=False) if self.with_cp and x.requires_grad else block(*args)
+            if block.q_stride > 1:
+                unit, real, level = unit // block.q_stride, pool_real(real, block.q_stride), level + 1
+            if index in self.last_blocks and self.last_blocks.index(index) in self.out_indices:
+                out = self.format_output(order.unnest(x, level))
+                last = index == self.last_blocks[-1]
+                outs.append(self.norm(out) if last and self.out_type == 'avg_featmap' else out)
+        return tuple(outs)

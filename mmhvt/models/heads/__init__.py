@@ -1,0 +1,3 @@
+from .recognition_head import RecognitionHead
+
+__all__ = ['RecognitionHead']

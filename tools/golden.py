@@ -1,0 +1,150 @@
+"""Compares models with golden files: outputs that the papers' own code gave on fixed weights and inputs.
+
+    python tools/golden.py FILE.json …
+
+A golden file holds a reference model's config, the names and shapes of its state dict, an input's shape and
+the outputs' statistics and first and last values. The weights are a function of their names, so our model
+gets the same through mmhvt.migrate. Prints a row a file, with the largest difference relative to the
+output's standard deviation; the last line is `N of M goldens hold`, the exit status 1 if one does not.
+"""
+
+import argparse
+import json
+import sys
+import traceback
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmhvt import migrate
+from mmhvt.registry import MODELS
+
+TOLERANCE = 1e-3
+# integer buffers, which a model makes itself
+UNFILLED = ('num_batches_tracked', 'relative_position_index', 'attn_mask')
+
+
+def weight_from_name(name: str, shape: Sequence[int]) -> Tensor:
+    """The float32 tensor that golden files mean by a name and a shape."""
+    shape = tuple(shape)
+    x = np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF).standard_normal(shape).astype(np.float32)
+    leaf = name.rsplit('.', 1)[-1]
+    if leaf == 'running_var':
+        x = 0.5 + np.abs(x) * 0.5
+    elif leaf == 'running_mean':
+        x = 0.1 * x
+    elif leaf == 'weight' and len(shape) == 1:  # scale of a norm
+        x = 1.0 + 0.1 * x
+    elif leaf in ('weight', 'in_proj_weight') and len(shape) > 1:
+        x = x * (0.7 / (int(np.prod(shape[1:])) or 1) ** 0.5)
+    else:  # biases, embeddings, tokens
+        x = 0.05 * x
+    return torch.from_numpy(np.ascontiguousarray(x))
+
+
+def golden_weights(shapes: dict[str, Sequence[int]]) -> dict[str, Tensor]:
+    """{name: shape} -> {name: tensor}."""
+    return {name: weight_from_name(name, shape) for name, shape in shapes.items() if not name.endswith(UNFILLED)}
+
+
+def golden_input(shape: Sequence[int]) -> Tensor:
+    """Standard normal input of `shape`."""
+    return torch.from_numpy(np.random.RandomState(0).standard_normal(tuple(shape)).astype(np.float32))
+
+
+def build(cfg: dict, state_dict: dict[str, Tensor], prefix: str) -> torch.nn.Module:
+    """A model in eval mode with the parameters of `state_dict` that begin with `prefix`."""
+    model = MODELS.build(cfg).eval()
+    model.load_state_dict({name[len(prefix) :]: value for name, value in state_dict.items() if name.startswith(prefix)})
+    return model
+
+
+def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, names: list[str]) -> dict[str, Tensor]:
+    """Outputs 'logits' and 'stage1' … (N, [T,] H, W, C) of a backbone with a linear head."""
+    outputs = {}
+    if 'logits' in names:
+        weight = state_dict['cls_head.fc_cls.weight']
+        backbone = build(cfg | dict(out_type='avg_featmap'), state_dict, 'backbone.')
+        head_cfg = dict(type='mmhvt.RecognitionHead', num_classes=weight.shape[0], in_channels=weight.shape[1])
+        outputs['logits'] = build(head_cfg, state_dict, 'cls_head.')(backbone(x))
+    stages = sorted(name for name in names if name.startswith('stage'))
+    if stages:
+        indices = [int(name.removeprefix('stage')) - 1 for name in stages]
+        backbone = build(cfg | dict(out_type='featmap', out_indices=indices), state_dict, 'backbone.')
+        outputs |= {name: out.movedim(1, -1) for name, out in zip(stages, backbone(x), strict=True)}
+    return outputs
+
+
+RUNNERS: dict[str, Callable] = {'hiera-transformer': recognition_outputs}
+
+
+def difference(ours: Tensor, golden: dict) -> float:
+    """Largest difference of shape-checked statistics and values, relative to the golden standard deviation.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if list(ours.shape) != golden['shape']:
+        raise ValueError(f'shape {list(ours.shape)}, golden {golden["shape"]}')
+    flat = ours.detach().double().flatten()
+    count = len(golden['first'])
+    pairs = [
+        (flat[:count], golden['first']),
+        (flat[-count:], golden['last']),
+        (flat.mean(), golden['mean']),
+        (flat.std(unbiased=False), golden['std']),
+    ]
+    scale = golden['std'] or abs(golden['mean'])
+    return max(float((a - torch.tensor(b, dtype=torch.float64)).abs().max()) for a, b in pairs) / scale
+
+
+def check(path: Path) -> dict[str, float]:
+    """Difference of every output of a golden file.
+
+    Raises:
+        ValueError: If there is no way to compute the file's outputs.
+    """
+    golden = json.loads(path.read_text())
+    source = migrate.source_of(golden['source'])
+    runner = RUNNERS.get(source.NAMES[0])
+    names = list(golden['outputs'])
+    with torch.inference_mode():
+        outputs = runner(
+            source.backbone_cfg(golden['config']),
+            source.state_dict(golden_weights(golden['state_dict'])),
+            golden_input(golden['input_shape']),
+            names,
+        )
+    missing = sorted(set(names) - set(outputs))
+    if missing:
+        raise ValueError(f'no way yet to compute {", ".join(missing)}')
+    return {name: difference(outputs[name], golden['outputs'][name]) for name in names}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('files', nargs='+', type=Path, metavar='FILE')
+    parser.add_argument('--traceback', action='store_true', help='show where a file failed')
+    args = parser.parse_args()
+    held = 0
+    for path in args.files:
+        try:
+            worst, name = max((value, name) for name, value in check(path).items())
+        except (ValueError, KeyError, RuntimeError, OSError) as error:
+            if args.traceback:
+                traceback.print_exc()
+            print(f'{path.stem:32} FAILED   {error}')
+            continue
+        holds = worst <= TOLERANCE
+        held += holds
+        print(f'{path.stem:32} {"holds" if holds else "DIFFERS"}   {worst:.1e} at {name}')
+    print(f'{held} of {len(args.files)} goldens hold')
+    return int(held < len(args.files))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
