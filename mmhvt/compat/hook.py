@@ -1,7 +1,7 @@
-"""Finds mmaction's modules and repairs them while they load. :mod:`.startup` calls :func:`find_spec`.
+"""Finds the modules that need a repair and repairs them while they load. :mod:`.startup` calls :func:`find_spec`.
 
-A module whose source holds what :data:`.repairs.REPAIRS` names gets a loader that compiles the source with
-the repair made. The file on disk stays as it is, and so does its ``__pycache__``: with
+A module whose source holds the broken text of a row of :data:`.repairs.REPAIRS` gets a loader that compiles the
+source with the text replaced. The file on disk stays as it is, and so does its byte code cache: with
 ``pip uninstall mmhvt`` the repairs are gone. Every other module keeps its own loader.
 """
 
@@ -23,7 +23,7 @@ class RepairingLoader(SourceFileLoader):
     """Loads a module from its source with the repairs that are due."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """Compile the repaired source; the byte code cache is neither read nor written."""
+        """Compile the repaired source; its byte code is neither read from nor written to the cache."""
         due = [repair for repair in find_broken(fullname, self.path) if repair.is_due(Path(self.path))]
         if not due:
             return super().get_code(fullname)
@@ -45,19 +45,19 @@ def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
     """The spec that another finder gives, with a repairing loader where the source needs one.
 
     Args:
-        name: Full name of mmaction or of one of its modules.
+        name: Full name of a module.
         path: ``__path__`` of the parent package, as for any meta path finder.
         target: The module to reload, if one is.
 
     Returns:
         None for a module that needs no repair: the import system then asks the other finders itself. Likewise
-        with ``MMHVT_COMPAT=0`` in the environment, which shows mmaction as it is.
+        with ``MMHVT_COMPAT=0`` in the environment, which shows the packages as they are.
     """
     if os.environ.get('MMHVT_COMPAT') == '0' or all(repair.module != name for repair in REPAIRS):
         return None
     for finder in sys.meta_path:
-        # two installs, as in a user's and an environment's site-packages, put two of ours there
-        if getattr(finder, '__name__', '') == 'MmactionFinder' or not hasattr(finder, 'find_spec'):
+        # two installs, as in a user's and in an environment's site-packages, put two of ours there
+        if getattr(finder, '__name__', '') == 'MMHVTFinder' or not hasattr(finder, 'find_spec'):
             continue
         spec = finder.find_spec(name, path, target)
         if spec is None:

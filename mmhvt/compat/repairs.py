@@ -1,4 +1,7 @@
-"""What is broken in mmaction2 1.2.0 (2023) beside current packages, and the text that repairs it."""
+"""What is broken in the packages below mmhvt, and the text that repairs it.
+
+mmaction2 1.2.0 is of 2023 and the newest there is; ``python -m mmhvt.compat`` prints this table.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +12,15 @@ __all__ = ['REPAIRS', 'Repair']
 
 @dataclass(frozen=True)
 class Repair:
-    """One text to replace in one module of mmaction.
+    """A text to replace in the source of one module.
 
     Attributes:
         name: Short name for the report.
         module: Full name of the module.
-        broken: Text that stands in the module's source if it needs the repair.
+        broken: Text that stands in the source of a module that needs the repair, and nowhere else in it.
         repaired: Text to put in its place, of as many lines: tracebacks keep their line numbers.
         reason: What fails without it.
-        is_due: Takes the path of the module's file; whether the text fails in this environment.
+        is_due: Takes the path of the module's file and tells whether the broken text fails in this environment.
     """
 
     name: str
@@ -25,11 +28,10 @@ class Repair:
     broken: str
     repaired: str
     reason: str
-    is_due: Callable[[Path], bool]
+    is_due: Callable[[Path], bool] = lambda path: True
 
 
 def mmcv_is_newer(path: Path) -> bool:
-    """Whether mmcv is 2.2.0 or newer."""
     import mmcv
     from mmengine.utils import digit_version
 
@@ -37,8 +39,22 @@ def mmcv_is_newer(path: Path) -> bool:
 
 
 def drn_is_missing(path: Path) -> bool:
-    """Whether the wheel was built without the folder ``drn``."""
     return not (path.parent / 'drn').is_dir()
+
+
+def numpy_lacks(name: str) -> Callable[[Path], bool]:
+    def is_due(path: Path) -> bool:
+        import numpy
+
+        return not hasattr(numpy, name)
+
+    return is_due
+
+
+def has_no_cuda(path: Path) -> bool:
+    import torch
+
+    return not torch.cuda.is_available()
 
 
 REPAIRS = [
@@ -47,8 +63,7 @@ REPAIRS = [
         'mmaction',
         "mmcv_maximum_version = '2.2.0'",
         "mmcv_maximum_version = '2.4.0'",
-        'mmaction asserts mmcv < 2.2.0, which no PyTorch of today compiles with; mmcv 2.3 changed nothing that '
-        'mmaction uses',
+        'mmaction asserts mmcv < 2.2.0, none of which compiles on a current PyTorch; 2.3 works as well',
         mmcv_is_newer,
     ),
     Repair(
@@ -56,8 +71,72 @@ REPAIRS = [
         'mmaction.models.localizers',
         'from .drn.drn import DRN',
         'from mmhvt.compat.missing import DRN',
-        'the wheel lacks mmaction/models/localizers/drn, so mmaction.models does not import; building a DRN '
-        'raises an error that says so',
+        'the wheel lacks the folder drn, so mmaction.models does not import; building a DRN now says so',
         drn_is_missing,
+    ),
+    Repair(
+        'AccMetric on single clips',
+        'mmaction.evaluation.metrics.acc_metric',
+        'pred = pred.cpu().numpy()\n\n',
+        "assert pred.ndim == 1, f'AccMetric takes one score per class, got scores of shape {tuple(pred.shape)}: "
+        "set average_clips=\"prob\" in the head'; pred = pred.cpu().numpy()\n\n",
+        'a head whose average_clips is None keeps a clip axis: top-1 came out as the number of classes, '
+        'and mean_class_accuracy raised an error on array dimensions',
+    ),
+    Repair(
+        'np.NAN in AVA metric',
+        'mmaction.evaluation.functional.ava_evaluation.metrics',
+        'np.NAN',
+        'np.nan',
+        'NumPy 2.0 removed it; AVAMetric fails on a class that is detected but has no ground truth',
+        numpy_lacks('NAN'),
+    ),
+    Repair(
+        'np.Inf in pose transforms',
+        'mmaction.datasets.transforms.pose_transforms',
+        'np.Inf',
+        'np.inf',
+        'NumPy 2.0 removed it; PoseCompact fails',
+        numpy_lacks('Inf'),
+    ),
+    Repair(
+        'np.Inf in frame_extract',
+        'mmaction.utils.misc',
+        'np.Inf',
+        'np.inf',
+        'NumPy 2.0 removed it; frame_extract(short_side=...) fails',
+        numpy_lacks('Inf'),
+    ),
+    Repair(
+        'np.trapz in accuracy',
+        'mmaction.evaluation.functional.accuracy',
+        'np.trapz',
+        'np.trapezoid',
+        'NumPy 2.4 removed it; average_recall_at_avg_proposals fails',
+        numpy_lacks('trapz'),
+    ),
+    Repair(
+        'np.in1d in retrieval',
+        'mmaction.evaluation.metrics.multimodal_metric',
+        'np.in1d',
+        'np.isin',
+        'NumPy 2.4 removed it; RetrievalRecall fails',
+        numpy_lacks('in1d'),
+    ),
+    Repair(
+        'process groups without CUDA',
+        'mmengine.dist.utils',
+        'torch.cuda.set_device(local_rank)',
+        'torch.cuda.is_available() and torch.cuda.set_device(local_rank)',
+        'mmengine selects a CUDA device for every backend, gloo on CPU included',
+        has_no_cuda,
+    ),
+    Repair(
+        'DistributedDataParallel without CUDA',
+        'mmengine.runner.runner',
+        "[int(os.environ['LOCAL_RANK'])]",
+        "[int(os.environ['LOCAL_RANK'])] if next(model.parameters()).device.type != 'cpu' else None",
+        'mmengine hands it a device id, which it refuses for a model on CPU',
+        has_no_cuda,
     ),
 ]

@@ -1,24 +1,26 @@
 """Runs at every interpreter start, from mmhvt-compat.pth, whose one line holds this source.
 
-It may import nothing and must not fail: all it does is to put a finder before the others that passes on
-whatever is not mmaction.
+It must not fail, and imports nothing: all it does is to put a finder before the others, which passes on
+whatever belongs neither to mmaction nor to mmengine.
 """
 
 import sys
 
 
-class MmactionFinder:
-    """Hands the imports of mmaction and its modules to :mod:`mmhvt.compat.hook`."""
+class MMHVTFinder:
+    """Hands the imports of mmaction and mmengine to :mod:`mmhvt.compat.hook`."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):  # noqa: D102
-        if name != 'mmaction' and not name.startswith('mmaction.'):
+    def find_spec(name, path=None, target=None):
+        if name.partition('.')[0] not in ('mmaction', 'mmengine'):
             return None
         try:
             from mmhvt.compat.hook import find_spec
-        except ImportError:  # mmhvt is half removed, or not on this path: mmaction stays as it is
+        except ImportError:  # mmhvt is half removed: leave all as it is
             return None
         return find_spec(name, path, target)
 
 
-sys.meta_path.insert(0, MmactionFinder)
+# in a virtual environment site runs every .pth twice
+if all(getattr(finder, '__name__', '') != 'MMHVTFinder' for finder in sys.meta_path):
+    sys.meta_path.insert(0, MMHVTFinder)

@@ -35,10 +35,11 @@ def read(path: str) -> dict[str, Tensor]:
     Raises:
         ValueError: If the file is no checkpoint, is cut off, or holds more than tensors and plain values.
     """
+    content = io.BytesIO(get(path))
     try:
-        content = torch.load(io.BytesIO(get(path)), map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        content = torch.load(content, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f'{path} cannot be read as a checkpoint (is it whole?): {reason}') from error
     for key in ('state_dict', 'model_state', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):

@@ -84,7 +84,7 @@ def export(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         plain = re.sub(r'^cls_head\.fc_cls\.', 'head.projection.', plain)
         plain = re.sub(r'^pos_embed\.(spatial|temporal)$', r'pos_embed_\1', plain)
         plain = re.sub(r'^pos_embed\.joint$', 'pos_embed', plain)
-        if _rename(plain) != name:
+        if not any(re.fullmatch(pattern, plain) for pattern, _ in _RENAMES):
             raise ValueError(f'{name!r} is no parameter of SMViT')
         theirs[plain] = value
     return theirs

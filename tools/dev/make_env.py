@@ -8,6 +8,8 @@ it was done from. Compiled mmcv wheels are kept in $MMHVT_CACHE (~/.cache/mmhvt)
 combination of all that they depend on. Needs nothing but a Python 3.10 to 3.12.
 """
 
+from __future__ import annotations
+
 import argparse
 import fcntl
 import hashlib

@@ -61,10 +61,10 @@ test_pipeline = [
 ]
 
 # Repeated sampling 2 (table 11(b)): a video is read once an epoch and gives 2 clips, so a batch
-# of n videos is one of 2n clips, and an epoch of the loader is 2 effective epochs.
+# of n videos is one of 2n clips, and an epoch of the loader is 2 effective epochs. The recipe
+# sets the batch size, in videos.
 num_repeats = 2
 train_dataloader = dict(
-    batch_size=16,  # videos
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),

@@ -2,7 +2,7 @@
 #
 # The paper counts effective epochs, that is clips drawn from each video (appendix A.1). With
 # repeated sampling 2 an epoch of the loader is 2 of them: 150 effective epochs are 75 of the
-# loader, and on the 240 436 videos of Kinetics-400 in batches of 256 clips about 141 000 iterations.
+# loader, and on the 240 000 videos of Kinetics-400 in batches of 256 clips about 140 000 iterations.
 train_cfg = dict(
     type='EpochBasedTrainLoop',
     max_epochs=75,  # 150 effective

@@ -24,6 +24,7 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
 
     Raises:
         TypeError: If the model has no backbone, or the backbone no ``get_layer_depth``.
+        ValueError: If the optimizer's config has no ``weight_decay``.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
@@ -35,5 +36,7 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
                     f'layer-wise decay needs a model whose backbone has get_layer_depth, and '
                     f'{type(module).__name__}.backbone is {type(backbone).__name__}'
                 )
+            if self.base_wd is None:
+                raise ValueError('layer-wise decay needs weight_decay in the config of the optimizer; 0 for none')
             kwargs['get_layer_depth'] = partial(backbone.get_layer_depth, prefix='backbone.')
         super().add_params(params, module, prefix=prefix, **kwargs)

@@ -194,6 +194,7 @@ class SMViT(HierarchicalBackbone):
         self.q_stride = tuple(q_stride or ((1, 2, 2) if video else (2, 2)))
         self.num_levels = len(depths) - 1
         check_mask_unit(self.mask_unit_size, self.q_stride, self.num_levels)
+        unit = math.prod(self.mask_unit_size)
         if len(mask_unit_attn) != len(depths) or not 0 <= q_pool <= self.num_levels:
             raise ValueError(
                 f'SMViT with {len(depths)} stages: mask_unit_attn needs as many entries, got {tuple(mask_unit_attn)}, '
@@ -221,9 +222,15 @@ class SMViT(HierarchicalBackbone):
                 enters = stage > 0 and index == 0
                 out_dims = int(embed_dims * dim_mul) if enters else embed_dims
                 num_heads = int(num_heads * head_mul) if enters else num_heads
-                pools = enters and stage <= q_pool
+                pooled = math.prod(self.q_stride) if enters and stage <= q_pool else 1
                 # the block that pools still attends as the stage that it leaves: its keys are at that resolution
                 self.windowed.append(bool(mask_unit_attn[stage - 1 if enters else stage]))
+                unit //= pooled
+                if self.windowed[-1] and not unit:
+                    raise ValueError(
+                        f'SMViT: nothing is left of mask units of {self.mask_unit_size} tokens where stage {stage} '
+                        'begins: use larger ones or mask_unit_attn=False in the stage before'
+                    )
                 self.blocks.append(
                     SMViTBlock(
                         embed_dims,
@@ -231,7 +238,7 @@ class SMViT(HierarchicalBackbone):
                         num_heads,
                         mlp_ratio,
                         drop_path_rates[len(self.blocks)],
-                        math.prod(self.q_stride) if pools else 1,
+                        pooled,
                         norm_cfg,
                     )
                 )

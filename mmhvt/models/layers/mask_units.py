@@ -14,7 +14,6 @@ one unit: pooling is ``view(…, 4, C).amax``, local attention a view that moves
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -61,12 +60,12 @@ class NestedOrder:
     q_stride: tuple[int, ...]
     num_levels: int
 
-    @cached_property
+    @property
     def block(self) -> tuple[int, ...]:
         """Tokens per axis of the smallest piece that pooling and mask units both divide."""
         return tuple(math.lcm(m, s**self.num_levels) for m, s in zip(self.mask_unit_size, self.q_stride, strict=True))
 
-    @cached_property
+    @property
     def padded_grid(self) -> tuple[int, ...]:
         return tuple(math.ceil(g / b) * b for g, b in zip(self.grid, self.block, strict=True))
 

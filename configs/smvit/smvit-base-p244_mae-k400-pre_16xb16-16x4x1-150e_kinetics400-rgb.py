@@ -26,4 +26,4 @@ model = dict(
         dropout_ratio=0.3,
         label_smooth_eps=0.1))
 
-train_dataloader = dict(batch_size=16)  # videos, 32 clips a GPU: 256 in all with 8 GPUs
+train_dataloader = dict(batch_size=8)  # videos, 16 clips a GPU: 256 in all with 16 GPUs

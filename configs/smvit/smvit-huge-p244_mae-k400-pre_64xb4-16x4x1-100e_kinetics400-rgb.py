@@ -1,6 +1,6 @@
 # SMViT-H on Kinetics-400: 87.2 top-1 in 3 × 5 views in the paper (table 4).
 # What differs from SMViT-L in table 11(b).
-_base_ = './smvit-large-p244_mae-k400-pre_16xb16-16x4x1-100e_kinetics400-rgb.py'
+_base_ = './smvit-large-p244_mae-k400-pre_32xb8-16x4x1-100e_kinetics400-rgb.py'
 
 model = dict(
     backbone=dict(
@@ -14,4 +14,4 @@ optim_wrapper = dict(
     optimizer=dict(lr=2.5e-5),
     paramwise_cfg=dict(layer_decay_rate=0.925))
 
-train_dataloader = dict(batch_size=4)  # videos, 8 clips a GPU: 256 in all with 32 GPUs
+train_dataloader = dict(batch_size=2)  # videos, 4 clips a GPU: 256 in all with 64 GPUs

@@ -1,6 +1,6 @@
 # SMViT-L on Kinetics-400: 87.1 top-1 in 3 × 5 views in the paper (table 4).
 # What differs from SMViT-B in table 11(b).
-_base_ = './smvit-base-p244_mae-k400-pre_8xb32-16x4x1-150e_kinetics400-rgb.py'
+_base_ = './smvit-base-p244_mae-k400-pre_16xb16-16x4x1-150e_kinetics400-rgb.py'
 
 model = dict(
     backbone=dict(
@@ -29,4 +29,4 @@ param_scheduler = [
         convert_to_iter_based=True)
 ]
 
-train_dataloader = dict(batch_size=8)  # videos, 16 clips a GPU: 256 in all with 16 GPUs
+train_dataloader = dict(batch_size=4)  # videos, 8 clips a GPU: 256 in all with 32 GPUs

@@ -1,0 +1,22 @@
+"""Tests a model: `python tools/test.py CONFIG CHECKPOINT`, for configs of mmaction, mmdet and mmpretrain alike."""
+
+from mmhvt.engine.command_line import build_runner, config_parser, load_config
+
+
+def main() -> None:
+    parser = config_parser('Test a model')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--dump', metavar='FILE.pkl', help='write the predictions for offline evaluation')
+    args = parser.parse_args()
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.dump:
+        if not args.dump.endswith(('.pkl', '.pickle')):
+            raise SystemExit(f'--dump writes a pickle: FILE.pkl, not {args.dump}')
+        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list | tuple) else [cfg.test_evaluator]
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+    build_runner(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
