@@ -212,13 +212,18 @@ def micro(path: Path, videos: Path, work_dir: Path) -> Config:
 
 def test_pipelines_give_what_the_model_takes(videos: Path, tmp_path: Path) -> None:
     config = micro(K400['base'], videos, tmp_path)
-    first, second = DATASETS.build(config.train_dataloader.dataset)[1]
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        train, val, test = (
+            DATASETS.build(loader.dataset)
+            for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader)
+        )
+    first, second = train[1]
     for sample in (first, second):
         assert sample['inputs'].shape == (1, 3, 16, 224, 224) and sample['inputs'].dtype == torch.uint8
         assert sample['data_samples'].gt_label.tolist() == [100]
     assert not torch.equal(first['inputs'], second['inputs'])
-    assert DATASETS.build(config.val_dataloader.dataset)[1]['inputs'].shape == (1, 3, 16, 224, 224)
-    views = DATASETS.build(config.test_dataloader.dataset)[1]['inputs']
+    assert val[1]['inputs'].shape == (1, 3, 16, 224, 224)
+    views = test[1]['inputs']
     assert views.shape == (15, 3, 16, 224, 224)
     assert not torch.equal(views[0], views[1])
 
