@@ -59,6 +59,12 @@ def moov_first(content: bytes) -> bytes:
     return b''.join([atoms[b'ftyp'], moov, *(atoms[n] for n in atoms if n not in (b'ftyp', b'moov'))])
 
 
+@pytest.fixture(autouse=True)
+def quick_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking every compiler for its version takes the runner longer than these trainings."""
+    monkeypatch.setattr(Runner, '_log_env', lambda *_: None)
+
+
 @pytest.fixture(scope='session')
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten good videos 0.mp4 to 9.mp4, cut.mp4 without its end, all.txt with these, missing.mp4, and labels 0 to 3."""
@@ -157,8 +163,9 @@ def test_kinds_of_unreadable_files(kind: str, mode: str, videos: Path, tmp_path:
     elif kind == 'picture':
         path.write_bytes(cv2.imencode('.png', np.zeros((32, 32, 3), np.uint8))[1].tobytes())
     elif kind == 'zeroed':
-        middle = len(content) // 2
-        path.write_bytes(content[:200] + bytes(middle) + content[200 + middle :])
+        # all pictures, whichever frames are drawn; the index stays
+        index = content.index(b'moov') - 4
+        path.write_bytes(content[:48] + bytes(index - 48) + content[index:])
     elif kind == 'avi':
         # decord takes the process down with such a file
         write_video(path, fourcc='MJPG')
@@ -192,7 +199,7 @@ WORKERS = {
     'main process': dict(num_workers=0),
     'fork': dict(num_workers=2),
     'fork, persistent': dict(num_workers=2, persistent_workers=True),
-    'spawn, persistent': dict(num_workers=2, persistent_workers=True, multiprocessing_context='spawn'),
+    'spawn, persistent': dict(num_workers=1, persistent_workers=True, multiprocessing_context='spawn'),
 }
 
 
@@ -206,7 +213,7 @@ def test_training_goes_on_and_counts(workers: dict, config: Config, videos: Path
             log.count(f'Epoch {epoch}: 2 of 12 samples were replaced by others, because 2 videos cannot be read') == 1
         )
     for name in ('missing.mp4', 'cut.mp4'):
-        assert log.count(f'WARNING - cannot read video {videos / name}: ') == 2  # once an epoch
+        assert log.count(f'WARNING - cannot read video {videos / name}: ') == 1
     (listing,) = Path(config.work_dir).rglob('unreadable_videos.txt')
     assert str(listing) in log
     assert [line.split('\t')[0] for line in listing.read_text().splitlines()] == [
@@ -218,9 +225,8 @@ def test_training_goes_on_and_counts(workers: dict, config: Config, videos: Path
 def test_counts_of_repeated_augmentation_and_of_wrappers(config: Config, videos: Path) -> None:
     pipeline = [dict(type='DecordInit'), dict(type='SampleFrames', clip_len=4), dict(type='DecordDecode'), *PACK]
     repeat = dataset_cfg(videos, 'all.txt', type='mmhvt.RepeatAugDataset', num_repeats=3, pipeline=pipeline)
-    config.train_dataloader.update(
-        dataset=dict(type='RepeatDataset', times=2, dataset=repeat), collate_fn=dict(type='repeat_pseudo_collate')
-    )
+    config.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=repeat)
+    config.train_dataloader.collate_fn = dict(type='repeat_pseudo_collate')
     log = train(config)
     assert '12 of 72 samples were replaced by others, because 2 videos cannot be read' in log
     assert log.count('WARNING - cannot read video') == 2
@@ -231,13 +237,15 @@ def test_nothing_is_said_of_good_videos(config: Config) -> None:
     assert not list(Path(config.work_dir).rglob('unreadable_videos.txt'))
 
 
-def test_without_the_hook_the_dataset_warns(videos: Path, capsys: pytest.CaptureFixture) -> None:
+def test_without_the_hook_the_dataset_warns(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = []
+    monkeypatch.setattr('mmhvt.datasets.video_dataset.print_log', lambda message, *_: messages.append(message))
     dataset = DATASETS.build(dataset_cfg(videos, 'all.txt'))
     for index in (10, 11, 10):
         assert 'unreadable' not in dataset[index]['data_samples'].metainfo
-    output = ''.join(capsys.readouterr())
-    assert output.count(f'cannot read video {videos / "missing.mp4"}') == 1
-    assert output.count(f'cannot read video {videos / "cut.mp4"}') == 1
+    assert sorted(message.split(': ')[0] for message in messages) == [
+        f'cannot read video {videos / name}' for name in ('cut.mp4', 'missing.mp4')
+    ]
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
@@ -293,7 +301,10 @@ def test_counts_are_summed_over_ranks(config: Config, videos: Path) -> None:
         dataset=dataset_cfg(videos, 'all.txt'), sampler=dict(type='DefaultSampler', shuffle=False), batch_size=3
     )
     config.merge_from_dict(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='gloo'))))
-    torch.multiprocessing.spawn(_train_rank, (config, 29500 + os.getpid() % 2000), nprocs=2)
+    # fork spares the imports
+    torch.multiprocessing.start_processes(
+        _train_rank, (config, 29500 + os.getpid() % 2000), nprocs=2, start_method='fork'
+    )
     log = log_of(config)
     assert '2 of 12 samples were replaced by others, because 2 videos cannot be read' in log
     (listing,) = Path(config.work_dir).rglob('unreadable_videos.txt')
@@ -427,12 +438,17 @@ def run(cfg: Config, path: str, how: str) -> None:
 @pytest.mark.parametrize('how', ['train', 'test', 'resume'])
 def test_checkpoint_of_another_model(how: str, config: Config, checkpoint: dict, save_checkpoint: Callable) -> None:
     path = save_checkpoint(checkpoint)
-    total = len(Runner.from_cfg(other_model(config)).model.state_dict())
+    model = Runner.from_cfg(other_model(config)).model.state_dict()
+    # biases of layers as wide as one of the other model
+    fit = sum(checkpoint['state_dict'].get(name, torch.ones(())).shape == value.shape for name, value in model.items())
+    assert fit < len(model) / 4
     config.experiment_name = uuid.uuid4().hex
     with pytest.raises(ValueError) as caught:
         run(config, path, how)
     message = str(caught.value)
-    assert message.startswith(f'{path} does not fit the model: 1 of the {total} tensors of the model are in it')
+    assert message.startswith(
+        f'{path} does not fit the model: {fit} of the {len(model)} tensors of the model are in it'
+    )
     assert '(8, 3, 3, 7, 7) in the checkpoint, (16, 3, 3, 7, 7) in the model' in message
     assert 'more. ' in message and '\n' not in message and len(message) < 800
 

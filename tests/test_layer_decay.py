@@ -97,18 +97,19 @@ def test_detector() -> None:
 
 
 def test_image_classifier_as_mmpretrain_does() -> None:
-    model = MODELS.build(
-        dict(
-            type='mmpretrain.ImageClassifier',
-            backbone=dict(
-                type='mmpretrain.VisionTransformer',
-                arch=dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32),
-                img_size=32,
-                patch_size=16,
-            ),
-            head=dict(type='mmpretrain.VisionTransformerClsHead', num_classes=3, in_channels=16),
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(
+            dict(
+                type='ImageClassifier',
+                backbone=dict(
+                    type='VisionTransformer',
+                    arch=dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32),
+                    img_size=32,
+                    patch_size=16,
+                ),
+                head=dict(type='VisionTransformerClsHead', num_classes=3, in_channels=16),
+            )
         )
-    )
     theirs = groups_of(model, 'mmpretrain.LearningRateDecayOptimWrapperConstructor')
     assert groups_of(model) == theirs
     assert theirs['backbone.layers.0.ln1.weight']['lr'] == pytest.approx(LR * RATE**3)

@@ -5,6 +5,7 @@ import functools
 import hiera
 import pytest
 import torch
+from hiera.hiera_mae import MaskedAutoencoderHiera
 from mmengine.runner.checkpoint import save_checkpoint
 
 from mmhvt import migrate
@@ -312,6 +313,22 @@ def test_checkpoints_load_whole_or_not_at_all(tmp_path):
     for path in (cut, text):
         with pytest.raises(ValueError, match=f'{path} cannot be read as a checkpoint'):
             build(path)
+
+
+def test_pretrained_autoencoder_loads_but_for_its_final_norm(tmp_path):
+    config = {key: value for key, value in MICRO_REFERENCE.items() if key != 'num_classes'}
+    size = dict(input_size=(4, 64, 64), sep_pos_embed=True, **VIDEO_REFERENCE)
+    reference = MaskedAutoencoderHiera(**config, **size, decoder_embed_dim=16, decoder_depth=1, decoder_num_heads=2)
+    state_dict = reference.state_dict()
+    torch.save({'model_state': state_dict}, tmp_path / 'mae.pth')
+    back = migrate.hiera.export(migrate.hiera.state_dict(state_dict))
+    assert back.keys() == state_dict.keys()
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'mae.pth'))
+    model = SMViT(MICRO, input_size=(4, 64, 64), init_cfg=init_cfg)
+    model.init_weights()
+    assert torch.equal(model.pos_embed.temporal, reference.pos_embed_temporal)
+    assert torch.equal(model.blocks[5].attn.proj.weight, reference.blocks[5].attn.proj.weight)
+    assert (model.norm.weight == 1).all()
 
 
 def test_head_takes_pooled_features_only():

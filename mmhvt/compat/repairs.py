@@ -51,6 +51,12 @@ def numpy_lacks(name: str) -> Callable[[Path], bool]:
     return is_due
 
 
+def numpy_2(path: Path) -> bool:
+    import numpy
+
+    return numpy.__version__.startswith('2.')
+
+
 def has_no_cuda(path: Path) -> bool:
     import torch
 
@@ -82,6 +88,22 @@ REPAIRS = [
         "set average_clips=\"prob\" in the head'; pred = pred.cpu().numpy()\n\n",
         'a head whose average_clips is None keeps a clip axis: top-1 came out as the number of classes, '
         'and mean_class_accuracy raised an error on array dimensions',
+    ),
+    Repair(
+        'uint8 arithmetic in ColorJitter',
+        'mmaction.datasets.transforms.processing',
+        '(hsv[..., 0] + offset) % 180',
+        '(hsv[..., 0].astype(np.int16) + offset) % 180',
+        'NumPy 2 refuses a negative int beside uint8 where NumPy 1 widened; a hue shift to the left fails',
+        numpy_2,
+    ),
+    Repair(
+        'np.bool in ImgAug',
+        'mmaction.datasets.transforms.wrappers',
+        "if digit_version(np.__version__) >= digit_version('1.24.0'):",
+        "if not hasattr(np, 'bool'):",
+        "the transform replaces NumPy 2's own np.bool by Python's bool, for the whole process",
+        numpy_2,
     ),
     Repair(
         'np.NAN in AVA metric',

@@ -98,8 +98,8 @@ class VideoDataset(mmaction.datasets.VideoDataset):
     Attributes:
         largest_label: The largest label of the annotation file.
         largest_label_line: The first line that has it, from 1.
-        hook_reports: Set by the hook, which warns once an epoch whatever the number of workers. Without the hook each
-            worker warns on its own, once for a file.
+        hook_reports: Set by the hook, which warns once of a file whatever the number of workers. Without the hook each
+            worker warns on its own.
 
     Raises:
         FileNotFoundError: If there is no annotation file.

@@ -77,6 +77,9 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
     found = {name[len(prefix) :]: value for name, value in content.items() if name.startswith(prefix)} or content
     expected = backbone.state_dict()
     missing = [name for name in expected if name not in found]
+    # masked pre-training has no final norm: fine-tuning begins with the initial one, as the authors do
+    fresh = [name for name in missing if name.startswith('norm.')] if 'mae.mask_token' in content else []
+    missing = [name for name in missing if name not in fresh]
     shapes = [
         f'{name} {tuple(found[name].shape)} for {tuple(value.shape)}'
         for name, value in expected.items()
@@ -89,7 +92,9 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
             f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); '
             'a checkpoint of the same arch and input_size would'
         )
-    backbone.load_state_dict({name: found[name] for name in expected})
+    backbone.load_state_dict({name: found[name] for name in expected if name not in fresh}, strict=not fresh)
     left = sorted(set(content) - {prefix + name for name in expected} - set(expected))
-    message = f'{path}: loaded {len(expected)} parameters of {type(backbone).__name__}, left out {len(left)}'
-    print_log(f'{message}: {", ".join(left)}' if left else message, 'current', logging.INFO)
+    parts = [f'{path}: loaded {len(expected) - len(fresh)} parameters of {type(backbone).__name__}']
+    parts += [f'left out {len(left)}: {", ".join(left)}'] if left else []
+    parts += [f'not in the file and left as initialised: {", ".join(fresh)}'] if fresh else []
+    print_log('; '.join(parts), 'current', logging.INFO)

@@ -18,6 +18,8 @@ _RENAMES = (
     (r'(blocks\.\d+\.mlp)\.fc2\.(.+)', r'backbone.\1.layers.1.\2'),
     (r'(norm\..+)', r'backbone.\1'),
     (r'head\.projection\.(.+)', r'cls_head.fc_cls.\1'),
+    # of the masked auto-encoder alone, which has no final norm
+    (r'((?:mask_token|decoder_|encoder_norm|multi_scale_fusion_heads).*)', r'mae.\1'),
 )
 
 
@@ -81,6 +83,7 @@ def export(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, value in state_dict.items():
         plain = name.removeprefix('backbone.')
         plain = re.sub(r'^(blocks\.\d+\.mlp)\.layers\.(?:0\.)?(0|1)\.', lambda m: f'{m[1]}.fc{int(m[2]) + 1}.', plain)
+        plain = plain.removeprefix('mae.')
         plain = re.sub(r'^cls_head\.fc_cls\.', 'head.projection.', plain)
         plain = re.sub(r'^pos_embed\.(spatial|temporal)$', r'pos_embed_\1', plain)
         plain = re.sub(r'^pos_embed\.joint$', 'pos_embed', plain)

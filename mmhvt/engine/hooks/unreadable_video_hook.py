@@ -1,6 +1,5 @@
 """Warns of unreadable videos and counts them."""
 
-import logging
 import os.path as osp
 
 from mmengine.dist import all_gather_object, is_main_process
@@ -15,9 +14,9 @@ from .wrapped_datasets import innermost_datasets
 class UnreadableVideoHook(Hook):
     """Tells of the samples that mmhvt.VideoDataset replaced in training, because their videos cannot be read.
 
-    Each file is warned of once an epoch, when the first batch without it arrives. The epoch ends with the number of
-    samples replaced and of files, over all ranks, and with `unreadable_videos.txt` in the log directory: the files of
-    the run so far with the reasons. An iteration-based run is one epoch.
+    Each file is warned of once, when the first batch arrives that should have held it. Every epoch ends with the number
+    of samples replaced and of files, over all ranks, and with `unreadable_videos.txt` in the log directory: the files
+    of the run so far with the reasons. An iteration-based run is one epoch.
 
     The samples themselves say what they stand in for, so the counts are exact whatever the workers are and however
     far they prefetch.
@@ -33,10 +32,10 @@ class UnreadableVideoHook(Hook):
     def before_train_epoch(self, runner) -> None:
         """Starts counting anew."""
         self._samples = self._replaced = 0
-        self._files: dict[str, str] = {}
+        self._files_of_epoch: dict[str, str] = {}
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Counts a batch and warns of files that are new in this epoch."""
+        """Counts a batch and warns of files that are new."""
         samples = data_batch['data_samples']
         self._samples += len(samples)
         for sample in samples:
@@ -44,14 +43,14 @@ class UnreadableVideoHook(Hook):
             if not unreadable:
                 continue
             self._replaced += 1
-            for filename, message in unreadable.items():
-                if filename not in self._files:
-                    self._files[filename] = message
-                    runner.logger.warning(f'{message}; training goes on with another sample')
+            self._files_of_epoch.update(unreadable)
+            for filename in unreadable.keys() - self._files_of_run.keys():
+                runner.logger.warning(f'{unreadable[filename]}; training goes on with another sample')
+            self._files_of_run.update(unreadable)
 
     def after_train_epoch(self, runner) -> None:
         """Sums over the ranks, logs and writes the list."""
-        parts = all_gather_object((self._samples, self._replaced, self._files))
+        parts = all_gather_object((self._samples, self._replaced, self._files_of_epoch))
         samples, replaced = (sum(part[i] for part in parts) for i in range(2))
         files = {filename: message for part in parts for filename, message in part[2].items()}
         if not replaced or not is_main_process():
@@ -60,8 +59,7 @@ class UnreadableVideoHook(Hook):
         path = osp.join(runner.log_dir, 'unreadable_videos.txt')
         with open(path, 'w') as file:
             file.writelines(f'{name}\t{message}\n' for name, message in sorted(self._files_of_run.items()))
-        runner.logger.log(
-            logging.WARNING,
+        runner.logger.warning(
             f'Epoch {runner.epoch + 1}: {replaced} of {samples} samples were replaced by others, because '
             f'{len(files)} videos cannot be read. Their names: {path}',
         )

@@ -1,0 +1,293 @@
+"""Generated videos of one shape, whose class is its motion and nothing else.
+
+The pose of the shape has four coordinates, each on a circle: x and y (the frame wraps around), angle, and size (which
+starts over at the smallest after the largest). All start anywhere, so every pose is equally likely at every time in
+every class, and a single frame says nothing about the class. In each class one coordinate advances evenly in one
+direction; the other three sway about without going anywhere. So there is movement along, turning and change of size in
+every clip, and frames in random order say little; a clip played backwards belongs to the opposite class.
+"""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.utils import track_parallel_progress
+
+# motion: (coordinate of the pose that it advances, direction); opposites stand side by side
+MOTIONS: dict[str, tuple[int, int]] = {
+    'up': (1, -1),
+    'down': (1, 1),
+    'left': (0, -1),
+    'right': (0, 1),
+    'clockwise': (2, 1),
+    'counter-clockwise': (2, -1),
+    'growing': (3, 1),
+    'shrinking': (3, -1),
+}
+SPLITS = ('train', 'val')
+FPS = 16
+
+# The share of its circle that a coordinate goes in a clip, that is the speed, and what of that share sways.
+TRAVEL = (0.5, 1.0)
+SWAY = (0.2, 0.8)
+SWAY_SMOOTHNESS = 3  # frames
+# Radius of the shape, as a share of the frame.
+RADIUS = (0.14, 0.34)
+# Shapes are bright, grounds are dark: contrast of one sign, without which a small model learns nothing in minutes.
+SHAPE_LEVELS = (170, 255)
+TAIL_SHADE = 0.55
+GROUND_LEVELS = (0, 70)
+
+
+def _arc(start: float, stop: float, points: int, radius: float = 1.0, y: float = 0.0) -> list[tuple[float, float]]:
+    angles = np.deg2rad(np.linspace(start, stop, points))
+    return [(radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
+
+
+def _normalised(corners: list[tuple[float, float]]) -> np.ndarray:
+    """Corners about the middle of their bounding box, the farthest at distance 1."""
+    polygon = np.array(corners)
+    polygon = polygon - (polygon.min(0) + polygon.max(0)) / 2
+    return polygon / np.linalg.norm(polygon, axis=1).max()
+
+
+# Polygons (corners, 2), x to the right and y down. None looks the same after less than a full turn.
+SHAPES: dict[str, np.ndarray] = {
+    'hook': _normalised([(-0.6, -0.9), (-0.1, -0.9), (-0.1, 0.4), (0.7, 0.4), (0.7, 0.9), (-0.6, 0.9)]),
+    'tee': _normalised(
+        [(-0.8, -0.9), (0.8, -0.9), (0.8, -0.4), (0.25, -0.4), (0.25, 0.9), (-0.25, 0.9), (-0.25, -0.4), (-0.8, -0.4)]
+    ),
+    'arrow': _normalised(
+        [(0, -1), (0.8, -0.1), (0.28, -0.1), (0.28, 0.95), (-0.28, 0.95), (-0.28, -0.1), (-0.8, -0.1)]
+    ),
+    'wedge': _normalised([(0, -1), (0.6, 0.8), (-0.6, 0.8)]),
+    'mouth': _normalised([(0, 0), *_arc(-50, -310, 24)]),
+    'drop': _normalised([(0, -1), *_arc(-30, 210, 20, radius=0.6, y=0.35)]),
+    'flag': _normalised([(-0.6, -1), (0.8, -0.5), (-0.2, 0), (-0.2, 1), (-0.6, 1)]),
+    'bowl': _normalised(_arc(0, 180, 20)),
+}
+
+
+def _sway(frames: int, rng: np.random.Generator) -> np.ndarray:
+    """An order (frames,) of 0 … frames - 1 that is smooth in time and has no trend."""
+    reach = 4 * SWAY_SMOOTHNESS
+    window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SWAY_SMOOTHNESS) ** 2)
+    path = np.convolve(rng.standard_normal(frames + 2 * reach), window, 'valid')
+    time = np.arange(frames) - (frames - 1) / 2
+    if frames > 1:
+        path = path - path.mean() - time * (time @ path) / (time @ time)
+    return np.argsort(np.argsort(path))
+
+
+def draw_poses(motion: str, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Poses of a clip.
+
+    Args:
+        motion: Key of :data:`MOTIONS`.
+        frames: Length of the clip.
+        rng: Source of all randomness.
+
+    Returns:
+        (frames, 4): x, y, angle and size, each in [0, 1).
+
+    Raises:
+        ValueError: If there is no such motion.
+    """
+    if motion not in MOTIONS:
+        raise ValueError(f'motion={motion!r}: choose from {", ".join(MOTIONS)}')
+    driven, direction = MOTIONS[motion]
+    poses = np.empty((frames, 4))
+    for coordinate in range(4):
+        travel = rng.uniform(*TRAVEL)
+        start = rng.uniform()
+        if coordinate == driven:
+            steps = direction * np.arange(frames)
+        else:
+            travel *= rng.uniform(*SWAY)
+            steps = _sway(frames, rng)
+        poses[:, coordinate] = (start + travel * steps / frames) % 1
+    return poses
+
+
+def draw_clip(motion: str, frames: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Frames of a clip: one shape of random form, colour, speed and start on a random ground.
+
+    Args:
+        motion: Key of :data:`MOTIONS`.
+        frames: Length of the clip.
+        size: Height and width in pixels.
+        rng: Source of all randomness.
+
+    Returns:
+        (frames, size, size, 3) uint8, RGB.
+    """
+    poses = draw_poses(motion, frames, rng)
+    polygon = SHAPES[rng.choice(list(SHAPES))] * [rng.choice([-1, 1]) * rng.uniform(0.8, 1), 1]
+    head = rng.uniform(*SHAPE_LEVELS, 3)
+    return _paint(poses, polygon, head, _draw_ground(size, rng), size)
+
+
+def _draw_ground(size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size, 3): one dark colour that turns into another, in a random direction."""
+    one, other = rng.uniform(*GROUND_LEVELS, (2, 3))
+    direction = rng.uniform(0, 2 * math.pi)
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    mix = np.clip(0.5 + 0.8 * (x * math.cos(direction) + y * math.sin(direction)), 0, 1)[..., None]
+    return one * (1 - mix) + other * mix
+
+
+def _paint(poses: np.ndarray, polygon: np.ndarray, head: np.ndarray, ground: np.ndarray, size: int) -> np.ndarray:
+    """(frames, size, size, 3) uint8. The shape fades from `head` to a darker tail, which shows its angle."""
+    x, y, angle, scale = poses.T
+    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** scale  # shares of the frame
+    cos, sin = np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)
+    turn = np.stack([cos, sin, -sin, cos], axis=-1).reshape(-1, 2, 2)
+    corners = (polygon @ turn * radius[:, None, None] + poses[:, None, :2]) * size - 0.5  # (frames, corners, 2)
+
+    cover = np.zeros((len(poses), size, size), np.uint8)
+    bits = 6  # of a pixel, in cv2's fixed-point coordinates
+    for mask, outline in zip(cover, corners, strict=True):
+        low, high = outline.min(0), outline.max(0)
+        for shift in np.array([(i, j) for i in (-size, 0, size) for j in (-size, 0, size)]):
+            if (high + shift > -1).all() and (low + shift < size).all():
+                points = np.round((outline + shift) * 2**bits).astype(np.int32)
+                cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, bits)
+
+    pixels = (np.arange(size) + 0.5) / size
+    right = (pixels - x[:, None] + 0.5) % 1 - 0.5  # from the centre of the shape, the shorter way round
+    below = (pixels - y[:, None] + 0.5) % 1 - 0.5
+    along = (cos[:, None] * below)[:, :, None] - (sin[:, None] * right)[:, None, :]  # -radius at the head
+    fade = np.clip(along / (2 * radius[:, None, None]) + 0.5, 0, 1)
+    shape = head.astype(np.float32) * (1 - (1 - TAIL_SHADE) * fade.astype(np.float32))[..., None]
+    cover = (cover * np.float32(1 / 255))[..., None]
+    return np.rint(ground.astype(np.float32) * (1 - cover) + shape * cover).astype(np.uint8)
+
+
+def write_video(path: Path, clip: np.ndarray) -> None:
+    """Write (frames, size, size, 3) uint8 RGB as MP4 (MPEG-4 part 2, which needs nothing but OpenCV's wheel).
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    frames, height, width, _ = clip.shape
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), FPS, (width, height))
+    for frame in clip:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    writer.release()
+    # OpenCV reports neither a missing folder nor a full disk; the index, written last, tells both
+    written = int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) if path.is_file() else 0
+    if written != frames:
+        raise OSError(f'{path} holds {written} of {frames} frames: is the folder writable, and is there space left?')
+
+
+def _clip_name(motion: str, index: int) -> str:
+    return f'{motion}_{index:05d}.mp4'
+
+
+def _write_some(task: tuple[str, str, int, int], out: Path, size: int, frames: int, seed: int) -> None:
+    """Clips `first` to `last` (exclusive) of one motion in one split."""
+    split, motion, first, last = task
+    for index in range(first, last):
+        # a clip depends on its own number alone, whichever process draws it and however many there are
+        rng = np.random.default_rng([seed, SPLITS.index(split), list(MOTIONS).index(motion), index])
+        write_video(out / f'videos_{split}' / _clip_name(motion, index), draw_clip(motion, frames, size, rng))
+
+
+def write_dataset(
+    out: str | Path,
+    clips_per_class: int = 400,
+    val_clips_per_class: int = 50,
+    size: int = 64,
+    frames: int = 32,
+    seed: int = 0,
+    processes: int = 2,
+) -> bool:
+    """Write videos and the annotation files that mmaction2's VideoDataset reads.
+
+    `out` then holds `videos_train/`, `videos_val/`, `moving_shapes_{train,val}_list_videos.txt` (lines of file name and
+    label), `label_map.txt` (class names in order of their labels) and `manifest.json` (these arguments). The arguments
+    alone, less `processes`, decide the contents. Annotation files and manifest come last and together: a folder that
+    an interrupted call left cannot be trained on, and the next call with the same arguments finishes it.
+
+    Args:
+        out: Folder; new, empty, or what an earlier call with the same arguments left.
+        clips_per_class: Training clips of each class.
+        val_clips_per_class: Validation clips of each class.
+        size: Height and width in pixels; even, 16 or more.
+        frames: Length of a clip, 2 or more.
+        seed: Decides every clip; 0 or more.
+        processes: Draw at the same time.
+
+    Returns:
+        True if it wrote, False if the dataset was there.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        FileExistsError: If `out` holds anything else.
+        OSError: If a file cannot be written.
+    """
+    for name, value, least in [
+        ('clips_per_class', clips_per_class, 1),
+        ('val_clips_per_class', val_clips_per_class, 1),
+        ('size', size, 16),
+        ('frames', frames, 2),
+        ('seed', seed, 0),
+        ('processes', processes, 1),
+    ]:
+        if value < least:
+            raise ValueError(f'{name}={value}: {least} is the least')
+    if size % 2:
+        raise ValueError(f'size={size}: MPEG-4 needs an even number, such as {size + 1}')
+
+    out = Path(out)
+    counts = {'train': clips_per_class, 'val': val_clips_per_class}
+    arguments = dict(
+        clips_per_class=clips_per_class, val_clips_per_class=val_clips_per_class, size=size, frames=frames, seed=seed
+    )
+    manifest, unfinished = out / 'manifest.json', out / 'manifest.unfinished.json'
+    if manifest.is_file():
+        _check_arguments(manifest, arguments)
+        for split, count in counts.items():
+            there = sum(1 for _ in (out / f'videos_{split}').glob('*.mp4'))
+            if there != count * len(MOTIONS):
+                raise FileExistsError(
+                    f'{out}/videos_{split} has {there} of {count * len(MOTIONS)} videos: remove {out} and call again'
+                )
+        return False
+    if unfinished.is_file():
+        _check_arguments(unfinished, arguments)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f'{out} is there already and no dataset of moving shapes: choose a new or empty folder')
+
+    for split in SPLITS:
+        (out / f'videos_{split}').mkdir(parents=True, exist_ok=True)
+    unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
+    some = 20  # clips a task: often enough to see progress
+    tasks = [
+        (split, motion, first, min(first + some, count))
+        for split, count in counts.items()
+        for motion in MOTIONS
+        for first in range(0, count, some)
+    ]
+    write = partial(_write_some, out=out, size=size, frames=frames, seed=seed)
+    # one thread each: more of OpenCV's would get in the way of the other processes
+    track_parallel_progress(write, tasks, processes, initializer=cv2.setNumThreads, initargs=(1,), keep_order=False)
+    for split, count in counts.items():
+        lines = [
+            f'{_clip_name(motion, index)} {label}' for index in range(count) for label, motion in enumerate(MOTIONS)
+        ]
+        (out / f'moving_shapes_{split}_list_videos.txt').write_text('\n'.join(lines) + '\n')
+    (out / 'label_map.txt').write_text('\n'.join(MOTIONS) + '\n')
+    unfinished.rename(manifest)
+    return True
+
+
+def _check_arguments(manifest: Path, arguments: dict) -> None:
+    """Raise FileExistsError if the folder of `manifest` was made with other arguments."""
+    earlier = json.loads(manifest.read_text())
+    if earlier != arguments:
+        other = ', '.join(f'{key}={earlier.get(key)}' for key in arguments if earlier.get(key) != arguments[key])
+        raise FileExistsError(f'{manifest.parent} was made with {other}: choose another folder or remove it')
