@@ -24,13 +24,13 @@ pipeline = [
     dict(type='DecordDecode'),
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs')]
-dataset = dict(_delete_=True, type='mmhvt.VideoDataset', ann_file='{data}/train.txt',
-               data_prefix=dict(video='{data}/train'), pipeline=pipeline)
+dataset = dict(_delete_=True, type='mmhvt.VideoDataset', ann_file='{data}/moving_shapes_train_list_videos.txt',
+               data_prefix=dict(video='{data}/videos_train'), pipeline=pipeline)
 train_dataloader = dict(batch_size={batch_size}, num_workers=0, persistent_workers=False, dataset=dataset)
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(**dataset, test_mode=True))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs={epochs}, val_interval=1)
-param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, by_epoch=True, _delete_=True)]
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, by_epoch=True)]
 custom_hooks = [dict(type='LossRecorder')]
 randomness = dict(seed=1)
 """
@@ -65,8 +65,8 @@ class LossRecorder(Hook):
 def data(root, tmp_path_factory) -> Path:
     """Moving shapes, four clips for each of the eight classes."""
     folder = tmp_path_factory.mktemp('shapes')
-    command = [sys.executable, root / 'tools/data/moving_shapes.py', folder / 'data', '--train-per-class', '4']
-    subprocess.run([*map(str, command), '--val-per-class', '1', '--processes', '1'], check=True, capture_output=True)
+    command = [sys.executable, root / 'tools/data/moving_shapes.py', folder / 'data', '--clips-per-class', '4']
+    subprocess.run([*map(str, command), '--val-clips-per-class', '1', '--processes', '1', '--size', '32'], check=True, capture_output=True)
     return folder / 'data'
 
 

@@ -3,11 +3,13 @@
 mmaction2 1.2.0 is of 2023 and the newest there is; ``python -m mmhvt.compat`` prints this table.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ['REPAIRS', 'Repair']
+__all__ = ['REPAIRS', 'Repair', 'release']
 
 
 @dataclass(frozen=True)
@@ -31,30 +33,31 @@ class Repair:
     is_due: Callable[[Path], bool] = lambda path: True
 
 
+def release(version: str) -> tuple[int, ...]:
+    """(2, 11, 0) of '2.11.0+cu130'; release candidates count as the release."""
+    return tuple(int(part) for part in re.match(r'[\d.]*\d', version)[0].split('.'))
+
+
 def mmcv_is_newer(path: Path) -> bool:
     import mmcv
-    from mmengine.utils import digit_version
 
-    return digit_version(mmcv.__version__) >= digit_version('2.2.0')
+    return release(mmcv.__version__) >= (2, 2)
 
 
 def drn_is_missing(path: Path) -> bool:
     return not (path.parent / 'drn').is_dir()
 
 
-def numpy_lacks(name: str) -> Callable[[Path], bool]:
-    def is_due(path: Path) -> bool:
-        import numpy
+def is_at_least(distribution: str, minimum: str) -> Callable[[Path], bool]:
+    """Test whether a distribution is installed in version ``minimum`` or newer, without importing it."""
 
-        return not hasattr(numpy, name)
+    def is_due(path: Path) -> bool:
+        try:
+            return release(version(distribution)) >= release(minimum)
+        except PackageNotFoundError:
+            return False
 
     return is_due
-
-
-def numpy_2(path: Path) -> bool:
-    import numpy
-
-    return numpy.__version__.startswith('2.')
 
 
 def has_no_cuda(path: Path) -> bool:
@@ -62,6 +65,8 @@ def has_no_cuda(path: Path) -> bool:
 
     return not torch.cuda.is_available()
 
+
+NUMPY_2 = is_at_least('numpy', '2.0')
 
 REPAIRS = [
     Repair(
@@ -85,7 +90,7 @@ REPAIRS = [
         'mmaction.evaluation.metrics.acc_metric',
         'pred = pred.cpu().numpy()\n\n',
         "assert pred.ndim == 1, f'AccMetric takes one score per class, got scores of shape {tuple(pred.shape)}: "
-        "set average_clips=\"prob\" in the head'; pred = pred.cpu().numpy()\n\n",
+        'set average_clips="prob" in the head\'; pred = pred.cpu().numpy()\n\n',
         'a head whose average_clips is None keeps a clip axis: top-1 came out as the number of classes, '
         'and mean_class_accuracy raised an error on array dimensions',
     ),
@@ -95,7 +100,7 @@ REPAIRS = [
         '(hsv[..., 0] + offset) % 180',
         '(hsv[..., 0].astype(np.int16) + offset) % 180',
         'NumPy 2 refuses a negative int beside uint8 where NumPy 1 widened; a hue shift to the left fails',
-        numpy_2,
+        NUMPY_2,
     ),
     Repair(
         'np.bool in ImgAug',
@@ -103,7 +108,7 @@ REPAIRS = [
         "if digit_version(np.__version__) >= digit_version('1.24.0'):",
         "if not hasattr(np, 'bool'):",
         "the transform replaces NumPy 2's own np.bool by Python's bool, for the whole process",
-        numpy_2,
+        NUMPY_2,
     ),
     Repair(
         'np.NAN in AVA metric',
@@ -111,7 +116,7 @@ REPAIRS = [
         'np.NAN',
         'np.nan',
         'NumPy 2.0 removed it; AVAMetric fails on a class that is detected but has no ground truth',
-        numpy_lacks('NAN'),
+        NUMPY_2,
     ),
     Repair(
         'np.Inf in pose transforms',
@@ -119,7 +124,7 @@ REPAIRS = [
         'np.Inf',
         'np.inf',
         'NumPy 2.0 removed it; PoseCompact fails',
-        numpy_lacks('Inf'),
+        NUMPY_2,
     ),
     Repair(
         'np.Inf in frame_extract',
@@ -127,7 +132,7 @@ REPAIRS = [
         'np.Inf',
         'np.inf',
         'NumPy 2.0 removed it; frame_extract(short_side=...) fails',
-        numpy_lacks('Inf'),
+        NUMPY_2,
     ),
     Repair(
         'np.trapz in accuracy',
@@ -135,7 +140,7 @@ REPAIRS = [
         'np.trapz',
         'np.trapezoid',
         'NumPy 2.4 removed it; average_recall_at_avg_proposals fails',
-        numpy_lacks('trapz'),
+        is_at_least('numpy', '2.4'),
     ),
     Repair(
         'np.in1d in retrieval',
@@ -143,7 +148,43 @@ REPAIRS = [
         'np.in1d',
         'np.isin',
         'NumPy 2.4 removed it; RetrievalRecall fails',
-        numpy_lacks('in1d'),
+        is_at_least('numpy', '2.4'),
+    ),
+    Repair(
+        'pytorchvideo',
+        'mmaction.datasets.transforms.wrappers',
+        'import pytorchvideo.transforms as ptv_trans',
+        'import sys, torchvision.transforms._functional_tensor as functional_tensor; '
+        "sys.modules.setdefault('torchvision.transforms.functional_tensor', functional_tensor); "
+        'import pytorchvideo.transforms as ptv_trans',
+        'pytorchvideo 0.1.5 imports a module that torchvision 0.17 made private; PytorchVideoWrapper fails',
+        is_at_least('torchvision', '0.17'),
+    ),
+    Repair(
+        'transformers in mmaction',
+        'mmaction.utils.dependency',
+        'WITH_MULTIMODAL = all(',
+        'WITH_MULTIMODAL = False and all(',
+        'transformers 4.56 moved what its VindLU models import: mmaction.models does not import beside it; '
+        'building a VindLU model now says that it needs another transformers',
+        is_at_least('transformers', '4.56'),
+    ),
+    Repair(
+        'transformers in mmpretrain',
+        'mmpretrain.utils.dependency',
+        'WITH_MULTIMODAL = all(',
+        'WITH_MULTIMODAL = False and all(',
+        'transformers 5 removed what its multimodal models import: mmpretrain.models, which mmaction.models '
+        'imports, does not import beside it',
+        is_at_least('transformers', '5.0'),
+    ),
+    Repair(
+        'moviepy',
+        'mmaction.visualization.video_backend',
+        'from moviepy.editor import',
+        'from moviepy import',
+        'moviepy 2 has no moviepy.editor; the inferencers cannot write videos',
+        is_at_least('moviepy', '2.0'),
     ),
     Repair(
         'process groups without CUDA',

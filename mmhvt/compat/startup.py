@@ -1,18 +1,18 @@
 """Runs at every interpreter start, from mmhvt-compat.pth, whose one line holds this source.
 
 It must not fail, and imports nothing: all it does is to put a finder before the others, which passes on
-whatever belongs neither to mmaction nor to mmengine.
+whatever does not belong to the packages named.
 """
 
 import sys
 
 
 class MMHVTFinder:
-    """Hands the imports of mmaction and mmengine to :mod:`mmhvt.compat.hook`."""
+    """Hands the imports of three packages to :mod:`mmhvt.compat.hook`."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition('.')[0] not in ('mmaction', 'mmengine'):
+        if name.partition('.')[0] not in ('mmaction', 'mmengine', 'mmpretrain'):
             return None
         try:
             from mmhvt.compat.hook import find_spec

@@ -1,0 +1,114 @@
+"""``python -m mmhvt.compat``: which versions are there, what was repaired, what cannot work and why.
+
+Exits with status 1 if something that every use of mmhvt needs is missing or does not import. What only a part
+needs, as detection needs mmcv's compiled ops, is a limit: it is printed, and the status stays 0.
+"""
+
+import contextlib
+import importlib
+import io
+import platform
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+
+import mmhvt
+
+from .hook import REPAIRED
+from .repairs import REPAIRS, release
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package to look at.
+
+    Attributes:
+        module: What to import of it.
+        minimum: Oldest version that works, if one is known not to.
+        lost: What cannot work without it; empty where nothing can.
+        hint: What helps.
+    """
+
+    module: str
+    minimum: str = ''
+    lost: str = ''
+    hint: str = ''
+
+    @property
+    def root(self) -> str:
+        return self.module.partition('.')[0]
+
+    @property
+    def version(self) -> str:
+        return getattr(sys.modules.get(self.root), '__version__', '-')
+
+    def fault(self) -> str:
+        """Import it and say in one line why it cannot be used; empty if it can."""
+        try:
+            importlib.import_module(self.module)
+        except Exception as error:  # a broken binary raises anything
+            return f'{type(error).__name__}: {error}'.splitlines()[0]
+        if self.minimum and release(self.version) < release(self.minimum):
+            return f'{self.version} is older than {self.minimum}'
+        return ''
+
+
+# pip's wheel cache does not know for which torch a wheel was compiled
+OPS = 'MMCV_WITH_OPS=1 pip install --no-cache-dir --no-build-isolation --no-deps --force-reinstall onedl-mmcv'
+
+PACKAGES = [
+    Package('torch', '2.4'),
+    Package('torchvision', '0.19', hint='install the one that was built for this torch'),
+    Package('numpy', '1.26'),
+    Package('cv2'),
+    Package('decord', hint='pip install decord'),
+    Package('mmengine.runner'),
+    Package('mmcv'),
+    Package('mmpretrain.models'),
+    Package('mmaction.models', hint='pip install "mmhvt[mim]"'),
+    Package('mmdet', lost='detection (AVA, COCO)'),
+    Package('mmcv.ops', lost='detection (AVA, COCO), deformable attention, TIN', hint=OPS),
+    Package('mim', lost='`mim train` and the like; tools/train.py stands in'),
+]
+
+
+def report() -> int:
+    """Print the report.
+
+    Returns:
+        The exit status.
+    """
+    # what the packages print while they load, this report says better
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter('ignore')
+        faults = {package: package.fault() for package in PACKAGES}
+        for module in {repair.module for repair in REPAIRS}:
+            with contextlib.suppress(Exception):
+                importlib.import_module(module)
+
+    print(f'mmhvt {mmhvt.__version__}, Python {platform.python_version()}')
+    distributions = metadata.packages_distributions()
+    for package, fault in faults.items():
+        names = ', '.join(sorted(set(distributions.get(package.root, []))))
+        print(f'  {package.module:18} {package.version:14} {names:32} {"no" if fault else "ok"}')
+
+    print('\nRepairs, made to modules as they load')
+    if all(getattr(finder, '__name__', '') != 'MMHVTFinder' for finder in sys.meta_path):
+        print('  off: mmhvt-compat.pth did not run; install mmhvt with pip')
+    for repair in REPAIRS:
+        print(f'  {"made" if repair in REPAIRED else "not due"}: {repair.name} ({repair.module})\n    {repair.reason}')
+
+    for title, is_limit in (('Limits', True), ('Cannot work', False)):
+        rows = [(package, fault) for package, fault in faults.items() if fault and bool(package.lost) is is_limit]
+        if rows:
+            print(f'\n{title}')
+        for package, fault in rows:
+            print(f'  {package.lost or "mmhvt"}: {package.module}: {fault}')
+            if package.hint:
+                print(f'    {package.hint}')
+    return int(any(fault and not package.lost for package, fault in faults.items()))
+
+
+if __name__ == '__main__':
+    sys.exit(report())
