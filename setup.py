@@ -56,9 +56,9 @@ setup(
     # not imported: a build has none of mmhvt's dependencies
     version=re.search(r"__version__ = '(.+)'", read('mmhvt/version.py'))[1],
     description='Hierarchical video transformers for OpenMMLab',
-    long_description=read('README.md') if (ROOT / 'README.md').exists() else '',
+    long_description=read('README.md'),
     long_description_content_type='text/markdown',
-    license='Apache-2.0',
+    license_expression='Apache-2.0',
     license_files=['LICENSE'],
     keywords='computer vision, video understanding, action recognition, transformer, OpenMMLab',
     classifiers=[

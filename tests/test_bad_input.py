@@ -248,17 +248,13 @@ def test_without_the_hook_the_dataset_warns(videos: Path, monkeypatch: pytest.Mo
     ]
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_raise_stops_training(num_workers: int, config: Config, videos: Path) -> None:
-    config.train_dataloader.num_workers = num_workers
+def test_raise_stops_training(config: Config, videos: Path) -> None:
     config.train_dataloader.dataset = dataset_cfg(videos, 'broken.txt', on_unreadable='raise')
     with pytest.raises(UnreadableVideoError, match=r'cannot read video .*(missing|cut)\.mp4'):
         train(config)
 
 
-@pytest.mark.parametrize('num_workers', [0, 2])
-def test_all_unreadable_stops_training(num_workers: int, config: Config, videos: Path) -> None:
-    config.train_dataloader.num_workers = num_workers
+def test_all_unreadable_stops_training(config: Config, videos: Path) -> None:
     config.train_dataloader.dataset = dataset_cfg(videos, 'broken.txt')
     with pytest.raises(UnreadableVideoError, match='11 videos in a row cannot be read.* data_prefix'):
         train(config)
@@ -271,8 +267,12 @@ def test_validation_and_test_stop(mode: str, num_workers: int, config: Config, v
     loader.num_workers = num_workers
     loader.dataset = dataset_cfg(videos, 'all.txt', test_mode=True, on_unreadable='warn')
     runner = Runner.from_cfg(config)
-    with pytest.raises(UnreadableVideoError, match=r'(?s)cannot read video .*missing\.mp4.*could not be compared'):
+    with pytest.raises(
+        UnreadableVideoError, match=r'(?s)cannot read video .*missing\.mp4.*could not be compared'
+    ) as caught:
         getattr(runner, mode)()
+    # torch ends up in a cycle here, and when that is collected its workers may wait for 5 s
+    caught.value.__traceback__ = None
 
 
 def test_errors_of_other_transforms_are_not_taken_for_bad_videos(videos: Path) -> None:

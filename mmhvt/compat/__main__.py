@@ -7,6 +7,7 @@ needs, as detection needs mmcv's compiled ops, is a limit: it is printed, and th
 import contextlib
 import importlib
 import io
+import os
 import platform
 import sys
 import warnings
@@ -40,8 +41,15 @@ class Package:
         return self.module.partition('.')[0]
 
     @property
+    def distributions(self) -> list[str]:
+        """The installed distributions that hold the module."""
+        return sorted(set(metadata.packages_distributions().get(self.root, [])))
+
+    @property
     def version(self) -> str:
-        return getattr(sys.modules.get(self.root), '__version__', '-')
+        """What the imported module says, else what its distribution says."""
+        found = getattr(sys.modules.get(self.root), '__version__', None)
+        return found or next(map(metadata.version, self.distributions), '-')
 
     def fault(self) -> str:
         """Import it and say in one line why it cannot be used; empty if it can."""
@@ -88,13 +96,14 @@ def report() -> int:
                 importlib.import_module(module)
 
     print(f'mmhvt {mmhvt.__version__}, Python {platform.python_version()}')
-    distributions = metadata.packages_distributions()
     for package, fault in faults.items():
-        names = ', '.join(sorted(set(distributions.get(package.root, []))))
+        names = ', '.join(package.distributions)
         print(f'  {package.module:18} {package.version:14} {names:32} {"no" if fault else "ok"}')
 
     print('\nRepairs, made to modules as they load')
-    if all(getattr(finder, '__name__', '') != 'MMHVTFinder' for finder in sys.meta_path):
+    if os.environ.get('MMHVT_COMPAT') == '0':
+        print('  off: MMHVT_COMPAT=0 is in the environment')
+    elif all(getattr(finder, '__name__', '') != 'MMHVTFinder' for finder in sys.meta_path):
         print('  off: mmhvt-compat.pth did not run; install mmhvt with pip')
     for repair in REPAIRS:
         print(f'  {"made" if repair in REPAIRED else "not due"}: {repair.name} ({repair.module})\n    {repair.reason}')

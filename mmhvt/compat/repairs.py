@@ -74,7 +74,7 @@ REPAIRS = [
         'mmaction',
         "mmcv_maximum_version = '2.2.0'",
         "mmcv_maximum_version = '2.4.0'",
-        'mmaction asserts mmcv < 2.2.0, none of which compiles on a current PyTorch; 2.3 works as well',
+        'mmaction asserts mmcv < 2.2.0, but the mmcv that is maintained is 2.3, and all that mmaction uses is in it',
         mmcv_is_newer,
     ),
     Repair(
@@ -91,8 +91,8 @@ REPAIRS = [
         'pred = pred.cpu().numpy()\n\n',
         "assert pred.ndim == 1, f'AccMetric takes one score per class, got scores of shape {tuple(pred.shape)}: "
         'set average_clips="prob" in the head\'; pred = pred.cpu().numpy()\n\n',
-        'a head whose average_clips is None keeps a clip axis: top-1 came out as the number of classes, '
-        'and mean_class_accuracy raised an error on array dimensions',
+        'a head whose average_clips is None keeps a clip axis: top-1 came out above 1, or '
+        'mean_class_accuracy failed with an error on array dimensions',
     ),
     Repair(
         'uint8 arithmetic in ColorJitter',
@@ -166,7 +166,7 @@ REPAIRS = [
         'WITH_MULTIMODAL = all(',
         'WITH_MULTIMODAL = False and all(',
         'transformers 4.56 moved what its VindLU models import: mmaction.models does not import beside it; '
-        'building a VindLU model now says that it needs another transformers',
+        'building a VindLU model now raises an ImportError',
         is_at_least('transformers', '4.56'),
     ),
     Repair(

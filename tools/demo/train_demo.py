@@ -24,7 +24,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / 'configs/smvit/smvit-micro_1xb16-8x3x1-5e_moving-shapes-rgb.py'
+CONFIG = ROOT / 'configs/smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py'
 SHUFFLED_CONFIG = CONFIG.with_name(CONFIG.stem + '_shuffled.py')
 # as the configs and the README have them
 DATA = Path('data/moving_shapes')
@@ -189,7 +189,7 @@ def run(clips_per_class: int, val_clips_per_class: int, min_top1: float) -> None
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--clips-per-class', type=int, default=400, help='training clips of each class')
+    parser.add_argument('--clips-per-class', type=int, default=500, help='training clips of each class')
     parser.add_argument('--val-clips-per-class', type=int, default=50, help='validation clips of each class')
     parser.add_argument('--min-top1', type=float, default=0.95, help='exit status 1 below this accuracy')
     try:

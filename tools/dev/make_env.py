@@ -100,8 +100,12 @@ class Environment:
         self.stamp('ops').unlink(missing_ok=True)
 
     def install_mmhvt(self) -> None:
-        run(self.python, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-deps',
-            '--no-build-isolation', '-e', ROOT)  # fmt: skip
+        result = subprocess.run(
+            [self.python, '-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-deps',
+             '--no-build-isolation', '-e', ROOT],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        if result.returncode:  # else setuptools warns of editable installs at length
+            raise SystemExit(f'installing mmhvt failed:\n{result.stdout}')
 
     def install_ops(self) -> None:
         wheel = ops_wheel(self.python)
@@ -174,11 +178,13 @@ def main() -> None:
 
     environment = Environment(args.venv.resolve())
     lock = LOCK.read_text()
-    project = ''.join((ROOT / name).read_text() for name in ('setup.py', 'pyproject.toml'))
-    hook = ''.join(path.read_text() for path in sorted((ROOT / 'mmhvt' / 'compat').glob('*hook*')))
+    # what an editable install copies into the environment
+    project = [ROOT / name for name in ('setup.py', 'pyproject.toml', 'mmhvt/version.py', 'mmhvt/compat/startup.py')]
     environment.step('python', UV, environment.create)
     environment.step('packages', lock, environment.install_packages)
-    environment.step('mmhvt', project + hook + str(ROOT), environment.install_mmhvt)
+    environment.step(
+        'mmhvt', '\n'.join([str(ROOT), *(path.read_text() for path in project)]), environment.install_mmhvt
+    )
     if args.ops:
         environment.step('ops', lock, environment.install_ops)
 

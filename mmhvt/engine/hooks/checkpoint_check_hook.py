@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, find_latest_checkpoint
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmhvt.registry import HOOKS
 
@@ -60,7 +61,7 @@ class CheckpointCheckHook(Hook):
 
     To test and to resume, every tensor must fit. To start training with `load_from`, the backbone must fit; what
     stands behind it may differ (another number of classes, another task's head), and is named in one warning. A model
-    without a backbone must fit whole.
+    without a backbone must fit whole. A model that FSDP shards is not checked.
     """
 
     # before EMAHook, which reads the checkpoint too
@@ -103,6 +104,8 @@ class CheckpointCheckHook(Hook):
                     'load_from with resume=False would start a new training from its weights'
                 )
         model = runner.model
+        if isinstance(model, FullyShardedDataParallel):
+            return  # a rank has only shards to compare with, and FSDP's own hooks do not bear a trial run
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
         state_dict = checkpoint.get('state_dict', checkpoint)

@@ -1,9 +1,9 @@
-# Tests the model of smvit-micro_1xb16-8x3x1-5e_moving-shapes-rgb.py on frames in random order.
-_base_ = ['smvit-micro_1xb16-8x3x1-5e_moving-shapes-rgb.py']
+# Tests the model of smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py on frames in random order.
+_base_ = ['smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py']
 
 test_pipeline = [
     dict(type='DecordInit'),
-    dict(type='SampleFrames', clip_len=8, frame_interval=3, test_mode=True),
+    dict(type='SampleFrames', clip_len=8, frame_interval=2, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='mmhvt.ShuffleFrames'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),

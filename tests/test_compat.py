@@ -1,0 +1,226 @@
+"""The repairs of mmhvt.compat, each tried with and without."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from mmhvt.compat import __main__ as report
+from mmhvt.compat import hook
+from mmhvt.compat.repairs import REPAIRS, Repair, release
+
+NAMES = [repair.name for repair in REPAIRS]
+IMPORTS = ['mmcv version', 'localizer DRN', 'transformers in mmaction', 'transformers in mmpretrain']
+# what breaks under every version that the requirements allow, or with the stand-ins of `answers`
+ALWAYS = [*IMPORTS, 'AccMetric on single clips', 'pytorchvideo', 'moviepy']
+
+
+def python(*args: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *args], env=os.environ | environment, capture_output=True, text=True)
+
+
+# ---- at interpreter start
+
+
+def test_start_imports_nothing():
+    names = (
+        "sorted(m for m in sys.modules if m.partition('.')[0] in ('mmhvt', 'torch', 'numpy', 'mmengine', 'mmaction'))"
+    )
+    finders = "[f.__name__ for f in sys.meta_path if getattr(f, '__name__', '') == 'MMHVTFinder']"
+    code = f'import sys, json, email.message; print({names}, {finders})'
+    assert python('-c', code).stdout.strip() == "[] ['MMHVTFinder']"
+
+
+def test_start_survives_a_half_removed_package(tmp_path):
+    (tmp_path / 'mmhvt').mkdir()
+    (tmp_path / 'mmhvt' / '__init__.py').touch()
+    (tmp_path / 'mmaction.py').write_text("print('found')")
+    done = python('-c', 'import mmaction', PYTHONPATH=str(tmp_path))
+    assert (done.stdout, done.stderr) == ('found\n', '')
+
+
+def test_finder_is_put_once(monkeypatch):
+    monkeypatch.setattr(sys, 'meta_path', [])
+    source = Path(hook.__file__).with_name('startup.py').read_text()
+    for _ in range(2):
+        exec(source, {})
+    assert len(sys.meta_path) == 1
+    assert sys.meta_path[0].find_spec('json') is None
+
+
+# ---- the hook
+
+
+@pytest.fixture
+def sample(tmp_path, monkeypatch):
+    """Writes a module of a new name for the hook to find, whose repair is due or not."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(hook, 'REPAIRED', [])
+
+    def write(source: str, name: str, due: bool = True) -> Path:
+        file = tmp_path / f'{name}.py'
+        file.write_text(source)
+        repair = Repair('sample', name, 'broken', 'repaired', '', lambda path: due)
+        monkeypatch.setattr(hook, 'REPAIRS', [repair])
+        importlib.invalidate_caches()
+        return file
+
+    return write
+
+
+def load(spec):
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_repairs_in_memory(sample):
+    file = sample("value = 'broken', 'broken'\n", 'sample_due')
+    assert load(hook.find_spec('sample_due')).value == ('repaired', 'repaired')
+    assert len(hook.REPAIRED) == 1
+    assert 'broken' in file.read_text()
+    assert not (file.parent / '__pycache__').exists()
+
+
+def test_repair_that_is_not_due(sample):
+    sample("value = 'broken'\n", 'sample_not_due', due=False)
+    assert load(hook.find_spec('sample_not_due')).value == 'broken'
+    assert hook.REPAIRED == []
+
+
+def test_leaves_other_modules_alone(sample, monkeypatch):
+    sample("value = 'healthy'\n", 'sample_healthy')
+    assert hook.find_spec('sample_healthy') is None
+    assert hook.find_spec('json') is None
+    sample("value = 'broken'\n", 'sample_off')
+    monkeypatch.setenv('MMHVT_COMPAT', '0')
+    assert hook.find_spec('sample_off') is None
+
+
+def test_a_healthy_mmaction_is_left_alone(tmp_path):
+    """A mmaction of its own fork: a wider mmcv bound, DRN in its place."""
+    localizers = tmp_path / 'mmaction' / 'models' / 'localizers'
+    (localizers / 'drn').mkdir(parents=True)
+    (tmp_path / 'mmaction' / '__init__.py').write_text("mmcv_maximum_version = '2.4.0'\n")
+    (localizers / '__init__.py').write_text('from .drn.drn import DRN\n')
+    (localizers / 'drn' / 'drn.py').write_text("DRN = 'its own'\n")
+    code = (
+        'import mmaction.models.localizers as m; from mmhvt.compat.hook import REPAIRED; '
+        'print(m.DRN, type(m.__spec__.parent and mmaction.__spec__.loader).__name__, REPAIRED)'
+    )
+    done = python('-c', 'import mmaction; ' + code, PYTHONPATH=str(tmp_path))
+    assert done.stdout.strip() == 'its own SourceFileLoader []', done.stderr
+
+
+# ---- the repairs
+
+
+@pytest.mark.parametrize('repair', REPAIRS, ids=NAMES)
+def test_broken_text_stands_in_the_installed_package(repair):
+    spec = find_spec(repair.module)
+    source = Path(spec.origin).read_text()
+    assert repair.broken in source
+    repaired = source.replace(repair.broken, repair.repaired)
+    compile(repaired, spec.origin, 'exec')
+    assert repaired.count('\n') == source.count('\n')
+
+
+@pytest.fixture(scope='module')
+def answers(tmp_path_factory) -> dict:
+    """What compat_probe.py found, with stand-ins for three packages that break mmaction where they are installed."""
+    folder = tmp_path_factory.mktemp('probe')
+    (folder / 'pytorchvideo').mkdir()
+    (folder / 'pytorchvideo' / 'transforms.py').write_text(
+        'import torchvision.transforms.functional_tensor\nRandAugment = dict\n'
+    )
+    (folder / 'moviepy').mkdir()
+    (folder / 'moviepy' / '__init__.py').write_text(
+        'class ImageSequenceClip:\n    def __init__(self, *args, **kwargs): pass\n    write_gif = __init__\n'
+    )
+    for name, version in dict(moviepy='2.2.1', transformers='5.0.0').items():
+        info = folder / f'{name}-{version}.dist-info'
+        info.mkdir()
+        (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n')
+    probe = Path(__file__).with_name('compat_probe.py')
+    done = python(str(probe), str(folder), PYTHONPATH=str(folder))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_all_works_with_the_repairs(answers):
+    results, made = answers['all repairs']
+    assert {name: result for name, result in results.items() if result != 'ok'} == {}
+    assert set(ALWAYS) <= set(made)
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name not in IMPORTS])
+def test_fails_without_the_repair(answers, name):
+    if name not in answers['all repairs'][1]:
+        assert name not in ALWAYS
+        pytest.skip('not due in this environment')
+    results, made = answers['no repairs of use']
+    assert name not in made
+    assert results[name] != 'ok'
+
+
+@pytest.mark.parametrize(
+    ('case', 'message'),
+    [
+        ('off', 'MMCV=='),
+        ('without mmcv version', 'MMCV=='),
+        ('without localizer DRN', 'mmaction.models.localizers.drn'),
+        ('without transformers in mmaction', "No module named 'transformers'"),
+        ('without transformers in mmpretrain', 'NoneType'),
+    ],
+)
+def test_mmaction_does_not_import_without(answers, case, message):
+    assert message in answers[case][0]['import']
+
+
+# ---- the report
+
+
+def test_release():
+    assert release('2.11.0+cu130') == (2, 11, 0)
+    assert release('2.4') < release('2.11.0rc1')
+
+
+def test_faults():
+    assert report.Package('torch', '2.4').fault() == ''
+    assert report.Package('torch', '99.0').fault().endswith('is older than 99.0')
+    assert report.Package('no_such_package').fault() == "ModuleNotFoundError: No module named 'no_such_package'"
+
+
+def test_fault_of_a_broken_binary(tmp_path, monkeypatch):
+    (tmp_path / 'broken_binary.py').write_text("raise RuntimeError('operator nms does not exist\\nand more')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert report.Package('broken_binary').fault() == 'RuntimeError: operator nms does not exist'
+
+
+@pytest.mark.parametrize(
+    ('package', 'status', 'title'),
+    [
+        (report.Package('json'), 0, None),
+        (report.Package('no_such_package', lost='detection', hint='build it'), 0, 'Limits'),
+        (report.Package('no_such_package', hint='build it'), 1, 'Cannot work'),
+    ],
+)
+def test_exit_status(package, status, title, monkeypatch, capsys):
+    monkeypatch.setattr(report, 'PACKAGES', [package])
+    assert report.report() == status
+    out = capsys.readouterr().out
+    assert all(name in out for name in NAMES)
+    for word in ('Limits', 'Cannot work', 'build it'):
+        assert (word in out) == (word == title or (word == 'build it' and status + bool(title) > 0))
+
+
+def test_report_of_this_environment():
+    done = python('-m', 'mmhvt.compat')
+    assert done.returncode == 0, done.stdout
+    assert 'made: mmcv version (mmaction)' in done.stdout
+    assert 'Cannot work' not in done.stdout
