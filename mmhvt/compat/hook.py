@@ -56,7 +56,7 @@ def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
     if os.environ.get('MMHVT_COMPAT') == '0' or all(repair.module != name for repair in REPAIRS):
         return None
     for finder in sys.meta_path:
-        # two installs, as in a user's and in an environment's site-packages, put two of ours there
+        # not the one that asks
         if getattr(finder, '__name__', '') == 'MMHVTFinder' or not hasattr(finder, 'find_spec'):
             continue
         spec = finder.find_spec(name, path, target)

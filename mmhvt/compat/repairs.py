@@ -19,8 +19,8 @@ class Repair:
     Attributes:
         name: Short name for the report.
         module: Full name of the module.
-        broken: Text that stands in the source of a module that needs the repair, and nowhere else in it.
-        repaired: Text to put in its place, of as many lines: tracebacks keep their line numbers.
+        broken: Text that stands in the source of a module that needs the repair, and not in one that needs none.
+        repaired: Text to put in its place, everywhere, of as many lines: tracebacks keep their line numbers.
         reason: What fails without it.
         is_due: Takes the path of the module's file and tells whether the broken text fails in this environment.
     """

@@ -1,6 +1,6 @@
 """Datasets and transforms that mm* lack."""
 
-from .transforms import *  # noqa: F403
+from .transforms import RandAugment, ShuffleFrames
 from .video_dataset import RepeatAugDataset, UnreadableVideoError, VideoDataset
 
-__all__ = ['RepeatAugDataset', 'UnreadableVideoError', 'VideoDataset']
+__all__ = ['RandAugment', 'RepeatAugDataset', 'ShuffleFrames', 'UnreadableVideoError', 'VideoDataset']

@@ -33,7 +33,7 @@ FPS = 16
 # The share of its circle that x, y, angle or size goes in a clip: the speed.
 TRAVEL = ((0.5, 1.0), (0.5, 1.0), (0.75, 1.5), (0.5, 1.0))
 # Radius of the shape, as a share of the frame.
-RADIUS = (0.16, 0.36)
+RADIUS = (0.2, 0.4)
 # Shapes are bright, grounds are dark: contrast of one sign, without which a small model learns nothing in minutes.
 SHAPE_LEVELS = (170, 255)
 TAIL_SHADE = 0.55
@@ -178,7 +178,7 @@ def _write_some(task: tuple[str, str, int, int], out: Path, size: int, frames: i
 
 def write_dataset(
     out: str | Path,
-    clips_per_class: int = 500,
+    clips_per_class: int = 400,
     val_clips_per_class: int = 50,
     size: int = 64,
     frames: int = 24,
