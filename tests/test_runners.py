@@ -65,8 +65,9 @@ class LossRecorder(Hook):
 def data(root, tmp_path_factory) -> Path:
     """Moving shapes, four clips for each of the eight classes."""
     folder = tmp_path_factory.mktemp('shapes')
-    command = [sys.executable, root / 'tools/data/moving_shapes.py', folder / 'data', '--clips-per-class', '4']
-    subprocess.run([*map(str, command), '--val-clips-per-class', '1', '--processes', '1', '--size', '32'], check=True, capture_output=True)
+    command = [sys.executable, root / 'tools/data/moving_shapes.py', folder / 'data']
+    sizes = ['--clips-per-class', '4', '--val-clips-per-class', '1', '--size', '32', '--processes', '1']
+    subprocess.run([*map(str, command), *sizes], check=True, capture_output=True)
     return folder / 'data'
 
 

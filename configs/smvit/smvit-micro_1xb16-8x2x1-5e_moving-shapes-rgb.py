@@ -25,6 +25,8 @@ param_scheduler = [
         convert_to_iter_based=True)
 ]
 
+# several processes on CPU too: bash tools/dist_train.sh CONFIG 2
+env_cfg = dict(dist_cfg=dict(backend='gloo'))
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))
 randomness = dict(seed=0)
 # several processes on CPUs as well as on GPUs
