@@ -1,11 +1,13 @@
 """The golden tool and the goldens that this repository carries."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 DATA = Path(__file__).parent / 'data' / 'golden'
 
@@ -47,3 +49,12 @@ def test_weights_are_the_files_names(load_tool, name):
     weights = tool.golden_weights(shapes)
     assert {key: list(value.shape) for key, value in weights.items()} == shapes
     assert weights['norm.weight'].mean().item() == pytest.approx(1.0, abs=0.02)
+
+
+def test_not_a_number_is_a_difference(load_tool):
+    tool = load_tool('golden.py')
+    x = torch.randn(300)
+    golden = dict(shape=[300], first=x[:64].tolist(), last=x[-64:].tolist(), mean=x.mean().item(), std=x.std().item())
+    assert tool.difference(x, golden) < 1e-6
+    x[100] = math.nan
+    assert math.isnan(tool.difference(x, golden))

@@ -94,6 +94,7 @@ class Project:
             'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}',
             'PYTHONPATH': str(self.folder),
             'OMP_NUM_THREADS': '1',
+            'CUDA_VISIBLE_DEVICES': '',  # two processes share no GPU
             'PORT': str(free_port()),
         }
         result = subprocess.run(

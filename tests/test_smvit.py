@@ -6,6 +6,8 @@ import hiera
 import pytest
 import torch
 from hiera.hiera_mae import MaskedAutoencoderHiera
+from mmaction.structures import ActionDataSample
+from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import save_checkpoint
 
 from mmhvt import migrate
@@ -238,6 +240,22 @@ def test_layer_depth():
     assert layers['norm.weight'] == model.get_layer_depth('cls_head.fc_cls.weight', 'backbone.') == (7, 8)
 
 
+@pytest.mark.parametrize('kwargs', [
+    dict(out_type='featmap', out_indices=(0, 1, 2, 3)),
+    dict(out_type='featmap', out_indices=(0, 1)),
+    dict(out_type='raw'),
+    dict(out_type='avg_featmap', out_indices=1),
+    dict(out_type='avg_featmap'),
+])  # fmt: skip
+def test_every_parameter_that_trains_has_a_gradient(kwargs):
+    """DistributedDataParallel waits for those that have none."""
+    model = SMViT(MICRO, input_size=(4, 32, 32), **kwargs)
+    sum(out.square().sum() for out in model(torch.randn(1, 3, 4, 32, 32))).backward()
+    assert {name for name, p in model.named_parameters() if p.grad is not None} == {
+        name for name, p in model.named_parameters() if p.requires_grad
+    }
+
+
 def test_drop_path_grows_linearly_and_works_in_training():
     model = SMViT(MICRO, input_size=(32, 32), drop_path_rate=0.5)
     assert [block.drop_path.drop_prob for block in model.blocks] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -263,6 +281,10 @@ def test_initialisation():
     (dict(input_size=(224,)), r'\(H, W\) for images or \(T, H, W\) for video'),
     (dict(out_type='cls_token'), r"out_type 'cls_token': choose from featmap, avg_featmap, raw"),
     (dict(out_indices=(4,)), r'stages 0 to 3'),
+    (dict(patch_kernel=(7, 7)), r'patch_kernel \(7, 7\) needs 3 numbers'),
+    (dict(mask_unit_size=(8, 8)), r'mask_unit_size \(8, 8\) needs 3 numbers'),
+    (dict(patch_kernel=(2, 4, 4)), r'does not give one token for each stride \(2, 4, 4\)'),
+    (dict(arch=dict(embed_dims=16, num_heads=3, depths=(1, 1, 1, 1))), r'3 heads do not divide 16 channels'),
     (dict(q_pool=4), r'q_pool is 0 to 3, got 4'),
     (dict(mask_unit_attn=(True,)), r'mask_unit_attn'),
     (dict(mask_unit_size=(1, 6, 6)), r'mask_unit_size \(1, 6, 6\) does not go'),
@@ -298,7 +320,12 @@ def test_checkpoints_load_whole_or_not_at_all(tmp_path):
     model = build(published)
     assert torch.equal(model.blocks[1].mlp.layers[1].weight, reference.blocks[1].mlp.fc2.weight)
 
-    save_checkpoint(dict(state_dict={f'backbone.{k}': v for k, v in model.state_dict().items()}), str(ours))
+    history = HistoryBuffer()
+    history.update(1.5)
+    history.statistics('mean')
+    message_hub = dict(log_scalars={'train/loss': history}, resumed_keys={'train/loss': True})
+    state_dict = {f'backbone.{k}': v for k, v in model.state_dict().items()}
+    save_checkpoint(dict(state_dict=state_dict, message_hub=message_hub, meta=dict(epoch=1)), str(ours))
     assert torch.equal(build(ours).norm.weight, model.norm.weight)
 
     torch.save({'model_state': hiera.Hiera(**MICRO_REFERENCE, input_size=(32, 32)).state_dict()}, other)
@@ -329,6 +356,35 @@ def test_pretrained_autoencoder_loads_but_for_its_final_norm(tmp_path):
     assert torch.equal(model.pos_embed.temporal, reference.pos_embed_temporal)
     assert torch.equal(model.blocks[5].attn.proj.weight, reference.blocks[5].attn.proj.weight)
     assert (model.norm.weight == 1).all()
+
+
+def test_head_computes_loss_under_bfloat16():
+    head = RecognitionHead(5, 8)
+    samples = [ActionDataSample().set_gt_label(label) for label in (0, 3)]
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = head.loss((torch.randn(2, 8),), samples)
+    assert losses['loss_cls'].dtype == torch.float32 and 'top1_acc' in losses
+
+
+class Reach:
+    """Pickles as getattr(subprocess.Popen, …), which a file has no business with."""
+
+    def __reduce__(self):
+        import subprocess
+
+        return getattr, (subprocess.Popen, 'communicate')
+
+
+def test_checkpoints_reach_nothing_by_getattr(tmp_path):
+    torch.save(dict(state_dict={}, message_hub=Reach()), tmp_path / 'reach.pth')
+    with pytest.raises(ValueError, match='cannot be read as a checkpoint'):
+        migrate.read(str(tmp_path / 'reach.pth'))
+
+
+def test_unreachable_checkpoint_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with pytest.raises(ValueError, match=r'http://127.0.0.1:9/x.pth cannot be downloaded .* name the file'):
+        migrate.read('http://127.0.0.1:9/x.pth')
 
 
 def test_head_takes_pooled_features_only():

@@ -29,5 +29,5 @@ param_scheduler = [
 env_cfg = dict(dist_cfg=dict(backend='gloo'))
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))
 randomness = dict(seed=0)
-# several processes on CPUs as well as on GPUs
+# processes on CPUs, or on GPUs of a machine that has as many
 env_cfg = dict(dist_cfg=dict(backend='gloo'))

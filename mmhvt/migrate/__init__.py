@@ -5,15 +5,35 @@
 import io
 import logging
 import pickle
+from pathlib import Path
+from urllib.parse import urlparse
 
+import numpy as np
 import torch
+from mmengine.dist import barrier, get_local_rank
 from mmengine.fileio import get
-from mmengine.logging import print_log
+from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
 from . import hiera
 
 SOURCES = (hiera,)
+
+
+def _history_method(owner: type, name: str):
+    """Stands in for the builtin getattr, by which a pickled HistoryBuffer names its methods, and gives nothing else."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
+    return getattr(owner, name)
+
+
+# What MMEngine's runner saves beside tensors: its log of losses. Nothing of it runs anything when it is loaded.
+_history_method.__module__, _history_method.__qualname__ = 'builtins', 'getattr'
+_reconstruct, _scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
+_dtypes = [type(np.dtype(name)) for name in ('f4', 'f8', 'i8', 'u4')]
+torch.serialization.add_safe_globals(
+    [HistoryBuffer, _history_method, np.ndarray, np.dtype, _reconstruct, _scalar, *_dtypes]
+)
 
 
 def source_of(name: str):
@@ -29,13 +49,34 @@ def source_of(name: str):
     raise ValueError(f'checkpoints of {name!r} are not known; known are {known}')
 
 
+def fetch(path: str) -> str:
+    """Path of a local file; a URL is downloaded once into torch's hub folder, by one process a machine.
+
+    Raises:
+        ValueError: If the download fails.
+    """
+    if not path.startswith(('http://', 'https://')):
+        return path
+    target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(path).path).name
+    if not target.exists() and get_local_rank() == 0:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(path, str(target))
+        except OSError as error:
+            raise ValueError(
+                f'{path} cannot be downloaded ({error}): fetch it elsewhere and name the file in its place'
+            ) from error
+    barrier()
+    return str(target)
+
+
 def read(path: str) -> dict[str, Tensor]:
-    """State dict of a file, as it is named there. Nothing is executed by reading it.
+    """State dict of a file or URL, as it is named there. Nothing is executed by reading it.
 
     Raises:
         ValueError: If the file is no checkpoint, is cut off, or holds more than tensors and plain values.
     """
-    content = io.BytesIO(get(path))
+    content = io.BytesIO(get(fetch(path)))
     try:
         content = torch.load(content, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError) as error:

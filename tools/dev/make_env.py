@@ -122,7 +122,7 @@ def ops_key(python: Path) -> str:
     compiler = subprocess.run([os.environ.get('CXX', 'c++'), '--version'],
                               check=True, capture_output=True, text=True).stdout.splitlines()[0]  # fmt: skip
     flags = [f'{name}={os.environ.get(name)}' for name in BUILD_VARIABLES]
-    return '\n'.join([pinned('onedl-mmcv'), platform.platform(), torch_is, compiler, *flags])
+    return '\n'.join([pinned('onedl-mmcv'), platform.machine(), *platform.libc_ver(), torch_is, compiler, *flags])
 
 
 def ops_wheel(python: Path) -> Path:

@@ -3,7 +3,7 @@ _base_ = ['smvit_base.py']
 
 model = dict(
     backbone=dict(
-        arch=dict(embed_dims=48, num_heads=1, depths=(1, 1, 2, 1)),
+        arch=dict(_delete_=True, embed_dims=48, num_heads=1, depths=(1, 1, 2, 1)),
         input_size=(8, 32, 32),
         # the paper's initialisation is made for long masked pre-training; from scratch and in a
         # few epochs it stays at chance

@@ -120,7 +120,7 @@ class CheckpointCheckHook(Hook):
             raise ValueError(
                 f'{path} does not fit the model: {comparison.fit} of the {comparison.total} tensors of the model are '
                 f'in it with the right shape. {comparison.text(problems)}. The config that it was trained with would '
-                "fit; weights of another library, input size or task go in by the backbone's "
+                "fit; weights of another library or task go in by the backbone's "
                 "init_cfg=dict(type='Pretrained', checkpoint=…)"
             )
         if behind:

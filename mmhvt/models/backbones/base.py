@@ -1,9 +1,9 @@
 """What every backbone of this package promises, once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmhvt import migrate
 
@@ -74,6 +74,23 @@ class HierarchicalBackbone(BaseModule):
             raise ValueError(f'{self.name}: out_indices {wrong}: there are stages 0 to {num_stages - 1}')
         self.out_indices = sorted(i % num_stages for i in indices)
 
+    def check_axes(self, patch_kernel: Sequence[int], patch_padding: Sequence[int], **others: Sequence[int]) -> None:
+        """Checks settings that have one number an axis.
+
+        Raises:
+            ValueError: If one has more or fewer axes than `input_size`, or if kernel and padding of the patch
+                embedding do not give one token for each stride.
+        """
+        for key, value in dict(patch_kernel=patch_kernel, patch_padding=patch_padding, **others).items():
+            if len(value) != len(self.input_size):
+                raise ValueError(f'{self.name}: {key} {value} needs {len(self.input_size)} numbers, as input_size has')
+        gaps = [k - 2 * p for k, p in zip(patch_kernel, patch_padding, strict=True)]
+        if any(not 0 < gap <= stride for gap, stride in zip(gaps, self.patch_stride, strict=True)):
+            raise ValueError(
+                f'{self.name}: patch_kernel {patch_kernel} with patch_padding {patch_padding} does not give one token '
+                f'for each stride {self.patch_stride}: kernel - 2 * padding has to lie between 1 and the stride'
+            )
+
     def token_grid(self, size: Sequence[int]) -> tuple[int, ...]:
         """Tokens per axis of an input of `size` frames and pixels.
 
@@ -130,6 +147,11 @@ class HierarchicalBackbone(BaseModule):
             if name.startswith('blocks.'):
                 return int(name.split('.')[1]) + 1, num_layers
         return num_layers - 1, num_layers
+
+    def freeze_idle(self, modules: Iterable[nn.Module]) -> None:
+        """Stops gradients of modules that no output depends on, for which DistributedDataParallel would wait."""
+        for module in modules:
+            module.requires_grad_(False)
 
     def format_output(self, tokens: Tensor) -> Tensor:
         """A stage's tokens (N, [T,] H, W, C) in the shape that `out_type` names."""

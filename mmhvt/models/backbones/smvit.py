@@ -190,8 +190,16 @@ class SMViT(HierarchicalBackbone):
         video = len(input_size) == 3
         patch_stride = patch_stride or ((2, 4, 4) if video else (4, 4))
         super().__init__(input_size, patch_stride, len(depths), out_indices, out_type, init_cfg)
+        patch_kernel = tuple(patch_kernel or ((3, 7, 7) if video else (7, 7)))
+        patch_padding = tuple(patch_padding or ((1, 3, 3) if video else (3, 3)))
         self.mask_unit_size = tuple(mask_unit_size or ((1, 8, 8) if video else (8, 8)))
         self.q_stride = tuple(q_stride or ((1, 2, 2) if video else (2, 2)))
+        self.check_axes(
+            patch_kernel=patch_kernel,
+            patch_padding=patch_padding,
+            mask_unit_size=self.mask_unit_size,
+            q_stride=self.q_stride,
+        )
         self.num_levels = len(depths) - 1
         check_mask_unit(self.mask_unit_size, self.q_stride, self.num_levels)
         unit = math.prod(self.mask_unit_size)
@@ -206,9 +214,9 @@ class SMViT(HierarchicalBackbone):
         self.patch_embed = PatchEmbed(
             in_channels,
             embed_dims,
-            patch_kernel or ((3, 7, 7) if video else (7, 7)),
+            patch_kernel,
             self.patch_stride,
-            patch_padding or ((1, 3, 3) if video else (3, 3)),
+            patch_padding,
         )
         self.pos_embed = PositionEmbedding(
             embed_dims, self.token_grid(self.input_size), video if sep_pos_embed is None else sep_pos_embed
@@ -226,6 +234,8 @@ class SMViT(HierarchicalBackbone):
                 # the block that pools still attends as the stage that it leaves: its keys are at that resolution
                 self.windowed.append(bool(mask_unit_attn[stage - 1 if enters else stage]))
                 unit //= pooled
+                if out_dims % num_heads:
+                    raise ValueError(f'SMViT: {num_heads} heads do not divide {out_dims} channels of stage {stage}')
                 if self.windowed[-1] and not unit:
                     raise ValueError(
                         f'SMViT: nothing is left of mask units of {self.mask_unit_size} tokens where stage {stage} '
@@ -246,6 +256,10 @@ class SMViT(HierarchicalBackbone):
             self.last_blocks.append(len(self.blocks) - 1)
         self.embed_dims = embed_dims
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
+        # blocks behind the last output do not run
+        self.num_running = self.last_blocks[self.out_indices[-1]] + 1
+        normed = self.num_running == len(self.blocks) and out_type == 'avg_featmap'
+        self.freeze_idle([*self.blocks[self.num_running :], *([] if normed else [self.norm])])
 
     def paper_init_cfg(self) -> list[dict]:
         """As the public code: weights from a truncated normal, biases of linears and norms 0.02."""
@@ -270,7 +284,8 @@ class SMViT(HierarchicalBackbone):
         real = order.real(x.device)
         unit = math.prod(self.mask_unit_size)
         level, outs = 0, []
-        for index, block in enumerate(self.blocks):
+        for index in range(self.num_running):
+            block = self.blocks[index]
             args = (x, unit if self.windowed[index] else None, real)
             x = checkpoint(block, *args, use_reentrant=False) if self.with_cp and x.requires_grad else block(*args)
             if block.q_stride > 1:

@@ -52,4 +52,5 @@ class RecognitionHead(BaseHead):
                 f'RecognitionHead takes features (N, {self.in_channels}), got {tuple(x.shape)}: '
                 "the backbone needs out_type='avg_featmap' and as many channels in its last stage"
             )
-        return self.fc_cls(self.dropout(x))
+        # fp32 under autocast too: mmaction takes scores to NumPy, which has no bfloat16
+        return self.fc_cls(self.dropout(x)).float()
