@@ -30,7 +30,7 @@ train_dataloader = dict(batch_size={batch_size}, num_workers=0, persistent_worke
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(**dataset, test_mode=True))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs={epochs}, val_interval=1)
-param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, by_epoch=True)]
+param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, end=6, by_epoch=True)]
 custom_hooks = [dict(type='LossRecorder')]
 randomness = dict(seed=1)
 """
@@ -116,7 +116,7 @@ def free_port() -> int:
 
 @pytest.mark.slow
 def test_mim_trains_and_tests(project):
-    config = project.config('mim')
+    config = project.config('by_mim')
     project.run('mim', 'train', 'mmaction', config, '--work-dir', 'work', '--gpus', '0')
     assert len(project.losses('work')) == STEPS
     output = project.run(
