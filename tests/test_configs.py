@@ -24,6 +24,8 @@ from timm.loss import SoftTargetCrossEntropy
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmhvt import registry
+
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
 K400 = {
@@ -339,3 +341,10 @@ def test_new_style_config(tmp_path: Path) -> None:
         samples = [ActionDataSample().set_gt_label(label) for label in (0, 2)]
         batch = dict(inputs=[torch.zeros(1, 3, 4, 32, 32, dtype=torch.uint8)] * 2, data_samples=samples)
         assert model.train_step(batch, wrapper)['loss'].isfinite()
+
+
+@pytest.mark.parametrize('name', registry.__all__)
+def test_registries_find_their_locations(name: str) -> None:
+    found = getattr(registry, name)
+    found.import_from_location()
+    assert found.scope == 'mmhvt' and found.module_dict

@@ -262,7 +262,10 @@ class SMViT(HierarchicalBackbone):
         self.freeze_idle([*self.blocks[self.num_running :], *([] if normed else [self.norm])])
 
     def paper_init_cfg(self) -> list[dict]:
-        """As the public code: weights from a truncated normal, biases of linears and norms 0.02."""
+        """As the public code: weights from a truncated normal, biases of linears and norms 0.02.
+
+        The bias of the patch embedding, which that code leaves to PyTorch, begins at 0.
+        """
         return [
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.02),
             dict(type='TruncNormal', layer=['Conv2d', 'Conv3d'], std=0.02),
