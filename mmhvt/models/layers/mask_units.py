@@ -86,7 +86,7 @@ class NestedOrder:
         return [blocks, rest] + [self.q_stride] * (self.num_levels - level)
 
     def nest(self, x: Tensor) -> Tensor:
-        """(N, *grid, C) -> (N, L, C) in nested order, padded with zeros."""
+        """(N, [T,] H, W, C) -> (N, L, C) in nested order, padded with zeros."""
         if self.padded_grid != self.grid:
             pad = [(0, p - g) for p, g in zip(self.padded_grid, self.grid, strict=True)]
             x = F.pad(x, [0, 0] + [n for pair in reversed(pad) for n in pair])
@@ -98,7 +98,7 @@ class NestedOrder:
         return x.permute(0, *order, x.ndim - 1).flatten(1, -2)
 
     def unnest(self, x: Tensor, level: int) -> Tensor:
-        """(N, L, C) in nested order after `level` poolings -> (N, *grid_after(level), C)."""
+        """(N, L, C) in nested order after `level` poolings -> (N, [T,] H, W, C) of that level's grid, cropped."""
         digits = self._split(level)
         axes, count = len(self.grid), len(digits)
         x = x.reshape(x.shape[0], *(size for digit in digits for size in digit), x.shape[-1])

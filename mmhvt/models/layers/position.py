@@ -70,7 +70,7 @@ class PositionEmbedding(BaseModule):
         super().init_weights()
 
     def forward(self, grid: Sequence[int]) -> Tensor:
-        """The embedding (1, *grid, C) of a token grid of any size."""
+        """The embedding (1, [T,] H, W, C) of a token grid of any size."""
         if not self.separate:
             return resize_position_embedding(self.joint, self.grid, grid).view(1, *grid, -1)
         spatial = resize_position_embedding(self.spatial, self.grid[1:], grid[1:]).view(1, 1, *grid[1:], -1)
