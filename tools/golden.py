@@ -65,22 +65,30 @@ def build(cfg: dict, state_dict: dict[str, Tensor], prefix: str) -> torch.nn.Mod
 
 
 def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, names: list[str]) -> dict[str, Tensor]:
-    """Outputs 'logits' and 'stage1' … (N, [T,] H, W, C) of a backbone with a linear head."""
+    """Outputs of a backbone with a linear head.
+
+    'logits'; 'tokens' (N, L, C) of the last stage; 'stage1' … (N, [T,] H, W, C) and 'scale2' … (N, C, [T,] H, W)
+    of stages, which detection counts from 2.
+    """
     outputs = {}
     if 'logits' in names:
         weight = state_dict['cls_head.fc_cls.weight']
-        backbone = build(cfg | dict(out_type='avg_featmap'), state_dict, 'backbone.')
+        backbone = build(cfg, state_dict, 'backbone.')
         head_cfg = dict(type='mmhvt.RecognitionHead', num_classes=weight.shape[0], in_channels=weight.shape[1])
         outputs['logits'] = build(head_cfg, state_dict, 'cls_head.')(backbone(x))
-    stages = sorted(name for name in names if name.startswith('stage'))
-    if stages:
-        indices = [int(name.removeprefix('stage')) - 1 for name in stages]
-        backbone = build(cfg | dict(out_type='featmap', out_indices=indices), state_dict, 'backbone.')
-        outputs |= {name: out.movedim(1, -1) for name, out in zip(stages, backbone(x), strict=True)}
+    if 'tokens' in names:
+        (outputs['tokens'],) = build(cfg | dict(out_type='raw'), state_dict, 'backbone.')(x)
+    for kind, first in dict(stage=1, scale=2).items():
+        stages = sorted(name for name in names if name.startswith(kind))
+        if stages:
+            indices = [int(name.removeprefix(kind)) - first for name in stages]
+            backbone = build(cfg | dict(out_type='featmap', out_indices=indices), state_dict, 'backbone.')
+            maps = [out.movedim(1, -1) if kind == 'stage' else out for out in backbone(x)]
+            outputs |= dict(zip(stages, maps, strict=True))
     return outputs
 
 
-RUNNERS: dict[str, Callable] = {'hiera-transformer': recognition_outputs}
+RUNNERS: dict[str, Callable] = dict.fromkeys(['hiera-transformer', 'PySlowFast', 'detectron2'], recognition_outputs)
 
 
 def difference(ours: Tensor, golden: dict) -> float:

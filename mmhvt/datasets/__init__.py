@@ -1,6 +1,6 @@
 """Datasets and transforms that mm* lack."""
 
-from .transforms import RandAugment, ShuffleFrames
+from .transforms import RandAugment, ShuffleFrames, ThreeCrop
 from .video_dataset import RepeatAugDataset, UnreadableVideoError, VideoDataset
 
-__all__ = ['RandAugment', 'RepeatAugDataset', 'ShuffleFrames', 'UnreadableVideoError', 'VideoDataset']
+__all__ = ['RandAugment', 'RepeatAugDataset', 'ShuffleFrames', 'ThreeCrop', 'UnreadableVideoError', 'VideoDataset']

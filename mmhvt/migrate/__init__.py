@@ -15,9 +15,9 @@ from mmengine.fileio import get
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
-from . import hiera
+from . import detectron2, hiera, pyslowfast
 
-SOURCES = (hiera,)
+SOURCES = (hiera, detectron2, pyslowfast)
 
 
 def _history_method(owner: type, name: str):

@@ -4,22 +4,27 @@ import re
 
 from torch import Tensor
 
+from .names import Names
+
 # names of golden files and of the command line
 NAMES = ('hiera-transformer', 'hiera')
 
-# theirs -> ours, both ways
-_RENAMES = (
-    (r'pos_embed_spatial', 'backbone.pos_embed.spatial'),
-    (r'pos_embed_temporal', 'backbone.pos_embed.temporal'),
-    (r'pos_embed', 'backbone.pos_embed.joint'),
-    (r'(patch_embed\.proj\..+)', r'backbone.\1'),
-    (r'(blocks\.\d+\.(?:norm\d|attn|proj)\..+)', r'backbone.\1'),
-    (r'(blocks\.\d+\.mlp)\.fc1\.(.+)', r'backbone.\1.layers.0.0.\2'),
-    (r'(blocks\.\d+\.mlp)\.fc2\.(.+)', r'backbone.\1.layers.1.\2'),
-    (r'(norm\..+)', r'backbone.\1'),
-    (r'head\.projection\.(.+)', r'cls_head.fc_cls.\1'),
+_PARAMETERS = Names(
+    'Hiera',
+    ('pos_embed', 'backbone.pos_embed.joint'),
+    ('pos_embed_{axis}', 'backbone.pos_embed.{axis}'),
+    ('patch_embed.proj.{rest}', 'backbone.patch_embed.proj.{rest}'),
+    ('blocks.{i}.mlp.fc1.{rest}', 'backbone.blocks.{i}.mlp.layers.0.0.{rest}'),
+    ('blocks.{i}.mlp.fc2.{rest}', 'backbone.blocks.{i}.mlp.layers.1.{rest}'),
+    ('blocks.{i}.attn.{layer}.{leaf}', 'backbone.blocks.{i}.attn.{layer}.{leaf}'),
+    ('blocks.{i}.{layer}.{leaf}', 'backbone.blocks.{i}.{layer}.{leaf}'),
+    ('norm.{rest}', 'backbone.norm.{rest}'),
+    ('head.projection.{rest}', 'cls_head.fc_cls.{rest}'),
     # of the masked auto-encoder alone, which has no final norm
-    (r'((?:mask_token|decoder_|encoder_norm|multi_scale_fusion_heads).*)', r'mae.\1'),
+    ('mask_token', 'mae.mask_token'),
+    ('decoder_{rest}', 'mae.decoder_{rest}'),
+    ('encoder_norm.{rest}', 'mae.encoder_norm.{rest}'),
+    ('multi_scale_fusion_heads.{rest}', 'mae.multi_scale_fusion_heads.{rest}'),
 )
 
 
@@ -53,7 +58,7 @@ def recognise(state_dict: dict[str, Tensor]) -> bool:
     """Whether names look like Hiera's."""
     return 'blocks.0.attn.qkv.weight' in state_dict and 'blocks.0.mlp.fc1.weight' in state_dict and (
         'pos_embed' in state_dict or 'pos_embed_spatial' in state_dict
-    ) and 'cls_token' not in state_dict  # fmt: skip
+    ) and not any(name == 'cls_token' or '.pool_' in name for name in state_dict)  # fmt: skip
 
 
 def state_dict(reference_state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -62,15 +67,7 @@ def state_dict(reference_state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: For a name that Hiera does not have.
     """
-    return {_rename(name): value for name, value in reference_state_dict.items()}
-
-
-def _rename(name: str) -> str:
-    for pattern, ours in _RENAMES:
-        match = re.fullmatch(pattern, name)
-        if match:
-            return match.expand(ours)
-    raise ValueError(f'{name!r} is no parameter of Hiera')
+    return {_PARAMETERS.ours(name): value for name, value in reference_state_dict.items()}
 
 
 def export(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -79,15 +76,4 @@ def export(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: For a name that SMViT does not have.
     """
-    theirs = {}
-    for name, value in state_dict.items():
-        plain = name.removeprefix('backbone.')
-        plain = re.sub(r'^(blocks\.\d+\.mlp)\.layers\.(?:0\.)?(0|1)\.', lambda m: f'{m[1]}.fc{int(m[2]) + 1}.', plain)
-        plain = plain.removeprefix('mae.')
-        plain = re.sub(r'^cls_head\.fc_cls\.', 'head.projection.', plain)
-        plain = re.sub(r'^pos_embed\.(spatial|temporal)$', r'pos_embed_\1', plain)
-        plain = re.sub(r'^pos_embed\.joint$', 'pos_embed', plain)
-        if not any(re.fullmatch(pattern, plain) for pattern, _ in _RENAMES):
-            raise ValueError(f'{name!r} is no parameter of SMViT')
-        theirs[plain] = value
-    return theirs
+    return {_PARAMETERS.theirs(name): value for name, value in state_dict.items()}

@@ -1,4 +1,5 @@
-from .backbones import SMViT
-from .heads import RecognitionHead
+from .backbones import MViT, SMViT, VisionTransformer
+from .heads import MultiLabelHead, RecognitionHead
+from .utils import MixupCutmix
 
-__all__ = ['RecognitionHead', 'SMViT']
+__all__ = ['MViT', 'MixupCutmix', 'MultiLabelHead', 'RecognitionHead', 'SMViT', 'VisionTransformer']

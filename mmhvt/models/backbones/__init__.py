@@ -1,3 +1,5 @@
+from .mvit import MViT
 from .smvit import SMViT
+from .vit import VisionTransformer
 
-__all__ = ['SMViT']
+__all__ = ['MViT', 'SMViT', 'VisionTransformer']

@@ -218,8 +218,9 @@ class SMViT(HierarchicalBackbone):
             self.patch_stride,
             patch_padding,
         )
+        separate = video if sep_pos_embed is None else sep_pos_embed
         self.pos_embed = PositionEmbedding(
-            embed_dims, self.token_grid(self.input_size), video if sep_pos_embed is None else sep_pos_embed
+            embed_dims, self.token_grid(self.input_size), 'separate' if separate else 'joint'
         )
         drop_path_rates = torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
         self.blocks = ModuleList()

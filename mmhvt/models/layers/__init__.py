@@ -1,17 +1,23 @@
-from .attention import attend, merge_heads, split_heads
+from .attention import GridBias, attend, grid_bias_form, merge_heads, place_indicators, split_heads
 from .mask_units import NestedOrder, check_mask_unit, max_pool_tokens, pool_real
 from .patch_embed import PatchEmbed
 from .position import PositionEmbedding, resize_position_embedding
+from .windows import merge_windows, split_windows
 
 __all__ = [
+    'GridBias',
     'NestedOrder',
     'PatchEmbed',
     'PositionEmbedding',
     'attend',
     'check_mask_unit',
+    'grid_bias_form',
     'max_pool_tokens',
     'merge_heads',
+    'merge_windows',
+    'place_indicators',
     'pool_real',
     'resize_position_embedding',
     'split_heads',
+    'split_windows',
 ]

@@ -9,15 +9,18 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 
-def resize_position_embedding(embedding: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
+def resize_position_embedding(
+    embedding: Tensor, source: Sequence[int], target: Sequence[int], mode: str = 'bicubic'
+) -> Tensor:
     """Resizes an embedding of a token grid to another grid.
 
-    Space is resized bicubically, time linearly, each on its own.
+    Space and time are resized each on its own, time linearly.
 
     Args:
         embedding: (1, prod(source), C).
         source: Its grid, ([T,] H, W) or (T,).
         target: The grid to resize to, of the same rank.
+        mode: How space is resized, 'bicubic' or 'bilinear'.
 
     Returns:
         Tensor: (1, prod(target), C) in the dtype of `embedding`.
@@ -30,7 +33,7 @@ def resize_position_embedding(embedding: Tensor, source: Sequence[int], target: 
     if len(source) > 1 and source[-2:] != target[-2:]:
         frames = math.prod(source[:-2])
         x = x.view(frames, *source[-2:], dims).permute(0, 3, 1, 2)  # (T, C, H, W)
-        x = F.interpolate(x, size=target[-2:], mode='bicubic', align_corners=False)
+        x = F.interpolate(x, size=target[-2:], mode=mode, align_corners=False)
         x = x.permute(0, 2, 3, 1)
     if len(source) != 2 and source[0] != target[0]:
         x = x.reshape(source[0], -1).t()[None]  # (1, H * W * C, T)
@@ -39,29 +42,44 @@ def resize_position_embedding(embedding: Tensor, source: Sequence[int], target: 
 
 
 class PositionEmbedding(BaseModule):
-    """One learned vector a token, or the sum of one a place and one a time.
+    """Learned absolute position embedding of a token grid.
 
     Args:
         embed_dims: Channels of a token.
         grid: Token grid ([T,] H, W) that the embedding is built for.
-        separate: Space and time apart (parameters `spatial` (1, H·W, C) and `temporal` (1, T, C)) rather than
-            one embedding for all (`joint` (1, T·H·W, C)). Images have no time to set apart.
+        kind: 'joint', a vector for each token (parameter `joint` (1, [T·]H·W, C)); 'separate', the sum of one
+            for its place and one for its time (`spatial` (1, H·W, C), `temporal` (1, T, C)); 'space', one for
+            its place only (`spatial`). Images have no time to set apart: 'separate' is an error there.
+        with_cls_token: Whether there is a vector for the class token too (`cls` (1, 1, C)).
+        mode: How the embedding is resized in space, 'bicubic' or 'bilinear'.
 
     Raises:
-        ValueError: If `separate` is asked for a grid without time.
+        ValueError: For another kind, or 'separate' on a grid without time.
     """
 
-    def __init__(self, embed_dims: int, grid: Sequence[int], separate: bool = False, init_cfg: dict | None = None):
+    def __init__(
+        self,
+        embed_dims: int,
+        grid: Sequence[int],
+        kind: str = 'joint',
+        with_cls_token: bool = False,
+        mode: str = 'bicubic',
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
-        if separate and len(grid) != 3:
+        if kind not in ('joint', 'separate', 'space'):
+            raise ValueError(f'position embeddings are joint, separate or space, not {kind!r}')
+        if kind == 'separate' and len(grid) != 3:
             raise ValueError(f'position embeddings separate in space and time need a (T, H, W) grid, not {tuple(grid)}')
-        self.grid = tuple(grid)
-        self.separate = separate
-        if separate:
-            self.spatial = nn.Parameter(torch.zeros(1, math.prod(grid[1:]), embed_dims))
-            self.temporal = nn.Parameter(torch.zeros(1, grid[0], embed_dims))
-        else:
+        self.grid, self.kind, self.mode = tuple(grid), kind, mode
+        if kind == 'joint':
             self.joint = nn.Parameter(torch.zeros(1, math.prod(grid), embed_dims))
+        else:
+            self.spatial = nn.Parameter(torch.zeros(1, math.prod(grid[-2:]), embed_dims))
+        if kind == 'separate':
+            self.temporal = nn.Parameter(torch.zeros(1, grid[0], embed_dims))
+        if with_cls_token:
+            self.cls = nn.Parameter(torch.zeros(1, 1, embed_dims))
 
     def init_weights(self) -> None:
         """Truncated normal of standard deviation 0.02."""
@@ -70,9 +88,12 @@ class PositionEmbedding(BaseModule):
         super().init_weights()
 
     def forward(self, grid: Sequence[int]) -> Tensor:
-        """The embedding (1, [T,] H, W, C) of a token grid of any size."""
-        if not self.separate:
-            return resize_position_embedding(self.joint, self.grid, grid).view(1, *grid, -1)
-        spatial = resize_position_embedding(self.spatial, self.grid[1:], grid[1:]).view(1, 1, *grid[1:], -1)
-        temporal = resize_position_embedding(self.temporal, self.grid[:1], grid[:1]).view(1, grid[0], 1, 1, -1)
-        return spatial + temporal
+        """The embedding (1, [T or 1,] H, W, C) of a token grid of any size."""
+        if self.kind == 'joint':
+            return resize_position_embedding(self.joint, self.grid, grid, self.mode).view(1, *grid, -1)
+        spatial = resize_position_embedding(self.spatial, self.grid[-2:], grid[-2:], self.mode)
+        spatial = spatial.view(1, *[1] * (len(grid) - 2), *grid[-2:], -1)
+        if self.kind == 'space':
+            return spatial
+        temporal = resize_position_embedding(self.temporal, self.grid[:1], grid[:1], self.mode)
+        return spatial + temporal.view(1, grid[0], 1, 1, -1)

@@ -1,0 +1,3 @@
+from .blending import MixupCutmix
+
+__all__ = ['MixupCutmix']

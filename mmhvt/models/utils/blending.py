@@ -1,0 +1,70 @@
+"""Blending of the samples of a batch."""
+
+import torch
+from mmaction.models.utils.blending_utils import BaseMiniBatchBlending
+from torch import Tensor
+from torchvision.transforms import v2
+
+from mmhvt.registry import MODELS
+
+
+@MODELS.register_module()
+class MixupCutmix(BaseMiniBatchBlending):
+    """Mixup for one half of a batch, CutMix for the other (papers/mvit, appendices D.1 and D.5).
+
+    The first, third, … sample is mixed, the second, fourth, … is cut, each with the sample before it in its half. So
+    the two clips that repeated augmentation takes from a video go to different halves and are not blended with each
+    other. Half of a batch shares one ratio; a half of one sample stays as it is. Labels become soft; the head adds
+    label smoothing (`label_smooth_eps`), with the targets that timm and PySlowFast have.
+
+    Goes into mmaction's ActionDataPreprocessor as `blending`, where the name `mmhvt.MixupCutmix` is known, and into
+    mmpretrain's ClsDataPreprocessor through `train_cfg=dict(augments=…)` of the classifier, whose registry of batch
+    augments takes no other scope: there the type is `mmhvt.models.MixupCutmix`.
+
+    Args:
+        num_classes: Classes.
+        mixup_alpha: Of the Beta distribution that mixup's ratio is drawn from.
+        cutmix_alpha: Of the Beta distribution that CutMix's ratio is drawn from.
+
+    Raises:
+        ValueError: If an alpha is not positive.
+    """
+
+    def __init__(self, num_classes: int, mixup_alpha: float = 0.8, cutmix_alpha: float = 1.0) -> None:
+        super().__init__(num_classes)
+        for name, alpha in dict(mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha).items():
+            if not alpha > 0:
+                raise ValueError(f'MixupCutmix: {name} must be greater than 0, got {alpha}')
+        self.mixup, self.cutmix = v2.MixUp(alpha=mixup_alpha), v2.CutMix(alpha=cutmix_alpha)
+
+    def __call__(self, imgs: Tensor, labels: Tensor | list) -> tuple[Tensor, Tensor | list]:
+        """Blend a batch.
+
+        Args:
+            imgs: (B, views, C, T, H, W) clips or (B, C, H, W) images, float.
+            labels: Data samples of mmaction, or one-hot labels (B, num_classes) of mmpretrain.
+
+        Returns:
+            tuple: The same, blended. Labels are soft.
+        """
+        return self.do_blending(imgs, labels) if isinstance(labels, Tensor) else super().__call__(imgs, labels)
+
+    def do_blending(self, imgs: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, …, H, W) and (B, num_classes) -> the same, blended.
+
+        Raises:
+            ValueError: If the labels have another number of classes.
+        """
+        if label.ndim != 2 or label.shape[1] != self.num_classes:
+            raise ValueError(
+                f'MixupCutmix has num_classes={self.num_classes}, but the labels are of shape {tuple(label.shape)}: '
+                f'they must be (B, {self.num_classes})'
+            )
+        blended, soft = torch.empty_like(imgs), torch.empty_like(label, dtype=imgs.dtype)
+        for start, blend in enumerate((self.mixup, self.cutmix)):
+            half = slice(start, None, 2)
+            if len(imgs[half]):
+                # torchvision takes images (B, C, H, W); what stands between B and H is all alike to it
+                out, soft[half] = blend(imgs[half].flatten(1, -3), label[half])
+                blended[half] = out.reshape(imgs[half].shape)
+        return blended, soft
