@@ -13,6 +13,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, save_checkpoint
 from mmhvt import migrate
 from mmhvt.models import RecognitionHead, SMViT
 from mmhvt.models.backbones.smvit import ARCHS
+from mmhvt.models.layers import resize_position_embedding
 from mmhvt.registry import MODELS
 
 MICRO = dict(embed_dims=24, num_heads=1, depths=(1, 2, 2, 1))
@@ -329,8 +330,13 @@ def test_checkpoints_load_whole_or_not_at_all(tmp_path):
     CheckpointLoader.load_checkpoint(str(ours))  # MMEngine's loader strikes what it allowed from torch's list
     assert torch.equal(build(ours).norm.weight, model.norm.weight)
 
-    torch.save({'model_state': hiera.Hiera(**MICRO_REFERENCE, input_size=(32, 32)).state_dict()}, other)
-    with pytest.raises(ValueError, match=r'does not fit SMViT: 1 of \d+ parameters .*pos_embed.joint \(1, 64, 24\)'):
+    smaller = hiera.Hiera(**MICRO_REFERENCE, input_size=(32, 32)).state_dict()
+    torch.save({'model_state': smaller}, other)
+    resized = resize_position_embedding(smaller['pos_embed'], (8, 8), (16, 16))
+    assert torch.equal(build(other).pos_embed.joint, resized)
+    wider = hiera.Hiera(**MICRO_REFERENCE | dict(embed_dim=48), input_size=(64, 64)).state_dict()
+    torch.save({'model_state': wider}, other)
+    with pytest.raises(ValueError, match=r'does not fit SMViT: \d+ of \d+ parameters .*\(1, 256, 48\) for \(1, 256, 24\)'):
         build(other)
     torch.save(torch.nn.Linear(2, 2).state_dict(), other)
     with pytest.raises(ValueError, match='does not fit SMViT'):

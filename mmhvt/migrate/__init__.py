@@ -16,6 +16,7 @@ from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
 from . import detectron2, hiera, pyslowfast
+from .fit import fit
 
 SOURCES = (hiera, detectron2, pyslowfast)
 
@@ -104,7 +105,9 @@ def load(path: str) -> dict[str, Tensor]:
 
 
 def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> None:
-    """Loads a checkpoint into a backbone, all of it or nothing, and logs what was left out.
+    """Loads a checkpoint into a backbone, all of it or nothing, and logs what was changed and what left out.
+
+    Position embeddings of other sizes are resized, and an image's weights made a video's (:mod:`.fit`).
 
     Args:
         backbone: The model; its class name stands in the messages.
@@ -117,25 +120,28 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
     content = load(path)
     found = {name[len(prefix) :]: value for name, value in content.items() if name.startswith(prefix)} or content
     expected = backbone.state_dict()
-    missing = [name for name in expected if name not in found]
-    # masked pre-training has no final norm: fine-tuning begins with the initial one, as the authors do
-    fresh = [name for name in missing if name.startswith('norm.')] if 'mae.mask_token' in content else []
-    missing = [name for name in missing if name not in fresh]
-    shapes = [
-        f'{name} {tuple(found[name].shape)} for {tuple(value.shape)}'
-        for name, value in expected.items()
-        if name in found and found[name].shape != value.shape
+    try:
+        fitted, notes = fit(found, backbone)
+    except ValueError as error:
+        raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
+    missing = [name for name in expected if name not in fitted]
+    # a classifier has no norms of inner stages, masked pre-training none at all: they begin as initialised
+    norms = ('norm0.', 'norm1.', 'norm2.') + (('norm.',) if 'mae.mask_token' in content else ())
+    fresh = [name for name in missing if name.startswith(norms)]
+    wrong = [f'{name} missing' for name in missing if name not in fresh] + [
+        f'{name} {tuple(value.shape)} for {tuple(expected[name].shape)}'
+        for name, value in fitted.items()
+        if value.shape != expected[name].shape
     ]
-    if missing or shapes:
-        wrong = [f'{name} missing' for name in missing] + shapes
+    if wrong:
         raise ValueError(
             f'{path} does not fit {type(backbone).__name__}: {len(wrong)} of {len(expected)} parameters do not match '
-            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); '
-            'a checkpoint of the same arch and input_size would'
+            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); a checkpoint of the same arch would'
         )
-    backbone.load_state_dict({name: found[name] for name in expected if name not in fresh}, strict=not fresh)
+    backbone.load_state_dict(fitted, strict=not fresh)
     left = sorted(set(content) - {prefix + name for name in expected} - set(expected))
-    parts = [f'{path}: loaded {len(expected) - len(fresh)} parameters of {type(backbone).__name__}']
+    parts = [f'{path}: loaded {len(fitted)} parameters of {type(backbone).__name__}']
+    parts += [f'resized or derived {len(notes)}: {", ".join(notes)}'] if notes else []
     parts += [f'left out {len(left)}: {", ".join(left)}'] if left else []
     parts += [f'not in the file and left as initialised: {", ".join(fresh)}'] if fresh else []
     print_log('; '.join(parts), 'current', logging.INFO)

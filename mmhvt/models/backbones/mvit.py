@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import BaseModule, ModuleDict, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import MLP
@@ -148,15 +148,16 @@ class Pooling(BaseModule):
         first, x = x[:, :prefix], x[:, prefix:]
         # (N, heads * d, [T,] H, W) with channels last in memory, as it came: no transposition
         x = x.contiguous().unflatten(1, tuple(grid)).movedim(-1, 1)
-        args = self.kernel, self.stride, self.padding
         if self.mode == 'conv':
             weight = self.weight.repeat(num_heads, *[1] * (self.weight.ndim - 1))
             conv = F.conv3d if len(grid) == 3 else F.conv2d
             x = conv(x, weight, None, self.stride, self.padding, groups=x.shape[1])
         elif self.mode == 'max':
-            x = (F.max_pool3d if len(grid) == 3 else F.max_pool2d)(x, *args)
+            x = (F.max_pool3d if len(grid) == 3 else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
         else:
-            x = (F.avg_pool3d if len(grid) == 3 else F.avg_pool2d)(x, *args)
+            # padded beforehand: torch's 3D pooling refuses grids smaller than its kernel
+            x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
+            x = (F.avg_pool3d if len(grid) == 3 else F.avg_pool2d)(x, self.kernel, self.stride)
         grid = tuple(x.shape[2:])
         x = x.movedim(1, -1).flatten(1, -2)
         return (torch.cat([first, x], 1) if prefix else x), grid
@@ -186,6 +187,22 @@ class RelativePositions(BaseModule):
         for parameter in self.parameters():
             nn.init.trunc_normal_(parameter, std=0.02)
         super().init_weights()
+
+    def fit(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tables of these sizes from those of other sizes; time that the others have not begins at zero.
+
+        Raises:
+            ValueError: If a table for several axes has another size.
+        """
+        fitted = {}
+        for name, parameter in self.named_parameters():
+            value = found.get(name, torch.zeros_like(parameter) if name == 't' else None)
+            if value is None or (value.shape != parameter.shape and len(name) > 1):
+                raise ValueError(f'no table for the axes {name} of {tuple(parameter.shape)} in the file')
+            if value.shape != parameter.shape:
+                value = F.interpolate(value.t()[None], size=len(parameter), mode='linear')[0].t()
+            fitted[name] = value
+        return fitted
 
     @staticmethod
     def offsets(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
@@ -314,7 +331,7 @@ class PoolingAttention(BaseModule):
         size = [max(n // q, n // k) for n, q, k in zip(grid, q_stride, k_stride, strict=True)]
         size[:-2] = grid[:-2]
         terms = rel_pos_terms if rel_pos != 'none' else ()
-        self.rel_pos = nn.ModuleDict({term: RelativePositions(rel_pos, size, head_dims) for term in terms})
+        self.rel_pos = ModuleDict({term: RelativePositions(rel_pos, size, head_dims) for term in terms})
 
     def forward(self, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
         """(N, L, in_dims) of a grid -> (N, L', out_dims) and the grid of the pooled queries."""

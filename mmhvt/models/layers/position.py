@@ -1,5 +1,6 @@
 """Learned absolute position embeddings, resized to the grid at hand."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -97,3 +98,70 @@ class PositionEmbedding(BaseModule):
             return spatial
         temporal = resize_position_embedding(self.temporal, self.grid[:1], grid[:1], self.mode)
         return spatial + temporal.view(1, grid[0], 1, 1, -1)
+
+    def fit(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Parameters of this embedding from those of one of another grid or kind.
+
+        An image's embedding serves all frames; of a clip's, an image gets the mean over time. Time that is new
+        to a separate embedding begins at zero.
+
+        Args:
+            found: Parameters by our names, of any kind.
+
+        Raises:
+            ValueError: If the grid that they were made for cannot be told, or its parts cannot be separated.
+        """
+        fitted = {'cls': found['cls']} if 'cls' in found and hasattr(self, 'cls') else {}
+        space = self.grid[-2:]
+        if 'joint' in found:
+            frames, source = self._source_grid(found['joint'].shape[1])
+        else:
+            source = self._side(found['spatial'].shape[1])
+            frames = found['temporal'].shape[1] if 'temporal' in found else 1
+        if self.kind == 'joint':
+            joint = found.get('joint')
+            if joint is None:
+                times = found['temporal'] if 'temporal' in found else torch.zeros_like(found['spatial'][:, :1])
+                joint = (found['spatial'][:, None] + times[:, :, None]).flatten(1, 2)
+            if len(self.grid) == 2:
+                joint = joint.unflatten(1, (frames, -1)).mean(1)
+            elif frames == 1:
+                joint = joint.repeat(1, self.grid[0], 1)
+                frames = self.grid[0]
+            source_grid = (frames, *source) if len(self.grid) == 3 else source
+            return fitted | dict(joint=resize_position_embedding(joint, source_grid, self.grid, self.mode))
+        if 'joint' in found and frames > 1:
+            raise ValueError(f'a joint embedding of {frames} frames cannot be taken apart into space and time')
+        spatial = found.get('spatial', found.get('joint'))
+        fitted['spatial'] = resize_position_embedding(spatial, source, space, self.mode)
+        if self.kind == 'separate':
+            temporal = found.get('temporal', torch.zeros_like(spatial[:, : self.grid[0]]))
+            fitted['temporal'] = resize_position_embedding(temporal, temporal.shape[1:2], self.grid[:1], self.mode)
+        return fitted
+
+    def _source_grid(self, tokens: int) -> tuple[int, tuple[int, int]]:
+        """Frames and (H, W) of a joint embedding of so many tokens: this grid's space or time, or else an image."""
+        space = self.grid[-2:]
+        if tokens % math.prod(space) == 0:
+            return tokens // math.prod(space), space
+        frames = self.grid[0] if len(self.grid) == 3 else 1
+        for guess in (frames, 1):
+            with contextlib.suppress(ValueError):
+                return guess, self._side(tokens / guess)
+        if len(self.grid) == 2:
+            self._side(tokens)
+        raise ValueError(
+            f"a joint embedding of {tokens} tokens has neither the frames nor the space of this model's grid "
+            f'{self.grid}: change one at a time'
+        )
+
+    def _side(self, tokens: float) -> tuple[int, int]:
+        """(H, W) of so many tokens with the proportions of this grid."""
+        height, width = self.grid[-2:]
+        rows = round(math.sqrt(tokens * height / width))
+        columns = round(tokens / max(rows, 1))
+        if rows * columns != tokens or rows * width != columns * height:
+            raise ValueError(
+                f"an embedding of {tokens:g} tokens has not the proportions of this model's {height}×{width}"
+            )
+        return rows, columns

@@ -1,0 +1,53 @@
+"""Parameters of one backbone for another of other size, frame count or number of axes."""
+
+import torch
+from torch import Tensor, nn
+
+
+def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
+    """Parameters for `backbone` from those of a file, as far as they can be had.
+
+    Modules with a method `fit` (position embeddings, tables of relative positions) take theirs as they need.
+    Kernels of convolutions get a time axis with the weights in its centre and zeros elsewhere (mvitv2,
+    section 4.3), or lose it by a sum.
+
+    Args:
+        found: The file's parameters by our names.
+        backbone: The model to load.
+
+    Returns:
+        tuple: The parameters, those that fit as they are included; a note on each that was changed.
+
+    Raises:
+        ValueError: If a module cannot use what there is.
+    """
+    expected = backbone.state_dict()
+    fitted = {name: value for name, value in found.items() if name in expected}
+    notes = []
+    for prefix, module in backbone.named_modules():
+        if hasattr(module, 'fit'):
+            own = {name[len(prefix) + 1 :]: value for name, value in found.items() if name.startswith(prefix + '.')}
+            mine = {f'{prefix}.{name}': parameter for name, parameter in module.named_parameters()}
+            if own and any(name not in fitted or fitted[name].shape != mine[name].shape for name in mine):
+                new = {f'{prefix}.{name}': value for name, value in module.fit(own).items()}
+                fitted |= new
+                notes += [_note(name, found.get(name), value) for name, value in new.items()]
+    for name, value in fitted.items():
+        target = expected[name]
+        if value.shape != target.shape and target.ndim >= 4 and abs(target.ndim - value.ndim) == 1:
+            fitted[name] = _inflate(value, target.shape[2]) if target.ndim > value.ndim else value.sum(2)
+            notes.append(_note(name, value, fitted[name]))
+    return fitted, [note for note in notes if note]
+
+
+def _inflate(kernel: Tensor, frames: int) -> Tensor:
+    """(out, in, kH, kW) -> (out, in, frames, kH, kW), all weight in the centre."""
+    inflated = torch.zeros(*kernel.shape[:2], frames, *kernel.shape[2:], dtype=kernel.dtype)
+    inflated[:, :, frames // 2] = kernel
+    return inflated
+
+
+def _note(name: str, before: Tensor | None, after: Tensor) -> str:
+    if before is None:
+        return f'{name} (new, {"zero" if not after.any() else "derived"})'
+    return '' if before.shape == after.shape else f'{name} {tuple(before.shape)} → {tuple(after.shape)}'
