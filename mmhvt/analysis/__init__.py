@@ -1,0 +1,1 @@
+"""What the tools of tools/analysis compute, as functions."""

@@ -1,0 +1,198 @@
+"""Parameters, multiply-adds and activation memory of a model, on the meta device: no values, no waiting."""
+
+import copy
+from collections.abc import Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmhvt.models.layers.attention import grid_bias_form
+
+aten = torch.ops.aten
+# what torch's counter knows, in the words of the papers
+OPERATIONS = {
+    aten.convolution: 'convolutions',
+    aten._convolution: 'convolutions',
+    aten.addmm: 'linear layers',
+    aten.mm: 'linear layers',
+    aten._scaled_dot_product_efficient_attention: 'attention',
+    aten.bmm: 'other products',
+    aten.baddbmm: 'other products',
+}
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What one input costs.
+
+    Attributes:
+        params: Parameters.
+        trainable_params: Those that take gradients.
+        multiply_adds: Of a forward pass; what the papers call FLOPs. Norms, activation functions, softmax, poolings
+            by maximum or average and additions have none.
+        by_operation: `multiply_adds` of 'linear layers', 'convolutions', 'attention' (Q Kᵀ and A V, where they go
+            through scaled_dot_product_attention) and 'other products' of activations: relative positions with
+            queries and keys.
+        activations: Bytes that a forward pass in training keeps for the backward pass, by the part that keeps them:
+            'patch embedding', 'stage 1' …, 'rest of the backbone', 'head', 'elsewhere'.
+    """
+
+    params: int
+    trainable_params: int
+    multiply_adds: int
+    by_operation: dict[str, int]
+    activations: dict[str, int]
+
+
+class FusedAttention(TorchFunctionMode):
+    """Attention on the meta device as the fused kernels of a GPU do it.
+
+    Left to itself torch takes attention apart there, so that the N×N matrix counts as kept for the backward pass. A
+    fused kernel keeps queries, keys, values, output and one number a query.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Replaces scaled_dot_product_attention."""
+        call = self.attention if func is F.scaled_dot_product_attention else func
+        return call(*args, **(kwargs or {}))
+
+    @staticmethod
+    def attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
+        if attn_mask is not None:
+            attn_mask = attn_mask.to(q.dtype).expand(*q.shape[:-1], k.shape[-2])
+        return aten._scaled_dot_product_efficient_attention(
+            q, k, v, attn_mask, True, dropout_p, is_causal, scale=scale
+        )[0]
+
+
+def scores(model: nn.Module, x: Tensor) -> object:
+    """What a model makes of inputs (N, C, [T,] H, W): the scores of mmaction's recognizers, else its forward pass."""
+    if hasattr(model, 'extract_feat') and hasattr(model, 'cls_head'):
+        return model.extract_feat(x[:, None], stage='head')[0]
+    return model(x)
+
+
+def one_input(model: nn.Module, shape: Sequence[int]) -> Tensor:
+    """A batch of one on the meta device, in the dtype of the parameters."""
+    return torch.empty(1, *shape, device='meta', dtype=next((p.dtype for p in model.parameters()), None))
+
+
+def on_meta(model: nn.Module) -> nn.Module:
+    """The model itself if it is on the meta device, else a copy there."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return model if all(tensor.is_meta for tensor in tensors) else copy.deepcopy(model).to('meta')
+
+
+@contextmanager
+def training_mode(model: nn.Module, mode: bool):
+    """The model in training or evaluation mode, and as it was afterwards."""
+    before = {module: module.training for module in model.modules()}
+    model.train(mode)
+    try:
+        yield
+    finally:
+        for module, was in before.items():
+            module.training = was
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Parameters, and those of them that take gradients."""
+    params = list(model.parameters())
+    return sum(p.numel() for p in params), sum(p.numel() for p in params if p.requires_grad)
+
+
+def count_multiply_adds(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
+    """Multiply-adds of one input, by operation.
+
+    Attention counts as Q Kᵀ and A V whatever kernel computes it: biases of relative positions that a kernel takes as
+    longer heads do not make it dearer.
+
+    Args:
+        model: As :func:`scores` takes it.
+        input_shape: (C, [T,] H, W).
+    """
+    model = on_meta(model)
+    counter = FlopCounterMode(display=False)
+    with training_mode(model, False), grid_bias_form('bias'), FusedAttention(), counter:
+        scores(model, one_input(model, input_shape))
+    counts: dict[str, int] = {}
+    for operation, flops in counter.get_flop_counts()['Global'].items():
+        name = OPERATIONS.get(operation, str(operation))
+        counts[name] = counts.get(name, 0) + flops // 2
+    return counts
+
+
+def parts(model: nn.Module) -> dict[str, list[nn.Module]]:
+    """The modules that make up each part of `activations`, in order; inner parts after those that hold them."""
+    backbone = getattr(model, 'backbone', model)
+    found = {'patch embedding': [backbone.patch_embed] if hasattr(backbone, 'patch_embed') else []}
+    first = 0
+    for stage, last in enumerate(getattr(backbone, 'last_blocks', [])):
+        found[f'stage {stage + 1}'] = list(backbone.blocks[first : last + 1])
+        first = last + 1
+    found['rest of the backbone'] = [backbone]
+    found['head'] = [head for head in (getattr(model, name, None) for name in ('cls_head', 'head')) if head is not None]
+    return found
+
+
+def activation_memory(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
+    """Bytes that a forward pass of one input in training keeps for the backward pass, by part of the model.
+
+    Every storage counts once, whole, where it is first kept; parameters and buffers do not count. Attention counts
+    as a fused kernel has it, in the dtype of the parameters.
+
+    Args:
+        model: As :func:`scores` takes it.
+        input_shape: (C, [T,] H, W).
+    """
+    model = on_meta(model)
+    kept = dict.fromkeys([*parts(model), 'elsewhere'], 0)
+    where = ['elsewhere']
+    # the storages themselves, since a freed one's address may be another's later
+    seen = {x.untyped_storage()._cdata: x.untyped_storage() for x in [*model.parameters(), *model.buffers()]}
+
+    def pack(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        if storage._cdata not in seen:
+            seen[storage._cdata] = storage
+            kept[where[-1]] += storage.nbytes()
+        return x
+
+    def leave(*_) -> None:
+        where.pop()
+
+    with ExitStack() as stack:
+        for name, modules in parts(model).items():
+            for module in modules:
+                stack.enter_context(module.register_forward_pre_hook(lambda *_, name=name: where.append(name)))
+                stack.enter_context(module.register_forward_hook(leave))
+        for context in (training_mode(model, True), torch.enable_grad(), FusedAttention()):
+            stack.enter_context(context)
+        stack.enter_context(saved_tensors_hooks(pack, lambda x: x))
+        scores(model, one_input(model, input_shape))
+    return {name: size for name, size in kept.items() if size}
+
+
+def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
+    """Parameters, multiply-adds and activation memory of one input.
+
+    Args:
+        model: A backbone, an mmaction recognizer, an mmpretrain classifier or any module of one tensor, on any
+            device; nothing of it changes.
+        input_shape: (C, [T,] H, W).
+
+    Raises:
+        ValueError: If the model does not take the shape.
+    """
+    model = on_meta(model)
+    params, trainable = count_parameters(model)
+    by_operation = count_multiply_adds(model, input_shape)
+    return Complexity(
+        params, trainable, sum(by_operation.values()), by_operation, activation_memory(model, input_shape)
+    )

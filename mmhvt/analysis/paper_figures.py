@@ -1,0 +1,150 @@
+"""Parameters and multiply-adds that the papers print, compared with those of our models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import yaml
+
+from .complexity import count_multiply_adds, count_parameters
+from .paper_models import build
+
+FIGURES = Path(__file__).with_name('paper_figures.yaml')
+PARAMS_TOLERANCE, GFLOPS_TOLERANCE = 0.015, 0.03
+# tables that print multiply-adds in units of 10¹² with one decimal, by (family, table)
+PRINTED_IN_TERA = {('smvit', '10'), ('uniformerv2', '1'), ('uniformerv2', '4')}
+# rows that cannot hold, and why: {id: reason}
+_L_IMAGE = (
+    '218 M has channels expand in the MLP, which costs {mlp} G; the printed cost has them expand in attention, '
+    'with {attn} M'
+)
+REASONS = {
+    'mvit-s-16x4-max': "table 3c's blocks with keys and values on 7×7 places, as in MViT-B, cost 29.8 G; no "
+    'other stride, kernel or skip connection of the paper gives 32.9',
+    # all other strides of tables 14 and A.3 hold, and so does no pooling on images
+    'mvit-b-kv-none': '25 089² pairs make stage 1 alone 121 G, beside 55 G of linear layers; the printed cost equals '
+    'the pooled model, 70.3 G, plus one of the two products of stage 1',
+    'mvitv2-l-image': _L_IMAGE.format(mlp='43.7', attn='213.6'),
+    'mvitv2-l-image-384': _L_IMAGE.format(mlp='145.5', attn='213.8'),
+    'mvitv2-l-cascade': 'its detector is not built yet',
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A printed number and ours.
+
+    Attributes:
+        printed: As the file has it, since its digits say how exact it is.
+        ours: Ours in the same unit; None where the package does not have the model.
+        tolerance: How far ours may be from it.
+    """
+
+    printed: str
+    ours: float | None
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether ours is within the tolerance."""
+        return self.ours is not None and abs(self.ours - float(self.printed)) <= self.tolerance
+
+    def __str__(self) -> str:
+        if self.ours is None:
+            return f'{self.printed} / -'
+        off = self.ours / float(self.printed) - 1
+        return f'{self.printed} / {self.ours:.2f} ({off:+.1%})'
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the file, measured.
+
+    Attributes:
+        name, family, table: Which.
+        params: In millions; None where the paper prints none.
+        gflops: Multiply-adds / 10⁹; None where the paper prints none.
+        built: Whether the package has the model.
+        reason: Why it cannot hold, if so.
+    """
+
+    name: str
+    family: str
+    table: str
+    params: Figure | None
+    gflops: Figure | None
+    built: bool
+    reason: str | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether all that is printed holds."""
+        return self.built and all(figure.holds for figure in (self.params, self.gflops) if figure)
+
+    @property
+    def status(self) -> str:
+        """'holds'; 'missing' if the package has no such model, 'not matched' or 'DIFFERS' with or without a reason."""
+        if self.holds:
+            return 'holds'
+        missing = '' if self.built else 'missing'
+        if self.reason:
+            return f'{missing or "not matched"}: {self.reason}'
+        return missing or 'DIFFERS'
+
+    @property
+    def fails(self) -> bool:
+        """Whether the row neither holds nor has a reason not to."""
+        return not self.holds and not self.reason
+
+
+def half_a_unit(printed: str) -> float:
+    """Half a unit of the last digit of a number: 0.05 of '83.6', 0.5 of '170'."""
+    return float(Decimal(1).scaleb(Decimal(printed).as_tuple().exponent)) / 2
+
+
+def tolerance(printed: str, relative: float, unit: str = '1') -> float:
+    """How far off a figure may be: a fraction of it or half a unit of its last printed digit, whichever is wider.
+
+    Args:
+        printed: The number.
+        relative: The fraction.
+        unit: The least unit that the table prints, where that is more than the number's digits show.
+    """
+    return max(relative * float(printed), half_a_unit(printed), half_a_unit(unit))
+
+
+def read() -> dict[str, list[dict]]:
+    """Rows by family, all numbers as the strings that the file has."""
+    return yaml.load(FIGURES.read_text(encoding='utf-8'), Loader=yaml.BaseLoader)
+
+
+def measure(family: str, row: dict) -> Row:
+    """Compares a row of the file with our model."""
+    model = build(family, row)
+    params = gflops = None
+    if 'params_m' in row:
+        total, trainable = count_parameters(model) if model else (0, 0)
+        ours = trainable if row.get('note') == 'trainable parameters' else total
+        params = Figure(row['params_m'], ours / 1e6 if model else None, tolerance(row['params_m'], PARAMS_TOLERANCE))
+    if 'gflops' in row:
+        ours = None
+        if model:
+            views = int(row.get('over', 1))
+            ours = views * sum(count_multiply_adds(model, (3, *map(int, row['input']))).values()) / 1e9
+        unit = '1E+2' if (family, row['table']) in PRINTED_IN_TERA else row['gflops']
+        gflops = Figure(row['gflops'], ours, tolerance(row['gflops'], GFLOPS_TOLERANCE, unit))
+    return Row(row['id'], family, row['table'], params, gflops, model is not None, REASONS.get(row['id']))
+
+
+def compare(families: Sequence[str] | None = None) -> list[Row]:
+    """All rows of the families, or of all.
+
+    Raises:
+        ValueError: If the file lacks a family; names those that it has.
+    """
+    rows = read()
+    unknown = [family for family in families or [] if family not in rows]
+    if unknown:
+        raise ValueError(f'no family {", ".join(unknown)}: choose from {", ".join(rows)}')
+    return [measure(family, row) for family in families or rows for row in rows[family]]

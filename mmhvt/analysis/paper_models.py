@@ -1,0 +1,71 @@
+"""The models behind the rows of paper_figures.yaml: backbones and what reads them out."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mmhvt.registry import MODELS
+
+# classes of the classifier that the tables' parameters include, by (family, table)
+CLASSES = {
+    ('mvit', '3a'): 400,  # "5-Center view testing on K400"
+    ('mvit', '3c'): 400,
+    ('mvit', '4'): 400,  # "Comparison with previous work on Kinetics-400"
+    ('mvit', '5'): 600,  # "Comparison with previous work on Kinetics-600"
+    ('mvit', '9'): 400,  # section 4.2: "We carry out ablations on Kinetics-400", to table 16
+    ('mvit', '10'): 400,
+    ('mvit', '11'): 400,
+    ('mvit', '12'): 400,
+    ('mvit', '13'): 400,
+    ('mvit', '14'): 400,
+    ('mvit', '17'): 1000,  # section 5: "on ImageNet-1K"
+    ('mvit', 'A.3'): 1000,
+    ('mvitv2', 'A.2'): 80,  # AVA's actions; a linear layer on RoI features, as PySlowFast has it
+    ('mvitv2', 'A.3'): 1000,  # "Comparison to previous work on ImageNet-1K"
+    ('mvitv2', 'A.6'): 400,  # "Ablation of positional embeddings on K400"
+    ('mvitv2', 'A.7'): 400,  # "Ablation of residual pooling connections on K400"
+    ('smvit', '2'): 1000,  # "measured for image classification": section 4 has ImageNet-1K
+    ('smvit', '4'): 400,  # "K400 results"
+    ('smvit', '6'): 174,  # "SSv2 results"
+}
+SMVIT_ARCHS = {'b': 'base', 'bplus': 'base_plus', 'l': 'large', 'h': 'huge'}
+
+
+class ReadOut(nn.Module):
+    """A backbone's last feature (N, C) and one linear layer."""
+
+    def __init__(self, backbone: nn.Module, num_classes: int):
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.embed_dims, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, [T,] H, W) -> scores (N, num_classes)."""
+        return self.head(self.backbone(x)[-1])
+
+
+def backbone_cfg(family: str, row: Mapping) -> dict | None:
+    """The config of a row's backbone, or None where the package does not have it.
+
+    Args:
+        family: 'mvit', 'mvitv2', …
+        row: 'id' and 'input' of the row.
+    """
+    name, size = row['id'], row['input']
+    if (family, row['table']) not in CLASSES or isinstance(size, str):
+        return None
+    size = tuple(map(int, size))
+    if family == 'smvit':
+        return dict(type='mmhvt.SMViT', arch=SMVIT_ARCHS[name.split('-')[1]], input_size=size)
+    # presets of the name of the row
+    return dict(type='mmhvt.VisionTransformer' if name.startswith('vit-') else 'mmhvt.MViT', arch=name, input_size=size)
+
+
+def build(family: str, row: Mapping) -> nn.Module | None:
+    """A row's model on the meta device, or None where the package does not have it."""
+    cfg = backbone_cfg(family, row)
+    if cfg is None or MODELS.get(cfg['type']) is None:
+        return None
+    with torch.device('meta'):
+        return ReadOut(MODELS.build(cfg), CLASSES[family, row['table']])
