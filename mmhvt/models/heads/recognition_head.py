@@ -50,7 +50,7 @@ class RecognitionHead(BaseHead):
         if x.ndim != 2 or x.shape[1] != self.in_channels:
             raise ValueError(
                 f'RecognitionHead takes features (N, {self.in_channels}), got {tuple(x.shape)}: '
-                "the backbone needs out_type='avg_featmap' and as many channels in its last stage"
+                "the backbone needs out_type='avg_featmap' or 'cls_token' and as many channels in its last stage"
             )
         # fp32 under autocast too: mmaction takes scores to NumPy, which has no bfloat16
         return self.fc_cls(self.dropout(x)).float()
