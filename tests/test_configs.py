@@ -1,6 +1,7 @@
-"""Every config builds; the Kinetics-400 recipes say what the paper says and train."""
+"""Every config builds; recipes say what the papers say, agree with themselves, and train."""
 
 import copy
+import functools
 import re
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from mmaction.models.utils import MixupBlending
 from mmaction.registry import DATASETS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
-from mmengine.optim.scheduler import CosineAnnealingLR, LinearLR
 from mmengine.registry import MODELS, PARAM_SCHEDULERS, DefaultScope
 from mmengine.runner import Runner
 from modelindex.load_model_index import load as load_metafile
@@ -56,6 +57,109 @@ TABLE_11B = dict(
 )
 
 
+# papers/mvit, D.1
+SCRATCH = dict(
+    lr=1.6e-3,
+    end_lr=1.6e-5,
+    weight_decay=0.05,
+    warmup_epochs=30,
+    epochs=200,
+    repeats=2,
+    batch_size=512,
+    mixup=0.8,
+    rand_augment=(7, 4, 0.5),
+    erasing=0.25,
+    flip=0.5,
+    area=(0.08, 1.0),
+    label_smoothing=0.1,
+    drop_path=0.2,
+    dropout=0.5,
+    views=5,
+)
+LONG_CLIPS = SCRATCH | dict(
+    lr=1.6e-5, end_lr=0, weight_decay=1e-8, warmup_epochs=0, epochs=30, batch_size=128, mixup=None
+)
+# papers/mvitv2, B.4
+FROM_IN1K = SCRATCH | dict(lr=4.8e-4, end_lr=4.8e-6, warmup_epochs=15, epochs=100)
+FROM_IN21K = SCRATCH | dict(lr=1.6e-4, end_lr=1.6e-6, warmup_epochs=11, epochs=75)
+MVIT_KINETICS = {
+    'mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb': SCRATCH,
+    'mvit/mvit-base-p244_128xb4-32x3x1-200e_kinetics400-rgb': SCRATCH,
+    # 5 epochs and 3 x 3 views: section 4.1
+    'mvit/mvit-base-p244_k400-32x3-pre_64xb2-64x3x1-5e_kinetics400-rgb': LONG_CLIPS | dict(epochs=5, views=9),
+    'mvit/mvit-small-p288_128xb4-16x4x1-200e_kinetics400-rgb': SCRATCH,
+    'mvit/mvit-base-max-p244_128xb4-16x4x1-200e_kinetics400-rgb': SCRATCH,
+    'mvit/vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb': SCRATCH,
+    'mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics600-rgb': SCRATCH,
+    'mvit/mvit-base-p244_128xb4-32x3x1-200e_kinetics600-rgb': SCRATCH,
+    'mvit/mvit-base-24-p244_128xb4-32x3x1-200e_kinetics600-rgb': SCRATCH,
+    'mvitv2/mvitv2-small-p244_128xb4-16x4x1-200e_kinetics400-rgb': SCRATCH,
+    'mvitv2/mvitv2-base-p244_128xb4-32x3x1-200e_kinetics400-rgb': SCRATCH | dict(drop_path=0.3),
+    'mvitv2/mvitv2-base-p244_128xb4-32x3x1-200e_kinetics600-rgb': SCRATCH | dict(drop_path=0.3),
+    'mvitv2/mvitv2-base-p244_128xb4-32x3x1-200e_kinetics700-rgb': SCRATCH | dict(drop_path=0.3),
+    'mvitv2/mvitv2-small-p244_in1k-pre_128xb4-16x4x1-100e_kinetics400-rgb': FROM_IN1K,
+    'mvitv2/mvitv2-base-p244_in1k-pre_128xb4-32x3x1-100e_kinetics400-rgb': FROM_IN1K | dict(drop_path=0.3),
+    'mvitv2/mvitv2-base-p244_in21k-pre_128xb4-32x3x1-75e_kinetics400-rgb': FROM_IN21K | dict(drop_path=0.3),
+    **{
+        f'mvitv2/mvitv2-large-p244_in21k-pre_128xb4-16x4x1-75e_kinetics{k}00-rgb': FROM_IN21K | dict(drop_path=0.75)
+        for k in (4, 6, 7)
+    },
+    **{
+        f'mvitv2/mvitv2-large-p244_k{k}00-16x4-pre_64xb2-40x3x1-30e_kinetics{k}00-rgb-312px': LONG_CLIPS
+        | dict(drop_path=0.75, views=15)
+        for k in (4, 6, 7)
+    },
+}
+# papers/mvit, D.3 and D.4; papers/mvitv2, B.5: lr, batch, weight decay, epochs, drop path
+MVIT_TRANSFER = {
+    **{name: (0.02, 512, 1e-4, 100, 0.4) for name in (ROOT / 'configs').glob('mvit*/*u[136]*-100e_sthv2-rgb.py')},
+    **{name: (0.02, 512, 1e-4, 40, 0.4) for name in (ROOT / 'configs').glob('mvit*/*u40-40e_sthv2-rgb-312px.py')},
+    **{name: (0.6, 256, 1e-7, 200, 0.45) for name in (ROOT / 'configs').glob('mvit*/*charades-rgb.py')},
+}
+# papers/mvit, D.5; papers/mvitv2, B.2: lr, batch, weight decay, epochs, drop path, blending
+MVIT_IMAGE = {
+    'mvit/mvit-base-16_64xb64-100e-repeat3_in1k': (5e-4 * 8, 4096, 0.05, 300, 0.1, True),
+    'mvit/mvit-base-16-max_64xb64-100e-repeat3_in1k': (5e-4 * 8, 4096, 0.05, 300, 0.1, True),
+    'mvit/mvit-base-24_64xb64-100e-repeat3_in1k': (5e-4 * 8, 4096, 0.05, 300, 0.3, True),
+    'mvit/mvit-base-24-wide_64xb64-100e-repeat3_in1k-320px': (5e-4 * 8, 4096, 0.05, 300, 0.3, True),
+    'mvitv2/mvitv2-tiny_64xb32-300e_in1k': (2e-3, 2048, 0.05, 300, 0.1, True),
+    'mvitv2/mvitv2-small_64xb32-300e_in1k': (2e-3, 2048, 0.05, 300, 0.1, True),
+    'mvitv2/mvitv2-base_64xb32-300e_in1k': (2e-3, 2048, 0.05, 300, 0.3, True),
+    'mvitv2/mvitv2-large_64xb32-300e_in1k': (2e-3, 2048, 0.1, 300, 0.5, True),
+    'mvitv2/mvitv2-huge_64xb32-300e_in1k': (2e-3, 2048, 0.1, 300, 0.8, True),
+    'mvitv2/mvitv2-base_in1k-pre_64xb8-30e_in1k-384px': (4e-5 * 2, 512, 0.05, 30, 0.3, True),
+    'mvitv2/mvitv2-large_in1k-pre_8xb8-30e_in1k-384px': (5e-4, 64, 0.1, 30, 0.5, False),
+    'mvitv2/mvitv2-huge_in1k-pre_8xb8-30e_in1k-384px': (5e-4, 64, 0.1, 30, 0.8, False),
+    'mvitv2/mvitv2-small_64xb32-90e_in21k': (6.75e-5 * 8, 2048, 0.01, 90, 0.1, True),
+    'mvitv2/mvitv2-base_64xb32-90e_in21k': (6.75e-5 * 8, 2048, 0.01, 90, 0.3, True),
+    'mvitv2/mvitv2-large_64xb32-90e_in21k': (1e-4 * 8, 2048, 0.1, 90, 0.5, True),
+    'mvitv2/mvitv2-huge_64xb32-60e_in21k': (1e-4 * 8, 2048, 0.1, 60, 0.8, True),
+    'mvitv2/mvitv2-large_in21k-pre_8xb8-30e_in1k': (7e-5, 64, 0.05, 30, 0.5, False),
+    'mvitv2/mvitv2-huge_in21k-pre_8xb8-30e_in1k': (7e-5, 64, 0.05, 30, 0.8, False),
+    'mvitv2/mvitv2-large_in21k-pre_8xb8-30e_in1k-384px': (7e-5, 64, 0.05, 30, 0.5, False),
+    'mvitv2/mvitv2-huge_in21k-pre_8xb8-30e_in1k-384px': (7e-5, 64, 0.05, 30, 0.8, False),
+    'mvitv2/mvitv2-huge_in21k-384px-pre_8xb8-3e_in1k-512px': (7e-5, 64, 1e-8, 3, 0.8, True),
+}
+CLASSES = dict(
+    kinetics400=400, kinetics600=600, kinetics700=700, sthv2=174, charades=157, in1k=1000, in21k=19168, moving=8
+)
+
+
+@functools.cache
+def parse(path: Path) -> Config:
+    return Config.fromfile(path)
+
+
+def read(name: str | Path) -> Config:
+    """The config of a path, or of a name under configs/."""
+    return copy.deepcopy(parse(name if isinstance(name, Path) else ROOT / 'configs' / f'{name}.py'))
+
+
+def by_type(pipeline: list[dict]) -> dict[str, dict]:
+    """The last transform of each type."""
+    return {transform.type: transform for transform in pipeline}
+
+
 def build_on_meta(config: Config) -> nn.Module:
     """The model without its preprocessor, which draws its blending from distributions that need values."""
     model = copy.deepcopy(config.model)
@@ -64,20 +168,223 @@ def build_on_meta(config: Config) -> nn.Module:
         return MODELS.build(model)
 
 
+def head_of(config: Config) -> dict:
+    return config.model.get('cls_head') or config.model.head
+
+
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
 def test_config_builds(path: Path) -> None:
-    config = Config.fromfile(path)
+    config = read(path)
     model = build_on_meta(config)
     with DefaultScope.overwrite_default_scope(config.default_scope):
-        MODELS.build(config.model.data_preprocessor)
+        if config.model.type == 'Recognizer3D':
+            MODELS.build(config.model.data_preprocessor)
+        else:
+            MODELS.build(
+                dict(config.data_preprocessor, type='ClsDataPreprocessor', batch_augments=config.model.train_cfg)
+            )
         wrapper = build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
     trained = {parameter for group in wrapper.optimizer.param_groups for parameter in group['params']}
     assert trained == set(model.parameters())
-    assert config.model.cls_head.in_channels == model.backbone.embed_dims
+    assert head_of(config).in_channels == model.backbone.embed_dims
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_config_agrees_with_itself_and_its_name(path: Path) -> None:
+    config = read(path)
+    model, loaders = config.model, [config.train_dataloader, config.val_dataloader, config.test_dataloader]
+    dataset = re.search('(kinetics[467]00|sthv2|charades|in1k|in21k|moving)[^_]*(_shuffled)?$', path.stem)[1]
+    classes = CLASSES[dataset]
+    assert head_of(config).num_classes == classes
+    for loader in filter(None, loaders):
+        inner = loader.dataset.get('dataset', loader.dataset)
+        assert inner.get('num_classes', classes) == classes
+        assert inner.get('multi_class', False) == (dataset == 'charades')
+        if dataset != 'moving':
+            assert {'in1k': 'imagenet', 'in21k': 'imagenet21k'}.get(dataset, dataset) in str(inner)
+
+    # what the pipelines give is what the backbone takes
+    size = tuple(model.backbone.input_size) if 'input_size' in model.backbone else (16, 224, 224)
+    for loader in filter(None, loaders):
+        transforms = by_type(loader.dataset.get('dataset', loader.dataset).pipeline)
+        if len(size) == 3:
+            sample = transforms.get('SampleFrames') or transforms['UniformSample']
+            assert sample.clip_len == size[0]
+            sampling = re.search(r'-(\d+)x(\d+)x1-', path.stem)
+            if sampling:
+                assert (sample.clip_len, sample.frame_interval) == tuple(map(int, sampling.groups()))
+            else:
+                assert f'-u{sample.clip_len}-' in path.stem
+        crop = transforms.get('CenterCrop') or transforms.get('ThreeCrop') or transforms.get('mmhvt.ThreeCrop')
+        given = crop.crop_size if crop else (transforms.get('RandomCrop') or {}).get('size')
+        if given is None and len(size) == 3:
+            given = transforms['Resize'].scale[0]
+        elif given is None:
+            given = (transforms.get('RandomResizedCrop') or transforms['Resize']).scale
+        assert given == size[-1] == size[-2]
+
+    # blending knows as many classes as the head
+    if model.type == 'Recognizer3D':
+        blending = model.data_preprocessor.get('blending')
+        parts = blending.get('augments', [blending]) if blending else []
+    else:
+        assert config.data_preprocessor.num_classes == classes
+        parts = [model.train_cfg.augments] if model.train_cfg else []
+    assert all(part.num_classes == classes for part in parts)
+
+    # the schedule is whole, and for the batch of the name
+    end = config.train_cfg.max_epochs
+    schedulers = config.param_scheduler
+    assert [s.begin for s in schedulers] == [0, *(s.end for s in schedulers[:-1])] and schedulers[-1].end == end
+    if dataset != 'moving':
+        gpus, samples = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
+        repeats = config.train_dataloader.dataset.get('num_repeats', 1)
+        assert config.train_dataloader.batch_size * repeats == samples
+        assert config.auto_scale_lr == dict(enable=False, base_batch_size=gpus * config.train_dataloader.batch_size)
+
+
+def test_recipes_start_from_recipes() -> None:
+    """What a recipe expects in work_dirs/ is what another leaves there, except for weights of other projects."""
+    starts = 0
+    for path in RECIPES:
+        config = read(path)
+        # the classifier of the same file, where one goes on
+        checkpoints = {
+            part.init_cfg.checkpoint
+            for part in (config.model.backbone, head_of(config))
+            if (part.get('init_cfg') or {}).get('type') == 'Pretrained'
+        }
+        assert len(checkpoints) <= 1
+        for checkpoint in checkpoints:
+            if checkpoint.startswith('https://') or checkpoint == 'work_dirs/vit-base-p16_in21k.pth':
+                continue
+            _, name, file = checkpoint.split('/')
+            earlier = read(path.with_name(f'{name}.py'))
+            assert file == f'epoch_{earlier.train_cfg.max_epochs}.pth'
+            starts += 1
+            ours, theirs = (dict(c.model.backbone) for c in (config, earlier))
+            for key in ('arch', 'expand_in', 'with_cls_token', 'pool_mode'):
+                assert ours.get(key) == theirs.get(key), key
+    assert starts > 20
 
 
 def test_all_families_have_recipes() -> None:
     assert set(K400.values()) <= set(RECIPES)
+    tested = {ROOT / 'configs' / f'{name}.py' for name in [*MVIT_KINETICS, *MVIT_IMAGE]} | set(MVIT_TRANSFER)
+    rest = {path.stem for path in RECIPES if path.parent.name.startswith('mvit') and path not in tested}
+    # tested in ways of their own
+    assert rest == {
+        'vit-base-p16_in21k-pre_8xb2-8x8x1-30e_kinetics400-rgb',
+        'mvit-base-max-p244_128xb4-16x4x1-200e_kinetics400-rgb_shuffled',
+        'vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb_shuffled',
+        'mvitv2-micro_1xb16-8x2x1-5e_moving-shapes-rgb',
+    }
+
+
+@pytest.mark.parametrize('name', MVIT_KINETICS)
+def test_mvit_trains_on_kinetics_as_the_paper_does(name: str) -> None:
+    config = read(name)
+    gpus, clips = map(int, re.search(r'_(\d+)xb(\d+)-', name).groups())
+    transforms, test = (
+        by_type(config.train_dataloader.dataset.pipeline),
+        by_type(config.test_dataloader.dataset.pipeline),
+    )
+    augment = transforms['mmhvt.RandAugment']
+    blending = config.model.data_preprocessor.blending
+    assert config.optim_wrapper.optimizer.type == 'AdamW'
+    cosine = config.param_scheduler[-1]
+    lr = config.optim_wrapper.optimizer.lr
+    found = dict(
+        lr=lr,
+        end_lr=pytest.approx(lr * cosine.eta_min_ratio if 'eta_min_ratio' in cosine else cosine.eta_min),
+        weight_decay=config.optim_wrapper.optimizer.weight_decay,
+        warmup_epochs=cosine.begin,
+        epochs=cosine.end,
+        repeats=config.train_dataloader.dataset.num_repeats,
+        batch_size=gpus * clips,
+        mixup=blending and blending.mixup_alpha,
+        rand_augment=(augment.magnitude, augment.num_ops, augment.prob),
+        erasing=transforms['RandomErasing'].erase_prob,
+        flip=transforms['Flip'].flip_ratio,
+        area=transforms['RandomResizedCrop'].area_range,
+        label_smoothing=config.model.cls_head.label_smooth_eps,
+        drop_path=config.model.backbone.drop_path_rate,
+        dropout=config.model.cls_head.dropout_ratio,
+        views=test['SampleFrames'].num_clips * (3 if 'mmhvt.ThreeCrop' in test else 1),
+    )
+    assert found == MVIT_KINETICS[name]
+    assert f'-{found["epochs"]}e_' in name
+
+
+@pytest.mark.parametrize('path', MVIT_TRANSFER, ids=lambda path: path.stem)
+def test_mvit_transfers_as_the_paper_does(path: Path) -> None:
+    config = read(path)
+    gpus, clips = map(int, re.search(r'_(\d+)xb(\d+)-', path.name).groups())
+    optimizer = config.optim_wrapper.optimizer
+    (cosine,) = config.param_scheduler
+    assert optimizer.type == 'SGD' and cosine.type == 'CosineAnnealingLR'
+    found = optimizer.lr, gpus * clips, optimizer.weight_decay, cosine.end, config.model.backbone.drop_path_rate
+    assert found == MVIT_TRANSFER[path]
+    assert f'-{cosine.end}e_' in path.name
+    train, test = by_type(config.train_dataloader.dataset.pipeline), by_type(config.test_dataloader.dataset.pipeline)
+    assert train['mmhvt.RandAugment'].magnitude == 7 and train['RandomErasing'].erase_prob == 0.25
+    assert 'mmhvt.ThreeCrop' in test
+    if 'sthv2' in path.name:
+        assert 'Flip' not in train and not train['UniformSample'].get('test_mode') and test['UniformSample'].test_mode
+        assert config.model.data_preprocessor.blending.mixup_alpha == 0.8
+        assert config.model.cls_head.label_smooth_eps == 0.1
+    else:
+        assert train['Flip'].flip_ratio == 0.5 and test['SampleFrames'].num_clips == 10
+        assert config.model.data_preprocessor.blending is None
+        assert config.model.cls_head.type == 'mmhvt.MultiLabelHead'
+
+
+@pytest.mark.parametrize('name', MVIT_IMAGE)
+def test_mvit_trains_on_images_as_the_paper_does(name: str) -> None:
+    config = read(name)
+    gpus, images = map(int, re.search(r'_(\d+)xb(\d+)-', name).groups())
+    optimizer = config.optim_wrapper.optimizer
+    assert optimizer.type == 'AdamW'
+    found = (
+        pytest.approx(optimizer.lr),
+        gpus * images,
+        optimizer.weight_decay,
+        config.train_cfg.max_epochs,
+        config.model.backbone.drop_path_rate,
+        bool(config.model.train_cfg),
+    )
+    assert found == MVIT_IMAGE[name]
+    repeats = config.train_dataloader.sampler.get('num_repeats', 1)
+    assert repeats == (3 if name.startswith('mvit/') else 1)
+    assert f'-{config.train_cfg.max_epochs // repeats}e' in name
+    transforms = by_type(config.train_dataloader.dataset.pipeline)
+    augment = transforms['RandAugment']
+    assert (augment.magnitude_level, augment.num_policies) == (9, 4 if 'max' in name else 6)
+    assert transforms['RandomErasing'].erase_prob == 0.25
+    assert config.model.head.loss.label_smooth_val == 0.1
+    if config.param_scheduler[0].type == 'LinearLR' and config.train_cfg.max_epochs == 300:
+        assert config.param_scheduler[0].end == (5 if name.startswith('mvit/') else 70)
+
+
+def test_vit_is_fine_tuned_as_the_paper_does() -> None:
+    config = read('mvit/vit-base-p16_in21k-pre_8xb2-8x8x1-30e_kinetics400-rgb')
+    optimizer = config.optim_wrapper.optimizer
+    # 1e-3 for 16 clips, 2 a GPU
+    assert (optimizer.type, optimizer.lr, optimizer.weight_decay) == ('SGD', 1e-3, 1e-4)
+    assert config.train_dataloader.batch_size == 2 and config.train_dataloader.dataset.num_repeats == 1
+    assert [s.type for s in config.param_scheduler] == ['CosineAnnealingLR'] and config.train_cfg.max_epochs == 30
+    assert config.model.backbone.init_cfg.type == 'Pretrained'
+
+
+def test_shuffled_configs_differ_by_shuffling_alone() -> None:
+    for path in RECIPES:
+        if path.parent.name == 'mvit' and path.stem.endswith('_shuffled'):
+            shuffled, plain = read(path), read(path.with_name(path.name.replace('_shuffled', '')))
+            pipeline = shuffled.test_dataloader.dataset.pipeline
+            assert [t.type for t in pipeline].index('mmhvt.ShuffleFrames') == 3
+            pipeline.pop(3)
+            shuffled.test_pipeline = pipeline
+            assert shuffled.to_dict() == plain.to_dict()
 
 
 @pytest.mark.parametrize('size', K400)
@@ -120,6 +427,26 @@ def test_recipe_is_the_papers(size: str) -> None:
     assert config.model.backbone.init_cfg.checkpoint.endswith(f'/mae_hiera_{size}_16x224.pth')
 
 
+@pytest.mark.parametrize('family', ['mvit', 'mvitv2'])
+def test_metafile_of_mvit_says_what_the_configs_do(family: str) -> None:
+    metafile = load_metafile(str(ROOT / f'configs/{family}/metafile.yml'))
+    readme = (ROOT / metafile.collections[0].readme).read_text()
+    listed = {ROOT / model.config for model in metafile.models}
+    rest = {path.stem for path in RECIPES if path.parent.name == family} - {path.stem for path in listed}
+    assert all('shuffled' in stem or 'micro' in stem for stem in rest) and listed <= set(RECIPES)
+    for model in metafile.models:
+        path, about = ROOT / model.config, model.metadata.data
+        assert model.name == path.stem and f']({path.name})' in readme
+        config = read(path)
+        gpus, batch, epochs = re.search(r'_(\d+)xb(\d+)-.*?(\d+)e[_-]', path.stem).groups()
+        assert (about['Batch Size'], about['Epochs']) == (int(batch), int(epochs))
+        assert about['Resolution'] == 'x'.join(map(str, config.model.backbone.input_size[-2:]))
+        if 'Parameters' in about:
+            built = build_on_meta(config)
+            parameters = sum(parameter.numel() for parameter in built.parameters()) / 1e6
+            assert parameters == pytest.approx(float(about['Parameters'].rstrip('M')), rel=0.02), model.name
+
+
 @pytest.mark.parametrize('size', K400)
 def test_metafile_says_what_the_config_does(size: str) -> None:
     metafile = load_metafile(str(ROOT / 'configs/smvit/metafile.yml'))
@@ -139,22 +466,43 @@ def test_metafile_says_what_the_config_does(size: str) -> None:
     assert counter.get_total_flops() / 2e9 == pytest.approx(float(about['FLOPs'].rstrip('G')), rel=0.01)
 
 
-@pytest.mark.parametrize('size', K400)
-def test_learning_rate_over_the_training(size: str) -> None:
-    config = Config.fromfile(K400[size])
-    peak, epoch_length = TABLE_11B[size]['lr'], 20
-    optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=peak)
+def learning_rates(config: Config, epoch_length: int) -> list[float]:
+    """One for each iteration of the training."""
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=config.optim_wrapper.optimizer.lr)
     schedulers = [
         PARAM_SCHEDULERS.build(copy.deepcopy(cfg), default_args=dict(optimizer=optimizer, epoch_length=epoch_length))
         for cfg in config.param_scheduler
     ]
-    assert [type(scheduler) for scheduler in schedulers] == [LinearLR, CosineAnnealingLR]
     rates = []
     for _ in range(config.train_cfg.max_epochs * epoch_length):
         rates.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         for scheduler in schedulers:
             scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize('name', [*MVIT_KINETICS, *MVIT_IMAGE])
+def test_mvit_learning_rate_over_the_training(name: str) -> None:
+    config = read(name)
+    epoch_length = max(8, 400 // config.train_cfg.max_epochs)
+    rates, peak = learning_rates(config, epoch_length), config.optim_wrapper.optimizer.lr
+    low = MVIT_KINETICS[name]['end_lr'] if name in MVIT_KINETICS else config.param_scheduler[-1].eta_min
+    warmup = config.param_scheduler[-1].begin * epoch_length
+    assert max(rates) == pytest.approx(peak, rel=1e-3) and abs(rates.index(max(rates)) - warmup) <= 1
+    assert rates[(warmup + len(rates)) // 2] == pytest.approx((peak + low) / 2, rel=0.05)
+    assert rates[-1] == pytest.approx(low, rel=0.01, abs=peak * 1e-3)
+    if warmup:
+        assert rates[0] <= peak * 0.01 * 1.001 and rates[warmup // 2] == pytest.approx(peak / 2, rel=0.05)
+
+
+@pytest.mark.parametrize('size', K400)
+def test_learning_rate_over_the_training(size: str) -> None:
+    config = Config.fromfile(K400[size])
+    peak, epoch_length = TABLE_11B[size]['lr'], 20
+    assert config.optim_wrapper.optimizer.lr == peak
+    assert [scheduler.type for scheduler in config.param_scheduler] == ['LinearLR', 'CosineAnnealingLR']
+    rates = learning_rates(config, epoch_length)
     warmup = 5 * epoch_length
     assert rates[0] == pytest.approx(peak * 1e-3)
     assert rates[warmup // 2] == pytest.approx(peak / 2, rel=0.02)
@@ -184,45 +532,85 @@ def test_blending_and_label_smoothing_combine_as_in_timm() -> None:
 
 @pytest.fixture(scope='module')
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of three MP4 files of 70 frames of 80x64 and an annotation file."""
+    """Folder of three MP4 files of 200 frames of 80x64 and annotation files."""
     folder = tmp_path_factory.mktemp('videos')
     generator = np.random.RandomState(0)
     for index in range(3):
         writer = cv2.VideoWriter(str(folder / f'{index}.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 25, (80, 64))
         assert writer.isOpened()
         frame = cv2.resize(generator.randint(0, 256, (4, 5, 3), dtype=np.uint8), (80, 64))
-        for shift in range(70):
+        for shift in range(200):
             writer.write(np.roll(frame, shift, axis=1))
         writer.release()
-    (folder / 'list.txt').write_text(''.join(f'{index}.mp4 {index * 100}\n' for index in range(3)))
+    (folder / 'list.txt').write_text(''.join(f'{index}.mp4 {index * 60}\n' for index in range(3)))
+    (folder / 'multi_label.txt').write_text('0.mp4 0\n1.mp4 1 60\n2.mp4 60 120 156\n')
     return folder
 
 
 def micro(path: Path, videos: Path, work_dir: Path) -> Config:
     """A recipe on another backbone size and other data, otherwise as it stands."""
-    config = Config.fromfile(path)
+    config = read(path)
     config.model.backbone.arch = dict(embed_dims=16, num_heads=1, depths=(1, 1, 1, 1))
     config.model.backbone.init_cfg = None
     config.model.cls_head.in_channels = 128
+    ann_file = videos / ('multi_label.txt' if config.train_dataloader.dataset.get('multi_class') else 'list.txt')
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=min(loader.batch_size, 2))
-        loader.dataset.update(ann_file=str(videos / 'list.txt'), data_prefix=dict(video=str(videos)))
+        loader.dataset.update(ann_file=str(ann_file), data_prefix=dict(video=str(videos)))
     config.work_dir = str(work_dir)
     config.randomness = dict(seed=0)
     return config
 
 
+def datasets(config: Config) -> list:
+    """Of training, validation and test."""
+    loaders = (config.train_dataloader, config.val_dataloader, config.test_dataloader)
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        return [DATASETS.build(loader.dataset) for loader in loaders]
+
+
+# clips in training, shape of a clip, views in testing
+PIPELINES = {
+    'mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb': (2, (3, 16, 224, 224), 5),
+    'mvit/mvit-base-p244_128xb4-32x3x1-200e_kinetics600-rgb': (2, (3, 32, 224, 224), 5),
+    'mvit/mvit-base-p244_k400-32x3-pre_64xb2-64x3x1-5e_kinetics400-rgb': (2, (3, 64, 224, 224), 3 * 3),
+    'mvit/vit-base-p16_in21k-pre_8xb2-8x8x1-30e_kinetics400-rgb': (1, (3, 8, 224, 224), 5),
+    'mvit/vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb_shuffled': (2, (3, 8, 224, 224), 5),
+    'mvit/mvit-base-p244_k400-pre_64xb8-u16-100e_sthv2-rgb': (1, (3, 16, 224, 224), 3),
+    'mvit/mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb': (1, (3, 16, 224, 224), 3 * 10),
+    'mvitv2/mvitv2-large-p244_k400-pre_64xb8-u40-40e_sthv2-rgb-312px': (1, (3, 40, 312, 312), 3),
+    'mvitv2/mvitv2-large-p244_k400-16x4-pre_64xb2-40x3x1-30e_kinetics400-rgb-312px': (2, (3, 40, 312, 312), 3 * 5),
+}
+
+
+@pytest.mark.parametrize('name', PIPELINES)
+def test_mvit_pipelines_give_what_the_model_takes(name: str, videos: Path, tmp_path: Path) -> None:
+    clips, shape, views = PIPELINES[name]
+    train, val, test = datasets(micro(ROOT / 'configs' / f'{name}.py', videos, tmp_path))
+    samples = train[1] if isinstance(train[1], list) else [train[1]]
+    assert len(samples) == clips
+    for sample in samples:
+        assert sample['inputs'].shape == (1, *shape) and sample['inputs'].dtype == torch.uint8
+        label = sample['data_samples'].gt_label
+        assert label.nonzero().flatten().tolist() == [1, 60] if 'charades' in name else label.tolist() == [60]
+    assert val[1]['inputs'].shape == (1, *shape)
+    tested = test[1]['inputs']
+    assert tested.shape == (views, *shape)
+    assert len({view.numpy().tobytes() for view in tested}) == views
+    if 'shuffled' in name:
+        plain = micro(ROOT / 'configs' / f'{name.removesuffix("_shuffled")}.py', videos, tmp_path)
+        for ours, theirs in zip(tested, datasets(plain)[2][1]['inputs'], strict=True):
+            ours, theirs = ([frame.numpy().tobytes() for frame in clip.unbind(1)] for clip in (ours, theirs))
+            assert sorted(ours) == sorted(theirs) and ours != theirs
+
+
 def test_pipelines_give_what_the_model_takes(videos: Path, tmp_path: Path) -> None:
     config = micro(K400['base'], videos, tmp_path)
-    with DefaultScope.overwrite_default_scope(config.default_scope):
-        train, val, test = (
-            DATASETS.build(loader.dataset)
-            for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader)
-        )
+    train, val, test = datasets(config)
     first, second = train[1]
     for sample in (first, second):
         assert sample['inputs'].shape == (1, 3, 16, 224, 224) and sample['inputs'].dtype == torch.uint8
-        assert sample['data_samples'].gt_label.tolist() == [100]
+        assert sample['data_samples'].gt_label.tolist() == [60]
     assert not torch.equal(first['inputs'], second['inputs'])
     assert val[1]['inputs'].shape == (1, 3, 16, 224, 224)
     views = test[1]['inputs']
@@ -266,6 +654,146 @@ def test_recipe_trains_and_tests(videos: Path, tmp_path: Path, monkeypatch: pyte
     assert set(runner.test()) >= {'acc/top1', 'acc/top5'}
 
 
+def train_and_test(config: Config) -> dict:
+    """What the test of a model says that was trained for an epoch; all parameters have to change, and stay finite."""
+    config.train_cfg.update(max_epochs=1, val_begin=1, val_interval=1)
+    runner = Runner.from_cfg(config)
+    before = {}
+
+    class Remember(Hook):
+        def before_train(self, runner: Runner) -> None:
+            before.update({name: value.clone() for name, value in runner.model.named_parameters()})
+
+    runner.register_hook(Remember())
+    runner.train()
+    after = dict(runner.model.named_parameters())
+    assert all(value.isfinite().all() for value in after.values())
+    unchanged = [name for name, value in after.items() if torch.equal(before[name], value)]
+    # what is added to all keys alike does not change attention
+    assert not [name for name in unchanged if not name.endswith('pool_k.norm.bias')]
+    return runner.test()
+
+
+@pytest.mark.parametrize(
+    ('name', 'metric'),
+    [
+        ('mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb', 'acc/top1'),
+        ('mvit/mvit-base-p244_k400-pre_64xb8-u16-100e_sthv2-rgb', 'acc/top1'),
+        ('mvit/mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb', 'acc/mean_average_precision'),
+        ('mvitv2/mvitv2-small-p244_128xb4-16x4x1-200e_kinetics400-rgb', 'acc/top1'),
+    ],
+)
+@pytest.mark.usefixtures('own_scope')
+def test_mvit_recipe_trains_and_tests(name: str, metric: str, videos: Path, tmp_path: Path) -> None:
+    config = micro(ROOT / 'configs' / f'{name}.py', videos, tmp_path)
+    config.model.backbone.arch['version'] = 2 if name.startswith('mvitv2') else 1
+    # smaller clips, by the last transform that says the size
+    config.model.backbone.input_size = (16, 64, 64)
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        transforms = by_type(loader.dataset.pipeline)
+        for cropping in ('CenterCrop', 'mmhvt.ThreeCrop'):
+            if cropping in transforms:
+                transforms['Resize'].scale = (-1, 73)
+                transforms[cropping].crop_size = 64
+        if 'RandomResizedCrop' in transforms:
+            transforms['Resize'].scale = (64, 64)
+    assert 0 <= train_and_test(config)[metric] <= 1
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'mvit/mvit-base-p244_k400-32x3-pre_64xb2-64x3x1-5e_kinetics400-rgb',
+        'mvitv2/mvitv2-large-p244_k600-16x4-pre_64xb2-40x3x1-30e_kinetics600-rgb-312px',
+        'mvitv2/mvitv2-large_in1k-pre_8xb8-30e_in1k-384px',
+    ],
+)
+def test_larger_inputs_go_on_from_smaller_ones(name: str, tmp_path: Path) -> None:
+    """Positions are resized, all else is the file's, the classifier too."""
+    config = read(name)
+    earlier = read(f'{name.split("/")[0]}/{config.model.backbone.init_cfg.checkpoint.split("/")[1]}')
+    models = []
+    for part in (earlier, config):
+        part.model.backbone.arch = dict(
+            version=2 if 'v2' in name else 1, embed_dims=16, num_heads=1, depths=(1, 1, 1, 1)
+        )
+        head_of(part).in_channels = 128
+        part.model.pop('data_preprocessor', None)
+        for module in (part.model.backbone, head_of(part)):
+            if (module.get('init_cfg') or {}).get('type') == 'Pretrained':
+                checkpoint = dict(module.init_cfg, checkpoint=str(tmp_path / 'earlier.pth'))
+                module.init_cfg = checkpoint if part is config else None
+        with DefaultScope.overwrite_default_scope(part.default_scope):
+            models.append(MODELS.build(part.model))
+        models[-1].init_weights()
+        torch.save(dict(state_dict=models[0].state_dict()), tmp_path / 'earlier.pth')
+    small, large = (model.state_dict() for model in models)
+    resized = {key for key in large if large[key].shape != small[key].shape}
+    assert resized and all('pos' in key for key in resized)
+    assert all(torch.equal(small[key], large[key]) for key in large if key not in resized)
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of two classes of four JPEG files of 300x260."""
+    folder = tmp_path_factory.mktemp('images')
+    generator = np.random.RandomState(0)
+    for index in range(8):
+        path = folder / f'class_{index % 2}' / f'{index}.jpg'
+        path.parent.mkdir(exist_ok=True)
+        picture = cv2.resize(generator.randint(0, 256, (4, 5, 3), dtype=np.uint8), (300, 260))
+        assert cv2.imwrite(str(path), picture)
+    return folder
+
+
+def micro_images(name: str, images: Path, work_dir: Path) -> Config:
+    """An image recipe on another backbone size and other data, otherwise as it stands."""
+    config = read(name)
+    config.model.backbone.arch = dict(
+        version=2 if name.startswith('mvitv2') else 1, embed_dims=16, num_heads=1, depths=(1, 1, 1, 1)
+    )
+    config.model.backbone.init_cfg = None
+    config.model.head.in_channels = 128
+    for loader in filter(None, (config.train_dataloader, config.val_dataloader, config.test_dataloader)):
+        loader.update(num_workers=0, persistent_workers=False, batch_size=4)
+        loader.dataset = dict(type='CustomDataset', data_root=str(images), pipeline=loader.dataset.pipeline)
+    config.work_dir = str(work_dir)
+    config.randomness = dict(seed=0)
+    return config
+
+
+@pytest.mark.parametrize(
+    ('name', 'size'),
+    [
+        ('mvit/mvit-base-24-wide_64xb64-100e-repeat3_in1k-320px', 320),
+        ('mvitv2/mvitv2-tiny_64xb32-300e_in1k', 224),
+        ('mvitv2/mvitv2-large_in1k-pre_8xb8-30e_in1k-384px', 384),
+        ('mvitv2/mvitv2-huge_in21k-384px-pre_8xb8-3e_in1k-512px', 512),
+    ],
+)
+def test_image_pipelines_give_what_the_model_takes(name: str, size: int, images: Path, tmp_path: Path) -> None:
+    for dataset in datasets(micro_images(name, images, tmp_path)):
+        assert dataset[1]['inputs'].shape == (3, size, size) and dataset[1]['inputs'].dtype == torch.uint8
+
+
+@pytest.mark.parametrize('name', ['mvit/mvit-base-16_64xb64-100e-repeat3_in1k', 'mvitv2/mvitv2-tiny_64xb32-300e_in1k'])
+@pytest.mark.usefixtures('own_scope')
+def test_image_recipe_trains_and_tests(name: str, images: Path, tmp_path: Path) -> None:
+    config = micro_images(name, images, tmp_path)
+    config.train_cfg.pop('val_begin', None)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        assert 0 <= train_and_test(config)['accuracy/top1'] <= 100
+
+
+@pytest.mark.usefixtures('own_scope')
+def test_image_recipe_without_validation_trains(images: Path, tmp_path: Path) -> None:
+    config = micro_images('mvitv2/mvitv2-small_64xb32-90e_in21k', images, tmp_path)
+    config.train_cfg.max_epochs = 1
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        Runner.from_cfg(config).train()
+    assert (tmp_path / 'epoch_1.pth').is_file()
+
+
 SCOPED = """
 default_scope = {scope!r}
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
@@ -275,6 +803,7 @@ transform = dict(type='mmhvt.RandAugment')
 BUILD = """
 import sys
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
 config = Config.fromfile(sys.argv[1])
 init_default_scope(config.default_scope)

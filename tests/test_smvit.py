@@ -336,7 +336,7 @@ def test_checkpoints_load_whole_or_not_at_all(tmp_path):
     assert torch.equal(build(other).pos_embed.joint, resized)
     wider = hiera.Hiera(**MICRO_REFERENCE | dict(embed_dim=48), input_size=(64, 64)).state_dict()
     torch.save({'model_state': wider}, other)
-    with pytest.raises(ValueError, match=r'does not fit SMViT: \d+ of \d+ parameters .*\(1, 256, 48\) for \(1, 256, 24\)'):
+    with pytest.raises(ValueError, match=r'does not fit SMViT: \d+ of .*\(1, 256, 48\) for \(1, 256, 24\)'):
         build(other)
     torch.save(torch.nn.Linear(2, 2).state_dict(), other)
     with pytest.raises(ValueError, match='does not fit SMViT'):

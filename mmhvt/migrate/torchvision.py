@@ -114,7 +114,7 @@ def _from_blocks(cfg: dict) -> dict:
             heads[i] = block['num_heads'] / blocks[i - 1]['num_heads']
     pools = {
         what: {
-            i: (list(block[f'kernel_{what}']), list(block[f'stride_{what}']))
+            i: (list(block[f'kernel_{what}']), list(block[f'stride_{what}']) or [1, 1, 1])
             for i, block in enumerate(blocks)
             if math.prod(block[f'kernel_{what}']) > 1 or math.prod(block[f'stride_{what}']) > 1
         }
@@ -129,7 +129,7 @@ def _from_blocks(cfg: dict) -> dict:
         HEAD_MUL=list(heads.items()),
         DIM_MUL_IN_ATT=cfg['proj_after_attn'],
         MODE='conv',
-        POOL_KVQ_KERNEL=_kernel(pools),
+        POOL_KVQ_KERNEL=_kernel(pools, len(blocks)),
         POOL_Q_STRIDE=[[i, *stride] for i, (_, stride) in pools['q'].items()],
         POOL_KV_STRIDE=[[i, *stride] for i, (_, stride) in pools['kv'].items()],
         POOL_KV_STRIDE_ADAPTIVE=None,
@@ -156,7 +156,7 @@ def _from_blocks(cfg: dict) -> dict:
         raise ValueError(f'torchvision: block_setting, written as a config of PySlowFast: {error}') from error
 
 
-def _kernel(pools: dict[str, dict]) -> list[int] | None:
+def _kernel(pools: dict[str, dict], depth: int) -> list[int] | None:
     """The kernel of all poolings; None if it is s+1 for a stride s."""
     found = [pool for per_block in pools.values() for pool in per_block.values()]
     if all(kernel == [s + 1 if s > 1 else s for s in stride] for kernel, stride in found):
@@ -164,8 +164,7 @@ def _kernel(pools: dict[str, dict]) -> list[int] | None:
     if any(kernel != found[0][0] for kernel, _ in found):
         raise ValueError('torchvision: block_setting has kernels that neither are alike nor follow the strides as s+1')
     strided = [i for i, (_, stride) in pools['q'].items() if max(stride) > 1]
-    listed = list(pools['q'])
-    if listed != strided and len(listed) != max([*listed, *pools['kv']], default=-1) + 1:
+    if list(pools['q']) not in (strided, list(range(depth))):
         raise ValueError('torchvision: block_setting pools queries with stride 1 in some blocks, not in all')
     return found[0][0]
 

@@ -35,7 +35,8 @@ class MixupCutmix(BaseMiniBatchBlending):
         for name, alpha in dict(mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha).items():
             if not alpha > 0:
                 raise ValueError(f'MixupCutmix: {name} must be greater than 0, got {alpha}')
-        self.mixup, self.cutmix = v2.MixUp(alpha=mixup_alpha), v2.CutMix(alpha=cutmix_alpha)
+        with torch.device('cpu'):  # their distributions check their values, which the meta device does not have
+            self.mixup, self.cutmix = v2.MixUp(alpha=mixup_alpha), v2.CutMix(alpha=cutmix_alpha)
 
     def __call__(self, imgs: Tensor, labels: Tensor | list) -> tuple[Tensor, Tensor | list]:
         """Blend a batch.

@@ -1,0 +1,27 @@
+# MViT-B-16 on images of 224² pixels (mvit, table 17), with the regularisation of D.5.
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(
+        type='mmhvt.MViT',
+        arch='base',
+        input_size=(224, 224),
+        drop_path_rate=0.1),
+    head=dict(
+        type='LinearClsHead',
+        num_classes=1000,
+        in_channels=768,
+        loss=dict(
+            type='LabelSmoothLoss',
+            label_smooth_val=0.1,
+            # (1 − 0.1) · blend + 0.1 / 1000: DeiT's, which D.5 follows
+            mode='original'),
+        # truncated normal: D.5; its deviation: DeiT's
+        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02)),
+    # mixup for half of the images in a batch, CutMix for the other half
+    train_cfg=dict(
+        augments=dict(
+            type='mmhvt.models.MixupCutmix',
+            num_classes=1000,
+            mixup_alpha=0.8,
+            # DeiT's
+            cutmix_alpha=1.0)))

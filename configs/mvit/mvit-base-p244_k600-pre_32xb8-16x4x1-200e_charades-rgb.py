@@ -1,0 +1,8 @@
+# MViT-B 16×4 on Charades from Kinetics-600: 43.9 mAP in 3 × 10 views in the paper (table 7).
+_base_ = 'mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb.py'
+
+pretrained = 'work_dirs/mvit-base-p244_128xb4-16x4x1-200e_kinetics600-rgb/epoch_200.pth'
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(checkpoint=pretrained)))

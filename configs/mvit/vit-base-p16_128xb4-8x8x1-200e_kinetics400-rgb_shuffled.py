@@ -1,0 +1,8 @@
+# Tests the model of vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb.py on frames in random
+# order: 68.4 top-1 in the paper, 0.1 less than in order (table 9).
+_base_ = 'vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb.py'
+
+test_pipeline = _base_.test_pipeline
+# after decoding: each of the 5 clips of a video gets an order of its own
+test_pipeline.insert(3, dict(type='mmhvt.ShuffleFrames'))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,0 +1,278 @@
+"""What recipes need besides a model: of ours, and of mm* where a recipe relies on it."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmaction.evaluation import AccMetric
+from mmaction.registry import MODELS, TRANSFORMS
+from mmaction.structures import ActionDataSample
+from mmengine.registry import DefaultScope
+from mmpretrain.models import ClsDataPreprocessor, LabelSmoothLoss
+from mmpretrain.structures import DataSample
+from timm.data.mixup import mixup_target
+from timm.loss import SoftTargetCrossEntropy
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmhvt.datasets import ShuffleFrames, ThreeCrop
+from mmhvt.models import MixupCutmix, MultiLabelHead, RecognitionHead
+
+
+@pytest.fixture(autouse=True)
+def mmaction_scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+# --- blending ---------------------------------------------------------------------------------------------------------
+
+
+def numbered(batch: int, *shape: int) -> Tensor:
+    """A batch whose sample i is i + 1 everywhere."""
+    return (torch.arange(batch) + 1.0).reshape(-1, *[1] * len(shape)).expand(-1, *shape).clone()
+
+
+def targets(scores: Tensor, share: float, others: Tensor) -> Tensor:
+    return share * scores + (1 - share) * others
+
+
+@pytest.mark.parametrize('shape', [(1, 3, 4, 16, 16), (3, 16, 16)], ids=['clips', 'images'])
+def test_half_of_a_batch_is_mixed_and_half_is_cut(shape: tuple) -> None:
+    clips, labels = numbered(8, *shape), F.one_hot(torch.arange(8), 10)
+    before = clips.clone()
+    blended, soft = MixupCutmix(num_classes=10)(clips, labels)
+    assert torch.equal(clips, before) and blended.shape == clips.shape
+    for half, is_cut in ((range(0, 8, 2), False), (range(1, 8, 2), True)):
+        shares = set()
+        for place, index in enumerate(half):
+            other = half[place - 1]
+            values = blended[index].unique()
+            share = float(soft[index, index])
+            assert 0 < share < 1 and float(soft[index, other]) == pytest.approx(1 - share, abs=1e-6)
+            if is_cut:
+                assert values.tolist() == sorted([index + 1, other + 1])
+                kept = (blended[index] == index + 1).float()
+                assert kept.mean().item() == pytest.approx(share, abs=1e-6)
+                # one rectangle over all frames and channels
+                assert torch.equal(kept, kept.reshape(-1, 16, 16)[0].expand_as(kept))
+            else:
+                assert values.numel() == 1
+                assert values.item() == pytest.approx(share * (index + 1) + (1 - share) * (other + 1), rel=1e-5)
+            shares.add(round(share, 4))
+        assert len(shares) == 1
+    assert torch.allclose(soft.sum(1), torch.ones(8))
+
+
+def test_alphas_shape_the_ratios() -> None:
+    def spread(**alphas: float) -> list[float]:
+        blend = MixupCutmix(num_classes=4, **alphas)
+        draws = [blend(numbered(4, 3, 64, 64), torch.eye(4))[1].diagonal()[:2] for _ in range(300)]
+        return torch.stack(draws).std(0).tolist()
+
+    # Beta(0.8, 0.8) and, for small alphas, nearly 0 or 1
+    assert spread()[0] == pytest.approx((1 / 4 / 2.6) ** 0.5, rel=0.1)
+    mixup, cutmix = spread(mixup_alpha=0.01, cutmix_alpha=100.0)
+    assert mixup > 0.45 and cutmix < 0.2
+
+
+def test_clips_of_a_video_are_not_blended_with_each_other() -> None:
+    # as a loader with repeated augmentation 2 delivers them: 4 clips of 2 videos, the papers' batch on a GPU
+    _, soft = MixupCutmix(num_classes=2)(numbered(4, 1, 3, 2, 8, 8), F.one_hot(torch.tensor([0, 0, 1, 1]), 2))
+    assert ((soft > 0) & (soft < 1)).all()
+
+
+def test_blending_of_what_is_left_of_an_epoch() -> None:
+    blend = MixupCutmix(num_classes=3)
+    clips, soft = blend(numbered(1, 3, 8, 8), torch.eye(3)[:1])
+    assert torch.equal(clips, numbered(1, 3, 8, 8)) and torch.equal(soft, torch.eye(3)[:1])
+    clips, soft = blend(numbered(3, 3, 8, 8), torch.eye(3))
+    assert torch.equal(clips[1], numbered(3, 3, 8, 8)[1]) and not torch.equal(clips[0], numbered(3, 3, 8, 8)[0])
+
+
+def test_blending_in_the_preprocessor_of_mmaction() -> None:
+    config = dict(
+        type='ActionDataPreprocessor',
+        mean=[1.0] * 3,
+        std=[2.0] * 3,
+        format_shape='NCTHW',
+        blending=dict(type='mmhvt.MixupCutmix', num_classes=5),
+    )
+    preprocessor = MODELS.build(config)
+    clips = [clip.to(torch.uint8) for clip in numbered(4, 1, 3, 2, 8, 8)]
+
+    def data() -> dict:
+        return dict(inputs=clips, data_samples=[ActionDataSample().set_gt_label(label) for label in range(4)])
+
+    trained, tested = preprocessor(data(), training=True), preprocessor(data(), training=False)
+    assert trained['inputs'].shape == (4, 1, 3, 2, 8, 8)
+    assert [sample.gt_label.shape for sample in trained['data_samples']] == [(5,)] * 4
+    assert not torch.equal(trained['inputs'], tested['inputs'])
+    assert [sample.gt_label.tolist() for sample in tested['data_samples']] == [[0], [1], [2], [3]]
+
+
+def test_blending_in_the_preprocessor_of_mmpretrain() -> None:
+    augments = dict(type='mmhvt.models.MixupCutmix', num_classes=5)
+    preprocessor = ClsDataPreprocessor(num_classes=5, batch_augments=dict(augments=augments))
+    images = [image.to(torch.uint8) for image in numbered(4, 3, 8, 8)]
+    data = dict(inputs=images, data_samples=[DataSample().set_gt_label(label) for label in range(4)])
+    out = preprocessor(data, training=True)
+    scores = torch.stack([sample.gt_score for sample in out['data_samples']])
+    assert out['inputs'].shape == (4, 3, 8, 8) and not torch.equal(out['inputs'], numbered(4, 3, 8, 8))
+    assert torch.allclose(scores.sum(1), torch.ones(4)) and ((scores > 0).sum(1) == 2).any()
+    # with the loss of the image recipes: the targets of timm
+    predicted = torch.randn(4, 5)
+    smoothing = LabelSmoothLoss(label_smooth_val=0.1, mode='original', num_classes=5)
+    found = smoothing(predicted, scores)
+    assert torch.allclose(found, SoftTargetCrossEntropy()(predicted, 0.9 * scores + 0.1 / 5))
+
+
+def test_label_smoothing_of_blended_labels() -> None:
+    head = RecognitionHead(num_classes=5, in_channels=8, label_smooth_eps=0.1)
+    labels = torch.tensor([0, 1, 3, 4])
+    samples = [ActionDataSample().set_gt_label(int(label)) for label in labels]
+    clips, samples = MixupCutmix(num_classes=5)(numbered(4, 1, 3, 2, 8, 8), samples)
+    share = samples[0].gt_label[0].item()
+    scores = torch.randn(2, 5)
+    loss = head.loss_by_feat(scores, [samples[0], samples[2]])['loss_cls']
+    target = mixup_target(labels[::2], num_classes=5, lam=share, smoothing=0.1)
+    assert torch.allclose(loss, SoftTargetCrossEntropy()(scores, target))
+
+
+def test_wrong_blending() -> None:
+    with pytest.raises(ValueError, match='mixup_alpha must be greater than 0, got 0'):
+        MixupCutmix(num_classes=3, mixup_alpha=0)
+    with pytest.raises(ValueError, match='cutmix_alpha must be greater than 0, got -1'):
+        MixupCutmix(num_classes=3, cutmix_alpha=-1)
+    with pytest.raises(ValueError, match=r'num_classes=3, but the labels are of shape \(2, 4\)'):
+        MixupCutmix(num_classes=3)(numbered(2, 3, 8, 8), torch.eye(4)[:2])
+
+
+# --- several labels ---------------------------------------------------------------------------------------------------
+
+
+def many_hot(*labels: int, num_classes: int = 4) -> ActionDataSample:
+    label = torch.zeros(num_classes)
+    label[list(labels)] = 1
+    return ActionDataSample().set_gt_label(label)
+
+
+def test_multi_label_loss() -> None:
+    head = MODELS.build(dict(type='mmhvt.MultiLabelHead', num_classes=4, in_channels=8, init_scale=1.0))
+    head.init_weights()
+    features = torch.randn(3, 8)
+    samples = [many_hot(0, 2), many_hot(), many_hot(3)]
+    losses = head.loss(features, samples)
+    labels = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
+    assert list(losses) == ['loss_cls']
+    assert torch.allclose(losses['loss_cls'], F.binary_cross_entropy_with_logits(head(features), labels))
+    # a batch of one, as the last of an epoch may be
+    (alone,) = head.loss(features[:1], samples[:1]).values()
+    assert torch.allclose(alone, F.binary_cross_entropy_with_logits(head(features[:1]), labels[:1]))
+
+
+def test_multi_label_scores_are_the_largest_over_views() -> None:
+    head = MultiLabelHead(num_classes=4, in_channels=8, init_scale=1.0)
+    head.init_weights()
+    features = torch.randn(2 * 30, 8)  # 10 clips of 3 crops of 2 videos
+    samples = head.predict(features, [many_hot(0), many_hot(1)])
+    expected = head(features).sigmoid().reshape(2, 30, 4).max(1).values
+    assert torch.equal(torch.stack([sample.pred_score for sample in samples]), expected)
+    assert not torch.allclose(expected.sum(1), torch.ones(2))
+
+
+def test_mean_average_precision_of_several_labels() -> None:
+    metric = AccMetric(metric_list='mean_average_precision')
+    scores = torch.tensor([[0.9, 0.1, 0.8, 0.5], [0.8, 0.7, 0.4, 0.5], [0.3, 0.6, 0.6, 0.5]])
+    samples = [many_hot(0, 1).set_pred_score(scores[0]), many_hot(1).set_pred_score(scores[1])]
+    samples.append(many_hot(0, 2).set_pred_score(scores[2]))
+    metric.process([], [sample.to_dict() for sample in samples])
+    # ranks of the positives by class: (1, 3), (1, 3), (2); the fourth class has none and does not count
+    expected = np.mean([(1 + 2 / 3) / 2, (1 + 2 / 3) / 2, 1 / 2])
+    assert metric.evaluate(3) == {'acc/mean_average_precision': pytest.approx(expected)}
+
+
+def test_wrong_multi_label() -> None:
+    head = MultiLabelHead(num_classes=4, in_channels=8, average_clips=None)
+    with pytest.raises(ValueError, match=r'labels of shape \(4,\), got \(1,\): the dataset needs multi_class=True'):
+        head.loss(torch.randn(1, 8), [ActionDataSample().set_gt_label(2)])
+    with pytest.raises(ValueError, match="takes no average_clips, got 'prob'"):
+        MultiLabelHead(num_classes=4, in_channels=8, average_clips='prob')
+    with pytest.raises(ValueError, match='takes no label_smooth_eps, got 0.1'):
+        MultiLabelHead(num_classes=4, in_channels=8, label_smooth_eps=0.1)
+
+
+# --- crops ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('turned', [False, True], ids=['wide', 'high'])
+def test_three_crops_cover_the_longer_side(turned: bool) -> None:
+    frame = np.arange(32 * 57).reshape(32, 57, 1)
+    frame = frame.swapaxes(0, 1) if turned else frame
+    frames = [frame, frame + 10_000]
+    results = ThreeCrop(crop_size=28).transform(dict(imgs=list(frames)))
+    assert len(results['imgs']) == 6 and results['img_shape'] == (28, 28)
+    starts = []
+    for index, (crop, box) in enumerate(zip(results['imgs'], results['crop_bbox'], strict=True)):
+        left, top, right, bottom = box
+        assert np.array_equal(crop, frames[index % 2][top:bottom, left:right])
+        assert (left if turned else top) == 2, 'centred along the shorter side'
+        starts.append(top if turned else left)
+    assert starts[::2] == starts[1::2] == [0, 28, 14]
+
+
+def test_three_crop_equals_mmactions_where_that_works() -> None:
+    frames = [np.random.RandomState(0).randint(0, 256, (28, 41, 3), dtype=np.uint8)]
+    ours = ThreeCrop(crop_size=28).transform(dict(imgs=frames))
+    theirs = TRANSFORMS.build(dict(type='ThreeCrop', crop_size=28)).transform(dict(imgs=frames))
+    assert all(np.array_equal(a, b) for a, b in zip(ours['imgs'], theirs['imgs'], strict=True))
+    assert np.array_equal(ours['crop_bbox'], theirs['crop_bbox'])
+
+
+def test_three_crop_of_too_small_frames() -> None:
+    with pytest.raises(ValueError, match='crops of 28x28 do not fit into frames of 40x20: put a Resize before it'):
+        ThreeCrop(crop_size=28).transform(dict(imgs=[np.zeros((20, 40, 3), np.uint8)]))
+
+
+# --- what recipes rely on in mmaction ---------------------------------------------------------------------------------
+
+
+def test_erasing_takes_one_region_of_the_whole_clip() -> None:
+    settings = dict(erase_prob=1.0, mode='rand', max_area_ratio=1 / 3, fill_color=[114.75] * 3, fill_std=[57.375] * 3)
+    erase = TRANSFORMS.build(dict(type='RandomErasing', **settings))
+    np.random.seed(0)
+    places, noise = set(), []
+    for _ in range(20):
+        clip = erase.transform(dict(imgs=[np.full((64, 64, 3), 1, np.uint8) for _ in range(4)]))['imgs']
+        # noise is 1 in less than a hundredth of the pixels
+        erased = np.stack([(frame != 1).any(-1) for frame in clip])
+        rows, columns = np.flatnonzero(erased.any((0, 2))), np.flatnonzero(erased.any((0, 1)))
+        region = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        assert all(frame[region].all() and frame.sum() == frame[region].sum() for frame in erased)
+        places.add((rows[0], columns[0], rows[-1], columns[-1]))
+        assert 0.015 < erased[0].mean() < 0.35
+        noise.append(np.stack([frame[region] for frame in clip]).astype(float))
+    assert len(places) > 15
+    assert not np.array_equal(noise[0][0], noise[0][1]), 'frames have noise of their own, as in PySlowFast'
+    pixels = np.concatenate([patch.ravel() for patch in noise])
+    assert pixels.mean() == pytest.approx(114.75, abs=2) and pixels.std() == pytest.approx(57, abs=2)
+
+
+def test_segment_sampling() -> None:
+    train = TRANSFORMS.build(dict(type='UniformSample', clip_len=16))
+    test = TRANSFORMS.build(dict(type='UniformSample', clip_len=16, test_mode=True))
+    np.random.seed(0)
+    for frames in (16, 37, 160):
+        edges = np.linspace(0, frames - 1, 17).round().astype(int)
+        drawn = np.stack([train.transform(dict(total_frames=frames, start_index=0))['frame_inds'] for _ in range(300)])
+        assert (drawn >= edges[:-1]).all() and (drawn <= edges[1:]).all()
+        assert [len(set(column)) for column in drawn.T] == (np.diff(edges) + 1).tolist(), 'all of a segment occur'
+        middle = test.transform(dict(total_frames=frames, start_index=0))['frame_inds']
+        assert np.abs(middle - (edges[:-1] + edges[1:]) / 2).max() <= 1
+    results = ShuffleFrames().transform(dict(results_of(test), imgs=list(range(16))))
+    assert sorted(results['imgs']) == list(range(16)), 'shuffles segment-sampled clips too'
+
+
+def results_of(sample) -> dict:
+    return copy.deepcopy(sample.transform(dict(total_frames=50, start_index=0)))
