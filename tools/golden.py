@@ -14,7 +14,7 @@ import math
 import sys
 import traceback
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +88,6 @@ def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, nam
     return outputs
 
 
-RUNNERS: dict[str, Callable] = dict.fromkeys(['hiera-transformer', 'PySlowFast', 'detectron2'], recognition_outputs)
-
-
 def difference(ours: Tensor, golden: dict) -> float:
     """Largest difference of shape-checked statistics and values, relative to the golden standard deviation.
 
@@ -121,10 +118,9 @@ def check(path: Path) -> dict[str, float]:
     """
     golden = json.loads(path.read_text())
     source = migrate.source_of(golden['source'])
-    runner = RUNNERS.get(source.NAMES[0])
     names = list(golden['outputs'])
     with torch.inference_mode():
-        outputs = runner(
+        outputs = recognition_outputs(
             source.backbone_cfg(golden['config']),
             source.state_dict(golden_weights(golden['state_dict'])),
             golden_input(golden['input_shape']),

@@ -3,8 +3,9 @@ _base_ = 'mvitv2-base-p244_128xb4-32x3x1-200e_kinetics400-rgb.py'
 
 model = dict(
     backbone=dict(
-        # the public weights have one
+        # the public weights have one, and add its query to it
         with_cls_token=True,
+        residual_pooling='all',
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_B_in21k.pyth')))

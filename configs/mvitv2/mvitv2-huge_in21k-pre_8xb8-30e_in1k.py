@@ -6,8 +6,9 @@ model = dict(
     # mixup is disabled, and with it CutMix, as by PySlowFast's switch
     train_cfg=None,
     backbone=dict(
-        # the public weights have one
+        # the public weights have one, and add its query to it
         with_cls_token=True,
+        residual_pooling='all',
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_H_in21k.pyth')))

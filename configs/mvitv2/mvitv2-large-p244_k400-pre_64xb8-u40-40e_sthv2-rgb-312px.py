@@ -10,6 +10,7 @@ model = dict(
         input_size=(40, 312, 312),
         # as the model of Kinetics
         with_cls_token=True,
+        residual_pooling='all',
         init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(in_channels=1152))
 

@@ -6,8 +6,9 @@ model = dict(
     # mixup is disabled, and with it CutMix, as by PySlowFast's switch
     train_cfg=None,
     backbone=dict(
-        # the public weights have one
+        # the public weights have one, and add its query to it
         with_cls_token=True,
+        residual_pooling='all',
         expand_in='attn',
         init_cfg=dict(
             type='Pretrained',

@@ -9,8 +9,9 @@ _base_ = [
 model = dict(
     backbone=dict(
         arch='v2_small',
-        # the public weights of ImageNet-21K have one: paper silent
-        with_cls_token=True),
+        # the public weights of ImageNet-21K have one, and add its query to it: paper silent
+        with_cls_token=True,
+        residual_pooling='all'),
     head=dict(num_classes=19168),
     train_cfg=dict(augments=dict(num_classes=19168)))
 

@@ -15,10 +15,10 @@ from mmengine.fileio import get
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
-from . import detectron2, hiera, pyslowfast
+from . import detectron2, hiera, mmaction, mmpretrain, pyslowfast, timm, torchvision
 from .fit import fit
 
-SOURCES = (hiera, detectron2, pyslowfast)
+SOURCES = (hiera, detectron2, pyslowfast, torchvision, timm, mmaction, mmpretrain)
 
 
 def _history_method(owner: type, name: str):

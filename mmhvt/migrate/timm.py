@@ -97,11 +97,6 @@ def backbone_cfg(reference_config: dict) -> dict:
             raise ValueError(f'timm: {key}={cfg[key]!r} is not known; {value!r} is')
     if cfg['mode'] not in ('conv', 'max', 'avg'):
         raise ValueError(f'timm: mode={cfg["mode"]!r} is not known; conv, max and avg are')
-    if cfg['use_cls_token'] and cfg['residual_pooling']:
-        raise ValueError(
-            'timm: use_cls_token=True with residual_pooling=True, which adds to the class token too, is not known; '
-            'either alone is'
-        )
     size, pooled = arguments['img_size'], arguments['global_pool']
     if pooled is None:
         pooled = 'token' if cfg['use_cls_token'] else 'avg'
@@ -112,6 +107,7 @@ def backbone_cfg(reference_config: dict) -> dict:
     return ours | dict(
         input_size=(size, size) if isinstance(size, int) else tuple(size),
         in_channels=arguments['in_chans'],
+        residual_pooling=cfg['residual_pooling'] and 'all',
         drop_path_rate=arguments['drop_path_rate'],
         norm_cfg=dict(type='LN', eps=cfg['norm_eps']),
         out_type=_POOLED[pooled],

@@ -2,6 +2,8 @@
 
 Theirs has a class token always, and absolute positions where it has no relative ones. It can add pooled
 queries to the class token too (`residual_with_cls_embed`), which neither of its published models does.
+On a few odd grids (39 queries over 10 keys along an axis, 47 over 12) it rounds a relative place to the neighbour
+of PySlowFast's and ours, by another order of the same sum.
 """
 
 import math
@@ -112,14 +114,13 @@ def _from_blocks(cfg: dict) -> dict:
             dims[i if cfg['proj_after_attn'] else i + 1] = block['output_channels'] / block['input_channels']
         if i and block['num_heads'] != blocks[i - 1]['num_heads']:
             heads[i] = block['num_heads'] / blocks[i - 1]['num_heads']
-    pools = {
-        what: {
-            i: (list(block[f'kernel_{what}']), list(block[f'stride_{what}']) or [1, 1, 1])
-            for i, block in enumerate(blocks)
-            if math.prod(block[f'kernel_{what}']) > 1 or math.prod(block[f'stride_{what}']) > 1
-        }
-        for what in ('q', 'kv')
-    }
+    q, kv = (_pooled(blocks, what) for what in ('q', 'kv'))
+    kernel = _kernel([*q.values(), *kv.values()])
+    if kernel is None and kv:
+        # a kernel of s+1 pools nothing where the stride is 1
+        kv = {i: kv.get(i, (None, [1, 1, 1])) for i in range(len(blocks))}
+    elif list(q) not in ([i for i, (_, stride) in q.items() if max(stride) > 1], list(range(len(blocks)))):
+        raise ValueError('torchvision: block_setting pools queries with stride 1 in some blocks, not in all')
     section = dict(
         PATCH_2D=False,
         DEPTH=len(blocks),
@@ -129,9 +130,9 @@ def _from_blocks(cfg: dict) -> dict:
         HEAD_MUL=list(heads.items()),
         DIM_MUL_IN_ATT=cfg['proj_after_attn'],
         MODE='conv',
-        POOL_KVQ_KERNEL=_kernel(pools, len(blocks)),
-        POOL_Q_STRIDE=[[i, *stride] for i, (_, stride) in pools['q'].items()],
-        POOL_KV_STRIDE=[[i, *stride] for i, (_, stride) in pools['kv'].items()],
+        POOL_KVQ_KERNEL=kernel,
+        POOL_Q_STRIDE=[[i, *stride] for i, (_, stride) in q.items()],
+        POOL_KV_STRIDE=[[i, *stride] for i, (_, stride) in kv.items()],
         POOL_KV_STRIDE_ADAPTIVE=None,
         CLS_EMBED_ON=True,
         USE_ABS_POS=not cfg['rel_pos_embed'],
@@ -156,17 +157,19 @@ def _from_blocks(cfg: dict) -> dict:
         raise ValueError(f'torchvision: block_setting, written as a config of PySlowFast: {error}') from error
 
 
-def _kernel(pools: dict[str, dict], depth: int) -> list[int] | None:
+def _pooled(blocks: list[dict], what: str) -> dict[int, tuple[list[int], list[int]]]:
+    """{block: (kernel, stride)} of the blocks that pool queries ('q') or keys and values ('kv')."""
+    pools = {i: (list(block[f'kernel_{what}']), list(block[f'stride_{what}'])) for i, block in enumerate(blocks)}
+    return {i: (kernel, stride) for i, (kernel, stride) in pools.items() if math.prod((*kernel, *stride)) > 1}
+
+
+def _kernel(pools: list[tuple[list[int], list[int]]]) -> list[int] | None:
     """The kernel of all poolings; None if it is s+1 for a stride s."""
-    found = [pool for per_block in pools.values() for pool in per_block.values()]
-    if all(kernel == [s + 1 if s > 1 else s for s in stride] for kernel, stride in found):
+    if all(kernel == [s + 1 if s > 1 else s for s in stride] for kernel, stride in pools):
         return None
-    if any(kernel != found[0][0] for kernel, _ in found):
+    if any(kernel != pools[0][0] for kernel, _ in pools):
         raise ValueError('torchvision: block_setting has kernels that neither are alike nor follow the strides as s+1')
-    strided = [i for i, (_, stride) in pools['q'].items() if max(stride) > 1]
-    if list(pools['q']) not in (strided, list(range(depth))):
-        raise ValueError('torchvision: block_setting pools queries with stride 1 in some blocks, not in all')
-    return found[0][0]
+    return pools[0][0]
 
 
 def recognise(state_dict: dict[str, Tensor]) -> bool:

@@ -287,7 +287,7 @@ class PoolingAttention(BaseModule):
         pool_mode: See :class:`Pooling`.
         rel_pos: A key of `REL_POS`.
         rel_pos_terms: What has relative positions, of 'q', 'k', 'v' (table A.4).
-        residual_pooling: Add the pooled queries to the output; the class token is left as it is.
+        residual_pooling: Add the pooled queries to the output: True for all but the class token's, 'all' for all.
         window_size: (q, kv) per axis, tokens of a window in the pooled grids; None for global attention.
         with_cls_token: Whether the first token has no place in the grid.
         qkv_bias: Whether projections to Q̂, K̂, V̂ have a bias.
@@ -305,7 +305,7 @@ class PoolingAttention(BaseModule):
         pool_mode: str,
         rel_pos: str,
         rel_pos_terms: Sequence[str],
-        residual_pooling: bool,
+        residual_pooling: bool | str,
         window_size: int | None,
         with_cls_token: bool,
         qkv_bias: bool,
@@ -342,7 +342,7 @@ class PoolingAttention(BaseModule):
         pooled = q
         attend_where = self._within_windows if self.windows else self._attend
         x = attend_where(q, k, v, q_grid, k_grid)
-        if self.residual_pooling and self.prefix:
+        if self.residual_pooling is True and self.prefix:
             x = torch.cat([x[:, :, :1], x[:, :, 1:] + pooled[:, :, 1:]], 2)
         elif self.residual_pooling:
             x = x + pooled
@@ -501,7 +501,8 @@ class MViT(HierarchicalBackbone):
         abs_pos: Absolute position embedding: 'none', 'space', 'joint', 'separate' (table 11).
         rel_pos: Relative positions: 'none', 'time', 'space', 'decomposed', 'joint_space', 'joint' (table A.6).
         rel_pos_terms: What has them, of 'q', 'k', 'v' (table A.4).
-        residual_pooling: Add pooled queries to what attention gives (table A.7).
+        residual_pooling: Add pooled queries to what attention gives (table A.7): True leaves the class token as it
+            is, as PySlowFast does, 'all' does not, as the weights pre-trained on ImageNet-21K were made.
         full_q_pool: Pool queries in all blocks, with stride 1 where no stage begins (table A.7).
         expand_in: Where channels expand: 'mlp' at the end of a stage or 'attn' at the beginning of the next.
         transition_skip: Skip connection where channels expand: 'norm', 'plain', 'none' (mvit, table A.1).
@@ -555,7 +556,7 @@ class MViT(HierarchicalBackbone):
         abs_pos: str | None = None,
         rel_pos: str | None = None,
         rel_pos_terms: Sequence[str] | None = None,
-        residual_pooling: bool | None = None,
+        residual_pooling: bool | str | None = None,
         full_q_pool: bool | None = None,
         expand_in: str | None = None,
         transition_skip: str | None = None,
@@ -727,13 +728,14 @@ class MViT(HierarchicalBackbone):
             rel_pos=tuple(REL_POS),
             expand_in=('mlp', 'attn'),
             transition_skip=('norm', 'plain', 'none'),
+            residual_pooling=(True, False, 'all'),
         )
         for key in ('pool_kernel', 'kv_stride'):
             if isinstance(cfg[key], str):
                 kinds[key] = ('s', 's+1', '2s+1') if key == 'pool_kernel' else ('none',)
         for key, choices in kinds.items():
             if cfg[key] not in choices:
-                raise ValueError(f'{name}: {key}={cfg[key]!r}: choose from {", ".join(choices)}')
+                raise ValueError(f'{name}: {key}={cfg[key]!r}: choose from {", ".join(map(str, choices))}')
         terms, rel_pos = tuple(cfg['rel_pos_terms']), cfg['rel_pos']
         if not terms or not set(terms) <= set('qkv'):
             raise ValueError(f"{name}: rel_pos_terms={terms} needs one or more of 'q', 'k', 'v'")
