@@ -337,3 +337,14 @@ def test_the_papers_smvit_rows(root):
     assert len(rows) == 9 and all(row.endswith('holds') for row in rows), done.stdout + done.stderr
     assert lines[-1].endswith('of 14 rows hold')
     assert done.returncode == int(any(not line.endswith('holds') for line in lines[1:-1]))
+
+
+def test_the_papers_mvit_rows(root):
+    tool = root / 'tools/analysis/paper_figures.py'
+    done = subprocess.run([sys.executable, tool, '--family', 'mvit', 'mvitv2'], capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == '42 of 47 rows hold', done.stdout + done.stderr
+    # every other one says why
+    others = [line for line in lines[1:-1] if not line.endswith('holds')]
+    assert len(others) == 5 and all('not matched: ' in line or 'missing: ' in line for line in others)
+    assert done.returncode == 0

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
-    """(B, *grid, C) -> (B * windows, prod(window), C); zeros fill what the last windows have too many."""
+    """``(B, *grid, C)`` -> (B · windows, prod(window), C); zeros fill what the last windows have too many."""
     grid = x.shape[1:-1]
     pad = [(-n) % w for n, w in zip(grid, window, strict=True)]
     if any(pad):
@@ -22,7 +22,7 @@ def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
 
 
 def merge_windows(x: Tensor, window: Sequence[int], grid: Sequence[int]) -> Tensor:
-    """(B * windows, prod(window), C) -> (B, *grid, C), the inverse of :func:`split_windows`."""
+    """(B · windows, prod(window), C) -> ``(B, *grid, C)``, the inverse of :func:`split_windows`."""
     axes = len(grid)
     counts = [-(-n // w) for n, w in zip(grid, window, strict=True)]
     x = x.reshape(-1, *counts, *window, x.shape[-1])
