@@ -115,17 +115,13 @@ def naive_attention(attn, x, grid, prefix):
     out_extra = torch.zeros_like(q)
     vectors = {term: torch.zeros(math.prod(q_grid), math.prod(k_grid), q.shape[-1]) for term in 'qkv'}
     for term, tables in attn.rel_pos.items():
-        # queries look up with their offset to keys, keys with theirs to queries
-        mine, other = (k_grid, q_grid) if term == 'k' else (q_grid, k_grid)
-        for i, a in enumerate(torch.cartesian_prod(*map(torch.arange, mine)).tolist()):
-            for j, b in enumerate(torch.cartesian_prod(*map(torch.arange, other)).tolist()):
-                found = 0
+        for i, a in enumerate(torch.cartesian_prod(*map(torch.arange, q_grid)).tolist()):
+            for j, b in enumerate(torch.cartesian_prod(*map(torch.arange, k_grid)).tolist()):
                 for group in tables.groups:
                     axes = [tables.axes[name] for name in group if name in tables.axes]
                     table = getattr(tables, group).view(*tables.sizes[group], -1)
-                    rows = [int(RelativePositions.offsets(mine[x], other[x], 'cpu')[a[x], b[x]]) for x in axes]
-                    found = found + table[tuple(rows)]
-                vectors[term][(j, i) if term == 'k' else (i, j)] = found
+                    rows = [int(RelativePositions.offsets(q_grid[x], k_grid[x], 'cpu')[a[x], b[x]]) for x in axes]
+                    vectors[term][i, j] += table[tuple(rows)]
     bias = torch.einsum('bnic,ijc->bnij', q[:, :, prefix:], vectors['q'])
     bias = bias + torch.einsum('bnjc,ijc->bnij', k[:, :, prefix:], vectors['k'])
     scores[:, :, prefix:, prefix:] += bias

@@ -263,7 +263,7 @@ class RelativePositions(BaseModule):
 
     @staticmethod
     def _all_axes(q: Tensor, table: Tensor, rows: list[Tensor]) -> Tensor:
-        """Q (B, heads, [T,] H, W, d) · table[all offsets], frame by frame of the queries to bound memory."""
+        """Queries (B, heads, [T,] H, W, d) · table[all offsets], frame by frame of the queries to bound memory."""
         h, w = rows[-2][:, None, :, None], rows[-1][None, :, None, :]
         if len(rows) == 2:
             return torch.einsum('bnhwc,hwklc->bnhwkl', q, table[h, w])
@@ -372,10 +372,16 @@ class PoolingAttention(BaseModule):
         bias = GridBias(q_grid, k_grid, {}, {}, self.prefix)
         joint = 0
         if q_tables is not None:
-            bias.query = {axis: self._scores(q, q_grid, k_grid, axis, q_tables) for axis in q_tables.single_axes}
+            bias.query = {
+                axis: self._scores(q, q_grid, axis, q_tables.between(axis, q_grid, k_grid))
+                for axis in q_tables.single_axes
+            }
             joint = q_tables.joint_bias(q[:, :, self.prefix :], q_grid, k_grid)
         if k_tables is not None:
-            bias.key = {axis: self._scores(k, k_grid, q_grid, axis, k_tables) for axis in k_tables.single_axes}
+            bias.key = {
+                axis: self._scores(k, k_grid, axis, k_tables.between(axis, q_grid, k_grid).transpose(0, 1))
+                for axis in k_tables.single_axes
+            }
         if not bias.query and not bias.key:
             bias = None
         if isinstance(joint, Tensor):
@@ -390,28 +396,26 @@ class PoolingAttention(BaseModule):
             [v.shape[-1], *(k_grid[axis] for axis in axes)], -1
         )
         for axis, attention in zip(axes, sums, strict=True):
-            x = x + self._weighted(attention, q_grid, k_grid, axis, v_tables)
+            x = x + self._weighted(attention, q_grid, axis, v_tables.between(axis, q_grid, k_grid))
         return x
 
-    def _scores(
-        self, x: Tensor, grid: Sequence[int], other: Sequence[int], axis: int, tables: RelativePositions
-    ) -> Tensor:
-        """x_i · R of the offset between c_a(i) and c, for all coordinates c of the other grid.
+    def _scores(self, x: Tensor, grid: Sequence[int], axis: int, table: Tensor) -> Tensor:
+        """x_i · R of c_a(i) and c, for all coordinates c of the other grid: (B, heads, Lx, c), 0 for the prefix.
 
-        Returns:
-            Tensor: (B, heads, Lx, other[axis]), 0 for the prefix.
+        Args:
+            x: Tokens (B, heads, Lx, d) of a grid.
+            grid: Their grid.
+            axis: The axis a.
+            table: R, (coordinates of `grid` on the axis, coordinates c, d).
         """
-        table = tables.between(axis, grid, other).to(x.dtype)
-        scores = torch.einsum('bnpqrc,qkc->bnpqrk', self._along(x, grid, axis), table).flatten(2, 4)
-        return F.pad(scores, (0, 0, self.prefix, 0))
+        scores = torch.einsum('bnpqrc,qkc->bnpqrk', self._along(x, grid, axis), table.to(x.dtype))
+        return F.pad(scores.flatten(2, 4), (0, 0, self.prefix, 0))
 
-    def _weighted(
-        self, attention: Tensor, grid: Sequence[int], other: Sequence[int], axis: int, tables: RelativePositions
-    ) -> Tensor:
-        """Σ_c attention_i[c] R_a[c_a(i) − c]: (B, heads, Lx, other[axis]) -> (B, heads, Lx, d), 0 for the prefix."""
-        table = tables.between(axis, grid, other).to(attention.dtype)
+    def _weighted(self, attention: Tensor, grid: Sequence[int], axis: int, table: Tensor) -> Tensor:
+        """Σ_c attention_i[c] R of c_a(i) and c: (B, heads, Lx, c) -> (B, heads, Lx, d), 0 for the prefix."""
         attention = self._along(attention, grid, axis)
-        return F.pad(torch.einsum('bnpqrk,qkc->bnpqrc', attention, table).flatten(2, 4), (0, 0, self.prefix, 0))
+        x = torch.einsum('bnpqrk,qkc->bnpqrc', attention, table.to(attention.dtype))
+        return F.pad(x.flatten(2, 4), (0, 0, self.prefix, 0))
 
     def _along(self, x: Tensor, grid: Sequence[int], axis: int) -> Tensor:
         """(B, heads, prefix + prod(grid), d) -> (B, heads, tokens before the axis, along it, after it, d)."""
