@@ -25,6 +25,10 @@ CLASSES = {
     ('mvitv2', 'A.3'): 1000,  # "Comparison to previous work on ImageNet-1K"
     ('mvitv2', 'A.6'): 400,  # "Ablation of positional embeddings on K400"
     ('mvitv2', 'A.7'): 400,  # "Ablation of residual pooling connections on K400"
+    ('video_swin', '1'): 400,  # "Comparison to state-of-the-art on Kinetics-400"
+    ('video_swin', '3'): 174,  # "Comparison to state-of-the-art on Something-Something v2"
+    ('video_swin', '4'): 400,  # "with Swin-T on K400", to table 9
+    ('video_swin', '5'): 400,
     ('smvit', '2'): 1000,  # "measured for image classification": section 4 has ImageNet-1K
     ('smvit', '4'): 400,  # "K400 results"
     ('smvit', '6'): 174,  # "SSv2 results"
@@ -58,6 +62,8 @@ def backbone_cfg(family: str, row: Mapping) -> dict | None:
     size = tuple(map(int, size))
     if family == 'smvit':
         return dict(type='mmhvt.SMViT', arch=SMVIT_ARCHS[name.split('-')[1]], input_size=size)
+    if family == 'video_swin':
+        return dict(type='mmhvt.VideoSwin', arch=name, input_size=size)
     # presets of the name of the row
     return dict(type='mmhvt.VisionTransformer' if name.startswith('vit-') else 'mmhvt.MViT', arch=name, input_size=size)
 

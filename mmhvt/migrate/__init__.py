@@ -125,9 +125,9 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
     except ValueError as error:
         raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
     missing = [name for name in expected if name not in fitted]
-    # a classifier has no norms of inner stages, masked pre-training none at all: they begin as initialised
-    norms = ('norm0.', 'norm1.', 'norm2.') + (('norm.',) if 'mae.mask_token' in content else ())
-    fresh = [name for name in missing if name.startswith(norms)]
+    # masked pre-training has no final norm: fine-tuning begins with the initial one, as the authors do
+    pretrained = 'mae.mask_token' in content
+    fresh = [name for name in missing if backbone.may_be_missing(name) or (pretrained and name.startswith('norm.'))]
     wrong = [f'{name} missing' for name in missing if name not in fresh] + [
         f'{name} {tuple(value.shape)} for {tuple(expected[name].shape)}'
         for name, value in fitted.items()

@@ -8,8 +8,9 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
     """Parameters for `backbone` from those of a file, as far as they can be had.
 
     Modules with a method `fit` (position embeddings, tables of relative positions) take theirs as they need.
-    Kernels of convolutions get a time axis with the weights in its centre and zeros elsewhere (mvitv2,
-    section 4.3), or lose it by a sum.
+    Kernels of convolutions get a time axis as the backbone's `inflation` says: 'centre', with the weights in its
+    centre and zeros elsewhere (mvitv2, section 4.3), or 'mean', with an equal part in every frame (video_swin,
+    section 3.4). They lose it by a sum.
 
     Args:
         found: The file's parameters by our names.
@@ -35,13 +36,17 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
     for name, value in fitted.items():
         target = expected[name]
         if value.shape != target.shape and target.ndim >= 4 and abs(target.ndim - value.ndim) == 1:
-            fitted[name] = _inflate(value, target.shape[2]) if target.ndim > value.ndim else value.sum(2)
+            fitted[name] = (
+                _inflate(value, target.shape[2], backbone.inflation) if target.ndim > value.ndim else value.sum(2)
+            )
             notes.append(_note(name, value, fitted[name]))
     return fitted, [note for note in notes if note]
 
 
-def _inflate(kernel: Tensor, frames: int) -> Tensor:
-    """(out, in, kH, kW) -> (out, in, frames, kH, kW), all weight in the centre."""
+def _inflate(kernel: Tensor, frames: int, how: str) -> Tensor:
+    """(out, in, kH, kW) -> (out, in, frames, kH, kW)."""
+    if how == 'mean':
+        return kernel[:, :, None].repeat(1, 1, frames, 1, 1) / frames
     inflated = torch.zeros(*kernel.shape[:2], frames, *kernel.shape[2:], dtype=kernel.dtype)
     inflated[:, :, frames // 2] = kernel
     return inflated

@@ -10,8 +10,14 @@ from mmhvt import migrate
 OUT_TYPES = ('featmap', 'avg_featmap', 'cls_token', 'raw')
 
 
-def choose_arch(arch: str | dict, zoo: dict[str, dict], name: str) -> dict:
+def choose_arch(arch: str | dict, zoo: dict[str, dict], name: str, presets: Iterable[str] = ()) -> dict:
     """The architecture `arch` of `zoo`, or the dict itself if it has the same keys.
+
+    Args:
+        arch: Name or dict.
+        zoo: Architectures by name.
+        name: The model's, for messages.
+        presets: Further names that messages list.
 
     Raises:
         ValueError: If the name or the keys are not known; lists the right ones.
@@ -22,7 +28,8 @@ def choose_arch(arch: str | dict, zoo: dict[str, dict], name: str) -> dict:
             raise ValueError(f'{name}: arch as a dict needs the keys {sorted(keys)}, got {sorted(arch)}')
         return arch
     if arch not in zoo:
-        raise ValueError(f'{name} has no arch {arch!r}: choose from {", ".join(zoo)}, or give a dict of {sorted(keys)}')
+        names = ', '.join([*zoo, *presets])
+        raise ValueError(f'{name} has no arch {arch!r}: choose from {names}, or give a dict of {sorted(keys)}')
     return zoo[arch]
 
 
@@ -45,6 +52,8 @@ class HierarchicalBackbone(BaseModule):
     """
 
     has_cls_token = False
+    # how kernels of images become kernels of video: 'centre' or 'mean' (:mod:`mmhvt.migrate.fit`)
+    inflation = 'centre'
 
     def __init__(
         self,
@@ -152,6 +161,14 @@ class HierarchicalBackbone(BaseModule):
         """Stops gradients of modules that no output depends on, for which DistributedDataParallel would wait."""
         for module in modules:
             module.requires_grad_(False)
+
+    def may_be_missing(self, name: str) -> bool:
+        """Whether a checkpoint may lack a parameter: a classifier has no norms of inner stages."""
+        return name.startswith(('norm0.', 'norm1.', 'norm2.'))
+
+    def norm_name(self, stage: int) -> str:
+        """Name of the norm of a stage's output: the last stage's is the one that classifiers have."""
+        return 'norm' if stage == len(self.last_blocks) - 1 else f'norm{stage}'
 
     def format_output(self, tokens: Tensor) -> Tensor:
         """A stage's tokens (N, [T,] H, W, C) in the shape that `out_type` names."""

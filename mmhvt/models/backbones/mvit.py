@@ -680,7 +680,7 @@ class MViT(HierarchicalBackbone):
             self.out_dims.append(embed_dims)
         self.embed_dims = embed_dims
         for stage in self.out_indices:
-            self.add_module(self._norm_name(stage), build_norm_layer(norm_cfg, self.out_dims[stage])[1])
+            self.add_module(self.norm_name(stage), build_norm_layer(norm_cfg, self.out_dims[stage])[1])
         # blocks behind the last output do not run
         self.num_running = self.last_blocks[self.out_indices[-1]] + 1
         self.freeze_idle(self.blocks[self.num_running :])
@@ -834,11 +834,8 @@ class MViT(HierarchicalBackbone):
                 outs.append(self._output(x, grid, self.last_blocks.index(index)))
         return tuple(outs)
 
-    def _norm_name(self, stage: int) -> str:
-        return 'norm' if stage == len(self.last_blocks) - 1 else f'norm{stage}'
-
     def _output(self, x: Tensor, grid: Sequence[int], stage: int) -> Tensor:
-        norm = getattr(self, self._norm_name(stage))
+        norm = getattr(self, self.norm_name(stage))
         if self.out_type == 'cls_token':
             return norm(x[:, 0])
         if self.out_type == 'raw':

@@ -2,7 +2,7 @@ from .attention import GridBias, attend, grid_bias_form, merge_heads, place_indi
 from .mask_units import NestedOrder, check_mask_unit, max_pool_tokens, pool_real
 from .patch_embed import PatchEmbed
 from .position import PositionEmbedding, resize_position_embedding
-from .windows import merge_windows, split_windows
+from .windows import merge_windows, pad_to_multiple, split_windows
 
 __all__ = [
     'GridBias',
@@ -15,6 +15,7 @@ __all__ = [
     'max_pool_tokens',
     'merge_heads',
     'merge_windows',
+    'pad_to_multiple',
     'place_indicators',
     'pool_real',
     'resize_position_embedding',

@@ -6,14 +6,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def pad_to_multiple(x: Tensor, window: Sequence[int]) -> Tensor:
+    """``(B, *grid, C)`` with zeros behind the end of each axis, up to a multiple of the window."""
+    pad = [-n % w for n, w in zip(x.shape[1:-1], window, strict=True)]
+    return F.pad(x, [0, 0] + [n for p in reversed(pad) for n in (0, p)]) if any(pad) else x
+
+
 def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
     """``(B, *grid, C)`` -> (B · windows, prod(window), C); zeros fill what the last windows have too many."""
-    grid = x.shape[1:-1]
-    pad = [(-n) % w for n, w in zip(grid, window, strict=True)]
-    if any(pad):
-        x = F.pad(x, [0, 0] + [n for p in reversed(pad) for n in (0, p)])
+    x = pad_to_multiple(x, window)
     # (B, n1, w1, n2, w2, …, C) -> (B, n1, n2, …, w1, w2, …, C)
-    axes = len(grid)
+    axes = len(window)
     x = x.reshape(
         x.shape[0], *(n for m, w in zip(x.shape[1:-1], window, strict=True) for n in (m // w, w)), x.shape[-1]
     )
@@ -23,7 +26,7 @@ def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
 
 def merge_windows(x: Tensor, window: Sequence[int], grid: Sequence[int]) -> Tensor:
     """(B · windows, prod(window), C) -> ``(B, *grid, C)``, the inverse of :func:`split_windows`."""
-    axes = len(grid)
+    axes = len(window)
     counts = [-(-n // w) for n, w in zip(grid, window, strict=True)]
     x = x.reshape(-1, *counts, *window, x.shape[-1])
     order = [
