@@ -127,11 +127,12 @@ def test_mim_trains_and_tests(project):
 
 
 @pytest.mark.slow
-def test_mvitv2_learns_motion_through_mim(project, root, tmp_path):
+@pytest.mark.parametrize('name', ['mvitv2/mvitv2', 'video_swin/video-swin'])
+def test_micro_models_learn_motion_through_mim(project, root, tmp_path, name):
     """Half of the demo's clips, as many epochs, the recipe as it is: chance is 0.125, one frame tells nothing."""
     sizes = ['--clips-per-class', '200', '--val-clips-per-class', '20']
     project.run(sys.executable, root / 'tools/data/moving_shapes.py', tmp_path / 'data/moving_shapes', *sizes)
-    config = next((root / 'configs/mvitv2').glob('mvitv2-micro_*moving-shapes-rgb.py'))
+    config = next((root / 'configs').glob(f'{name}-micro_*moving-shapes-rgb.py'))
     output = project.run('mim', 'train', 'mmaction', config, '--work-dir', 'work', '--gpus', '0')
     top1 = [float(value) for value in re.findall(r'Epoch\(val\).*acc/top1: ([0-9.]+)', output)]
     assert len(top1) == 5 and top1[-1] > 0.6

@@ -151,9 +151,10 @@ def test_frozen_stages_stay_as_they_are():
         'patch_norm.weight',
         'patch_norm.bias',
         'merges.0',
+        'merges.1',
         *(f'blocks.{i}' for i in range(4)),
     }
-    assert not model.blocks[3].training and not model.merges[0].training and model.blocks[4].training
+    assert not model.blocks[3].training and not model.merges[1].training and model.blocks[4].training
 
 
 def test_autocast_and_batches_agree():

@@ -67,8 +67,8 @@ def build(cfg: dict, state_dict: dict[str, Tensor], prefix: str) -> torch.nn.Mod
 def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, names: list[str]) -> dict[str, Tensor]:
     """Outputs of a backbone with a linear head.
 
-    'logits'; 'tokens' (N, L, C) of the last stage; 'stage1' … (N, [T,] H, W, C) and 'scale2' … (N, C, [T,] H, W)
-    of stages, which detection counts from 2.
+    'logits'; 'tokens' (N, L, C) and 'feat' (N, C, [T,] H, W) of the last stage; 'stage1' … (N, [T,] H, W, C) and
+    'scale2' … (N, C, [T,] H, W) of stages, which detection counts from 2.
     """
     outputs = {}
     if 'logits' in names:
@@ -76,8 +76,9 @@ def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, nam
         backbone = build(cfg, state_dict, 'backbone.')
         head_cfg = dict(type='mmhvt.RecognitionHead', num_classes=weight.shape[0], in_channels=weight.shape[1])
         outputs['logits'] = build(head_cfg, state_dict, 'cls_head.')(backbone(x))
-    if 'tokens' in names:
-        (outputs['tokens'],) = build(cfg | dict(out_type='raw'), state_dict, 'backbone.')(x)
+    for name, out_type in dict(tokens='raw', feat='featmap').items():
+        if name in names:
+            (outputs[name],) = build(cfg | dict(out_type=out_type), state_dict, 'backbone.')(x)
     for kind, first in dict(stage=1, scale=2).items():
         stages = sorted(name for name in names if name.startswith(kind))
         if stages:

@@ -15,10 +15,34 @@ from mmengine.fileio import get
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
-from . import detectron2, hiera, mmaction, mmpretrain, pyslowfast, timm, torchvision
+from . import (
+    detectron2,
+    hiera,
+    mmaction,
+    mmaction_swin,
+    mmpretrain,
+    pyslowfast,
+    swin,
+    timm,
+    torchvision,
+    torchvision_swin,
+    video_swin,
+)
 from .fit import fit
 
-SOURCES = (hiera, detectron2, pyslowfast, torchvision, timm, mmaction, mmpretrain)
+SOURCES = (
+    hiera,
+    detectron2,
+    pyslowfast,
+    torchvision,
+    timm,
+    mmaction,
+    mmpretrain,
+    video_swin,
+    torchvision_swin,
+    mmaction_swin,
+    swin,
+)
 
 
 def _history_method(owner: type, name: str):

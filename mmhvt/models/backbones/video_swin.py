@@ -300,8 +300,8 @@ class VideoSwin(HierarchicalBackbone):
             'split', spatial only with two temporal layers on top; 'factorized', a temporal attention after each
             spatial one.
         shift: Axes that every second block shifts windows along (table 6): 'all', 'space', 'none'.
-        frozen_stages: Patch embedding and so many stages take no gradients and stay in evaluation mode; 0 freezes
-            the patch embedding alone, -1 nothing.
+        frozen_stages: Patch embedding and so many stages, with the mergings behind them, take no gradients and stay
+            in evaluation mode; 0 freezes the patch embedding alone, -1 nothing.
         inflation: What an image's patch embedding becomes when it is loaded (table 8): 'mean', an equal part in every
             frame of a patch (the paper's inflate), or 'centre'.
         bias_inflation: What an image's relative position bias becomes (table 9): 'duplicate' or 'centre'.
@@ -438,7 +438,7 @@ class VideoSwin(HierarchicalBackbone):
             return []
         blocks = self.blocks[: self.last_blocks[self.frozen_stages - 1] + 1] if self.frozen_stages else []
         norm = [self.patch_norm] if self.patch_norm is not None else []
-        return [self.patch_embed, *norm, *blocks, *self.merges[: max(self.frozen_stages - 1, 0)]]
+        return [self.patch_embed, *norm, *blocks, *self.merges[: self.frozen_stages]]
 
     def train(self, mode: bool = True) -> 'VideoSwin':
         """Training mode, but for what is frozen."""
