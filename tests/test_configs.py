@@ -26,6 +26,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmhvt import registry
+from mmhvt.analysis.views import count_views
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -140,6 +141,20 @@ MVIT_IMAGE = {
     'mvitv2/mvitv2-huge_in21k-pre_8xb8-30e_in1k-384px': (7e-5, 64, 0.05, 30, 0.8, False),
     'mvitv2/mvitv2-huge_in21k-384px-pre_8xb8-3e_in1k-512px': (7e-5, 64, 1e-8, 3, 0.8, True),
 }
+# papers/video_swin, section 4.1, but for Swin-L, which is mmaction2's: drop path, weight decay
+SWIN_SIZES = dict(tiny=(0.1, 0.02), small=(0.2, 0.02), base=(0.3, 0.05), large=(0.4, 0.05))
+SWIN_KINETICS = {
+    f'video_swin/video-swin-{size}-p244-w{window}_{start}-pre_{gpus}-32x2x1-30e_kinetics{k}00-rgb{pixels}': size
+    for k in (4, 6)
+    for size, window, start, gpus, pixels in (
+        ('tiny', '877', 'in1k', '8xb8', ''),
+        ('small', '877', 'in1k', '8xb8', ''),
+        ('base', '877', 'in21k', '8xb8', ''),
+        ('large', '877', 'in21k', '8xb8', ''),
+        ('large', '81212', 'in21k', '32xb2', '-384px'),
+    )
+} | {'video_swin/video-swin-base-p244-w877_in1k-pre_8xb8-32x2x1-30e_kinetics400-rgb': 'base'}
+SWIN_STHV2 = 'video_swin/video-swin-base-p244-w1677_k400-pre_8xb8-u32-60e_sthv2-rgb'
 CLASSES = dict(
     kinetics400=400, kinetics600=600, kinetics700=700, sthv2=174, charades=157, in1k=1000, in21k=19168, moving=8
 )
@@ -193,7 +208,7 @@ def test_config_builds(path: Path) -> None:
 def test_config_agrees_with_itself_and_its_name(path: Path) -> None:
     config = read(path)
     model, loaders = config.model, [config.train_dataloader, config.val_dataloader, config.test_dataloader]
-    dataset = re.search('(kinetics[467]00|sthv2|charades|in1k|in21k|moving)[^_]*(_shuffled)?$', path.stem)[1]
+    dataset = re.search('(kinetics[467]00|sthv2|charades|in1k|in21k|moving)[^_]*(_shuffled|_10x5)?$', path.stem)[1]
     classes = CLASSES[dataset]
     assert head_of(config).num_classes == classes
     for loader in filter(None, loaders):
@@ -215,7 +230,8 @@ def test_config_agrees_with_itself_and_its_name(path: Path) -> None:
                 assert (sample.clip_len, sample.frame_interval) == tuple(map(int, sampling.groups()))
             else:
                 assert f'-u{sample.clip_len}-' in path.stem
-        crop = transforms.get('CenterCrop') or transforms.get('ThreeCrop') or transforms.get('mmhvt.ThreeCrop')
+        crops = ('CenterCrop', 'ThreeCrop', 'mmhvt.ThreeCrop', 'mmhvt.FiveCrop')
+        crop = next((transforms[name] for name in crops if name in transforms), None)
         given = crop.crop_size if crop else (transforms.get('RandomCrop') or {}).get('size')
         if given is None and len(size) == 3:
             given = transforms['Resize'].scale[0]
@@ -279,6 +295,10 @@ def test_all_families_have_recipes() -> None:
         'vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb_shuffled',
         'mvitv2-micro_1xb16-8x2x1-5e_moving-shapes-rgb',
     }
+    swins = {f'{path.parent.name}/{path.stem}' for path in RECIPES if path.parent.name == 'video_swin'}
+    micro_swin = 'video_swin/video-swin-micro_1xb16-8x2x1-5e_moving-shapes-rgb'
+    more_views = {f'{name}_10x5' for name in SWIN_KINETICS if '384px' in name}
+    assert swins == {*SWIN_KINETICS, *more_views, SWIN_STHV2, micro_swin}
 
 
 @pytest.mark.parametrize('name', MVIT_KINETICS)
@@ -376,6 +396,50 @@ def test_vit_is_fine_tuned_as_the_paper_does() -> None:
     assert config.model.backbone.init_cfg.type == 'Pretrained'
 
 
+@pytest.mark.parametrize('name', [*SWIN_KINETICS, SWIN_STHV2])
+def test_video_swin_trains_as_the_paper_does(name: str) -> None:
+    config, sthv2 = read(name), name == SWIN_STHV2
+    size = SWIN_KINETICS.get(name, 'base')
+    drop_path, weight_decay = SWIN_SIZES[size]
+    backbone = config.model.backbone
+    assert (backbone.arch, backbone.drop_path_rate) == (size, 0.4 if sthv2 else drop_path)
+    assert f'-w{"".join(map(str, backbone.window_size))}_' in name
+    gpus, clips = map(int, re.search(r'_(\d+)xb(\d+)-', name).groups())
+    epochs = config.train_cfg.max_epochs
+    assert (gpus * clips, epochs) == (64, 60 if sthv2 else 30) and f'-{epochs}e_' in name
+    assert 'clip_grad' not in config.optim_wrapper and 'blending' not in config.model.data_preprocessor
+
+    model = build_on_meta(config)
+    # one group for each parameter
+    groups = build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper)).optimizer.param_groups
+    names = {parameter: key for key, parameter in model.named_parameters()}
+    norms = {p for module in model.modules() if isinstance(module, nn.LayerNorm) for p in module.parameters()}
+    for group in groups:
+        (parameter,) = group['params']
+        key = names[parameter]
+        assert group['lr'] == pytest.approx(3e-4 if key.startswith('cls_head.') else 3e-5), key
+        decays = parameter not in norms and 'bias_table' not in key
+        assert group['weight_decay'] == (weight_decay if decays else 0), key
+    assert sum('bias_table' in key for key in names.values()) == (12 if size == 'tiny' else 24)
+
+    train, test = by_type(config.train_dataloader.dataset.pipeline), by_type(config.test_dataloader.dataset.pipeline)
+    assert config.model.cls_head.average_clips == 'prob'
+    if sthv2:
+        assert 'Flip' not in train and config.model.cls_head.label_smooth_eps == 0.1
+        assert 'mmhvt.RandAugment' in train and 'RandomErasing' in train
+        assert not train['UniformSample'].get('test_mode') and test['UniformSample'].test_mode
+        assert 'mmhvt.ThreeCrop' in test and backbone.init_cfg.checkpoint.endswith('_kinetics400-rgb/epoch_30.pth')
+    else:
+        assert config.train_dataloader.dataset.num_repeats == 1 and train['Flip'].flip_ratio == 0.5
+        assert test['SampleFrames'].num_clips == 4 and 'ThreeCrop' in test
+        pixels = backbone.input_size[-1]
+        images = (
+            f'swin_{size}_patch4_window{backbone.window_size[-1]}_{pixels}{"_22k" if "_in21k-" in name else ""}.pth'
+        )
+        assert backbone.init_cfg.checkpoint.endswith(f'/{images}')
+        assert test['Resize'].scale == (-1, pixels)
+
+
 def test_shuffled_configs_differ_by_shuffling_alone() -> None:
     for path in RECIPES:
         if path.parent.name == 'mvit' and path.stem.endswith('_shuffled'):
@@ -385,6 +449,14 @@ def test_shuffled_configs_differ_by_shuffling_alone() -> None:
             pipeline.pop(3)
             shuffled.test_pipeline = pipeline
             assert shuffled.to_dict() == plain.to_dict()
+
+
+@pytest.mark.parametrize('name', [name for name in SWIN_KINETICS if '384px' in name])
+def test_more_views_differ_by_views_alone(name: str) -> None:
+    more, fewer = read(f'{name}_10x5'), read(name)
+    assert (count_views(more), count_views(fewer)) == ((10, 5), (4, 3))
+    more.test_pipeline = more.test_dataloader.dataset.pipeline = fewer.test_pipeline
+    assert more.to_dict() == fewer.to_dict()
 
 
 @pytest.mark.parametrize('size', K400)
@@ -427,13 +499,13 @@ def test_recipe_is_the_papers(size: str) -> None:
     assert config.model.backbone.init_cfg.checkpoint.endswith(f'/mae_hiera_{size}_16x224.pth')
 
 
-@pytest.mark.parametrize('family', ['mvit', 'mvitv2'])
-def test_metafile_of_mvit_says_what_the_configs_do(family: str) -> None:
+@pytest.mark.parametrize('family', ['mvit', 'mvitv2', 'video_swin'])
+def test_metafile_of_a_family_says_what_the_configs_do(family: str) -> None:
     metafile = load_metafile(str(ROOT / f'configs/{family}/metafile.yml'))
     readme = (ROOT / metafile.collections[0].readme).read_text()
     listed = {ROOT / model.config for model in metafile.models}
     rest = {path.stem for path in RECIPES if path.parent.name == family} - {path.stem for path in listed}
-    assert all('shuffled' in stem or 'micro' in stem for stem in rest) and listed <= set(RECIPES)
+    assert all(re.search('shuffled|10x5|micro', stem) for stem in rest) and listed <= set(RECIPES)
     for model in metafile.models:
         path, about = ROOT / model.config, model.metadata.data
         assert model.name == path.stem and f']({path.name})' in readme
@@ -496,6 +568,16 @@ def test_mvit_learning_rate_over_the_training(name: str) -> None:
         assert rates[0] <= peak * 0.01 * 1.001 and rates[warmup // 2] == pytest.approx(peak / 2, rel=0.05)
 
 
+@pytest.mark.parametrize('name', [*SWIN_KINETICS, SWIN_STHV2])
+def test_video_swin_learning_rate_over_the_training(name: str) -> None:
+    epoch_length, peak = 20, 3e-5
+    rates, warmup = learning_rates(read(name), epoch_length), 5 * epoch_length // 2
+    assert rates[0] == pytest.approx(peak * 0.1) and rates[warmup // 2] == pytest.approx(peak * 0.55, rel=0.02)
+    assert max(rates) == pytest.approx(peak, rel=1e-3) and abs(rates.index(max(rates)) - warmup) <= 1
+    assert rates[(warmup + len(rates)) // 2] == pytest.approx(peak / 2, rel=0.02)
+    assert 0 <= rates[-1] < peak * 1e-4
+
+
 @pytest.mark.parametrize('size', K400)
 def test_learning_rate_over_the_training(size: str) -> None:
     config = Config.fromfile(K400[size])
@@ -550,7 +632,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def micro(path: Path, videos: Path, work_dir: Path) -> Config:
     """A recipe on another backbone size and other data, otherwise as it stands."""
     config = read(path)
-    config.model.backbone.arch = dict(embed_dims=16, num_heads=1, depths=(1, 1, 1, 1))
+    heads = (1, 1, 1, 1) if config.model.backbone.type == 'mmhvt.VideoSwin' else 1
+    config.model.backbone.arch = dict(embed_dims=16, num_heads=heads, depths=(1, 1, 1, 1))
     config.model.backbone.init_cfg = None
     config.model.cls_head.in_channels = 128
     ann_file = videos / ('multi_label.txt' if config.train_dataloader.dataset.get('multi_class') else 'list.txt')
@@ -580,11 +663,23 @@ PIPELINES = {
     'mvit/mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb': (1, (3, 16, 224, 224), 3 * 10),
     'mvitv2/mvitv2-large-p244_k400-pre_64xb8-u40-40e_sthv2-rgb-312px': (1, (3, 40, 312, 312), 3),
     'mvitv2/mvitv2-large-p244_k400-16x4-pre_64xb2-40x3x1-30e_kinetics400-rgb-312px': (2, (3, 40, 312, 312), 3 * 5),
+    'video_swin/video-swin-tiny-p244-w877_in1k-pre_8xb8-32x2x1-30e_kinetics400-rgb': (1, (3, 32, 224, 224), 4 * 3),
+    'video_swin/video-swin-large-p244-w81212_in21k-pre_32xb2-32x2x1-30e_kinetics600-rgb-384px': (
+        1,
+        (3, 32, 384, 384),
+        4 * 3,
+    ),
+    'video_swin/video-swin-large-p244-w81212_in21k-pre_32xb2-32x2x1-30e_kinetics400-rgb-384px_10x5': (
+        1,
+        (3, 32, 384, 384),
+        10 * 5,
+    ),
+    SWIN_STHV2: (1, (3, 32, 224, 224), 3),
 }
 
 
 @pytest.mark.parametrize('name', PIPELINES)
-def test_mvit_pipelines_give_what_the_model_takes(name: str, videos: Path, tmp_path: Path) -> None:
+def test_pipelines_of_families_give_what_the_model_takes(name: str, videos: Path, tmp_path: Path) -> None:
     clips, shape, views = PIPELINES[name]
     train, val, test = datasets(micro(ROOT / 'configs' / f'{name}.py', videos, tmp_path))
     samples = train[1] if isinstance(train[1], list) else [train[1]]
@@ -681,19 +776,23 @@ def train_and_test(config: Config) -> dict:
         ('mvit/mvit-base-p244_k400-pre_64xb8-u16-100e_sthv2-rgb', 'acc/top1'),
         ('mvit/mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb', 'acc/mean_average_precision'),
         ('mvitv2/mvitv2-small-p244_128xb4-16x4x1-200e_kinetics400-rgb', 'acc/top1'),
+        ('video_swin/video-swin-tiny-p244-w877_in1k-pre_8xb8-32x2x1-30e_kinetics400-rgb', 'acc/top1'),
+        (SWIN_STHV2, 'acc/top1'),
     ],
 )
 @pytest.mark.usefixtures('own_scope')
-def test_mvit_recipe_trains_and_tests(name: str, metric: str, videos: Path, tmp_path: Path) -> None:
+def test_recipe_of_a_family_trains_and_tests(name: str, metric: str, videos: Path, tmp_path: Path) -> None:
     config = micro(ROOT / 'configs' / f'{name}.py', videos, tmp_path)
-    config.model.backbone.arch['version'] = 2 if name.startswith('mvitv2') else 1
+    if name.startswith('mvit'):
+        config.model.backbone.arch['version'] = 2 if name.startswith('mvitv2') else 1
     # smaller clips, by the last transform that says the size
     config.model.backbone.input_size = (16, 64, 64)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         transforms = by_type(loader.dataset.pipeline)
-        for cropping in ('CenterCrop', 'mmhvt.ThreeCrop'):
+        for cropping in ('CenterCrop', 'ThreeCrop', 'mmhvt.ThreeCrop'):
             if cropping in transforms:
-                transforms['Resize'].scale = (-1, 73)
+                # mmaction's crops are as high as the frame
+                transforms['Resize'].scale = (-1, 64 if cropping == 'ThreeCrop' else 73)
                 transforms[cropping].crop_size = 64
         if 'RandomResizedCrop' in transforms:
             transforms['Resize'].scale = (64, 64)
@@ -730,6 +829,26 @@ def test_larger_inputs_go_on_from_smaller_ones(name: str, tmp_path: Path) -> Non
     small, large = (model.state_dict() for model in models)
     resized = {key for key in large if large[key].shape != small[key].shape}
     assert resized and all('pos' in key for key in resized)
+    assert all(torch.equal(small[key], large[key]) for key in large if key not in resized)
+
+
+def test_larger_windows_go_on_from_smaller_ones(tmp_path: Path) -> None:
+    """Relative positions are resized, all else of the backbone is the file's."""
+    config = read(SWIN_STHV2)
+    backbones = []
+    for part in (read(f'video_swin/{config.model.backbone.init_cfg.checkpoint.split("/")[1]}'), config):
+        backbone = part.model.backbone
+        backbone.arch = dict(embed_dims=16, num_heads=(1, 1, 1, 1), depths=(1, 2, 1, 1))
+        backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'earlier.pth')) if backbones else None
+        backbones.append(MODELS.build(backbone))
+        backbones[-1].init_weights()
+        if backbone.init_cfg is None:
+            state = {f'backbone.{key}': value for key, value in backbones[0].state_dict().items()}
+            torch.save(dict(state_dict=state), tmp_path / 'earlier.pth')
+    small, large = (backbone.state_dict() for backbone in backbones)
+    resized = {key for key in large if large[key].shape != small[key].shape}
+    assert resized == {f'blocks.{index}.attn.bias_table' for index in range(5)}
+    assert all(large[key].std() > 0.005 for key in resized)
     assert all(torch.equal(small[key], large[key]) for key in large if key not in resized)
 
 

@@ -2,14 +2,14 @@
 
 from mmengine.config import ConfigDict
 
-CROPS = {'ThreeCrop': 3, 'TenCrop': 10}
+CROPS = {'ThreeCrop': 3, 'FiveCrop': 5, 'TenCrop': 10}
 
 
 def count_views(cfg: ConfigDict) -> tuple[int, int] | None:
     """Clips of a video and crops of a clip that the test pipeline makes; None without a test pipeline.
 
     Clips are `num_clips` of the transform that samples frames, twice as many with `twice_sample`; crops are those of
-    ThreeCrop or TenCrop. An image is one clip.
+    ThreeCrop, FiveCrop or TenCrop. An image is one clip.
     """
     dataset = cfg.get('test_dataloader', {}).get('dataset')
     while dataset and 'pipeline' not in dataset:

@@ -1,6 +1,14 @@
 """Datasets and transforms that mm* lack."""
 
-from .transforms import RandAugment, ShuffleFrames, ThreeCrop
+from .transforms import FiveCrop, RandAugment, ShuffleFrames, ThreeCrop
 from .video_dataset import RepeatAugDataset, UnreadableVideoError, VideoDataset
 
-__all__ = ['RandAugment', 'RepeatAugDataset', 'ShuffleFrames', 'ThreeCrop', 'UnreadableVideoError', 'VideoDataset']
+__all__ = [
+    'FiveCrop',
+    'RandAugment',
+    'RepeatAugDataset',
+    'ShuffleFrames',
+    'ThreeCrop',
+    'UnreadableVideoError',
+    'VideoDataset',
+]

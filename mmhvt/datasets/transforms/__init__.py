@@ -1,5 +1,6 @@
+from .five_crop import FiveCrop
 from .rand_augment import RandAugment
 from .shuffle_frames import ShuffleFrames
 from .three_crop import ThreeCrop
 
-__all__ = ['RandAugment', 'ShuffleFrames', 'ThreeCrop']
+__all__ = ['FiveCrop', 'RandAugment', 'ShuffleFrames', 'ThreeCrop']

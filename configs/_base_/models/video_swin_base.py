@@ -1,0 +1,12 @@
+# Video Swin-B on clips of 32 frames of 224² pixels (video_swin, sections 3.3 and 4.1), from Swin-B of
+# ImageNet-21K.
+_base_ = 'video_swin_tiny.py'
+
+model = dict(
+    backbone=dict(
+        arch='base',
+        drop_path_rate=0.3,
+        init_cfg=dict(
+            checkpoint=('https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
+                        'swin_base_patch4_window7_224_22k.pth'))),
+    cls_head=dict(in_channels=1024))
