@@ -244,7 +244,10 @@ def test_initialisation_is_the_public_codes():
     torch.manual_seed(0)
     model = MViT(MICRO, **VIDEO, abs_pos='separate', with_cls_token=True)
     model.init_weights()
-    assert [name for name, p in model.named_parameters() if not p.detach().abs().sum() > 0] == []
+    zero = [name for name, p in model.named_parameters() if not p.detach().any()]
+    assert zero == ['patch_embed.proj.bias']
+    assert model.patch_embed.proj.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    assert model.blocks[0].attn.pool_q.weight.std().item() == pytest.approx(0.02, rel=0.2)
     assert model.blocks[0].attn.qkv.weight.std().item() == pytest.approx(0.02, rel=0.1)
     assert model.blocks[0].attn.rel_pos['q'].h.std().item() == pytest.approx(0.02, rel=0.2)
     assert (model.blocks[0].norm1.bias == 0.02).all() and (model.blocks[0].mlp[0].bias == 0.02).all()
@@ -274,8 +277,14 @@ def test_layers_count_for_decay():
     (dict(input_size=(4, 16, 16), kv_stride=(1, 1, 1)), r'q_stride=\(1, 2, 2\) in 3 .*no token .*\(2, 32, 32\)'),
     (dict(input_size=(4, 64, 64), kv_stride=(1, 32, 32)), r'kv_stride=\(1, 32, 32\) .*no token of .*\(2, 16, 16\)'),
     (dict(arch=MICRO | dict(num_heads=3), **VIDEO), '3 heads do not divide 16 channels of stage 0'),
-    (dict(**IMAGE, abs_pos='separate'), r'separate in space and time need a \(T, H, W\) grid'),
+    (dict(**IMAGE, abs_pos='separate'), r"abs_pos='separate' with input_size=\(64, 64\)"),
     (dict(**VIDEO, out_type='cls_token'), "out_type 'cls_token': choose from"),
+    (dict(**VIDEO, out_indices=()), r'out_indices=\(\) names no stage'),
+    (dict(**VIDEO, pool_kernel=(3, 2, 2)), r'pool_kernel=\(3, 2, 2\) with q_stride=\(1, 2, 2\) pools queries'),
+    (dict(**VIDEO, q_stride=(1, 3, 3)), r'pool_kernel=\(3, 3, 3\) with q_stride=\(1, 3, 3\) pools queries'),
+    (dict(**VIDEO, q_stride=(1, 0, 2)), r'q_stride=\(1, 0, 2\) .*need numbers from 1'),
+    (dict(**IMAGE, window_size=16, pool_kernel='s', full_q_pool=False), "window_size=16 with pool_kernel='s'"),
+    (dict(input_size=64), 'input_size=64 is'),
     (dict(input_size=(4, 64, 64), kv_stride=(4, 4)), 'kv_stride'),
 ])  # fmt: skip
 def test_contradictions_fail_at_construction(kwargs, message):
@@ -300,6 +309,22 @@ def test_video_vit(name, blocks_at):
         (out,) = model(torch.empty(1, 3, 8, 224, 224))
     assert lengths == blocks_at and out.shape == (1, 768)
     assert model.blocks[0].attn.pool_q is None and model.blocks[-1].attn.num_heads == 12
+
+
+@pytest.mark.parametrize('model, name', [
+    (MViT, 'mvit-b-kv-2x4x4'), (MViT, 'mvitv2-s-16x4'), (VisionTransformer, 'vit-b-2scale-qpool'),
+    (VisionTransformer, 'vit-b-kvpool'),
+])  # fmt: skip
+def test_models_of_the_tables_take_images_too(model, name):
+    with torch.device('meta'):
+        (out,) = model(name, input_size=(224, 224))(torch.empty(1, 3, 224, 224))
+    assert out.shape == (1, 768)
+
+
+def test_global_blocks_of_detection_pool_keys_twice_as_much():
+    strides = [block.attn.pool_k.stride for block in build(**IMAGE, coarse_last_kv=True).blocks]
+    assert strides == [(4, 4), (4, 4), (1, 1), (2, 2), (1, 1)]  # of depths 1, 1, 2, 1
+    assert [block.attn.pool_k.stride for block in build(**IMAGE).blocks] == [(4, 4), (2, 2), (1, 1), (1, 1), (1, 1)]
 
 
 def save(model, path):

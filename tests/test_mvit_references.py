@@ -16,8 +16,18 @@ from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from torchvision.models.video import mvit as torchvision_mvit
 
 from mmhvt import migrate
-from mmhvt.migrate import mmaction, mmaction_swin, mmpretrain, swin, timm, torchvision, torchvision_swin, video_swin
-from mmhvt.models import RecognitionHead
+from mmhvt.migrate import (
+    mmaction,
+    mmaction_swin,
+    mmpretrain,
+    pyslowfast,
+    swin,
+    timm,
+    torchvision,
+    torchvision_swin,
+    video_swin,
+)
+from mmhvt.models import RecognitionHead, VisionTransformer
 from mmhvt.registry import MODELS
 
 DATA = Path(__file__).parent / 'data' / 'golden'
@@ -480,3 +490,38 @@ def test_what_has_no_like_in_ours_is_refused(source, config, message):
 def test_unknown_names_are_refused(source):
     with pytest.raises(ValueError, match='layers.0.weight'):
         source.state_dict(MICRO_MODELS[source]()[1].state_dict() | {'layers.0.weight': torch.zeros(1)})
+
+
+def test_plain_vits_load_and_agree(tmp_path):
+    reference = randomise(timm_package.create_model('vit_base_patch16_224', img_size=64, num_classes=CLASSES)).eval()
+    torch.save({f'module.{name}': value for name, value in reference.state_dict().items()}, tmp_path / 'vit.pth')
+    image = VisionTransformer('base', input_size=(64, 64)).eval()
+    video = VisionTransformer('base', input_size=(2, 64, 64)).eval()
+    for model in (image, video):
+        migrate.load_backbone(model, str(tmp_path / 'vit.pth'))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = reference.forward_features(x)[:, 0]
+        assert_close(image(x)[0], expected, OUTPUTS, 'class token')
+    # the paper's start from ImageNet (mvit, D.1): positions are the same in every frame
+    assert torch.equal(*video.pos_embed.joint.chunk(2, 1))
+
+
+@pytest.mark.parametrize('changes, message', [
+    (dict(POOL_Q_STRIDE=[[0, 1, 1, 1], [1, 1, 2, 2], [3, 1, 2, 2], [14, 1, 2, 2]]), r'lists blocks \[0, 1, 3, 14\]'),
+    (dict(POOL_Q_STRIDE=[]), r'lists blocks \[\], which are neither all 16 nor'),
+    (dict(CROP=[224, 320]), r'CROP=\[224, 320\] is one number'),
+    (dict(POOL_FIRST=True), 'POOL_FIRST=True is not known'),
+])  # fmt: skip
+def test_what_pyslowfast_can_say_and_we_cannot_is_refused(changes, message):
+    golden = json.loads((DATA / 'mvit_b_16x4_conv.json').read_text())
+    with pytest.raises(ValueError, match=message):
+        pyslowfast.backbone_cfg(golden['config'] | changes)
+
+
+def test_a_published_section_needs_the_size_of_its_data():
+    section = dict(PATCH_PADDING=[1, 3, 3], DIM_MUL=[[1, 2.0]], HEAD_MUL=[[1, 2.0]], POOL_Q_STRIDE=[[1, 1, 2, 2]])
+    cfg = pyslowfast.backbone_cfg(section | dict(NUM_FRAMES=16, CROP=224))
+    assert cfg['arch'] == dict(version=1, embed_dims=96, num_heads=1, depths=[1, 15]) and cfg['kv_stride'] == 'none'
+    with pytest.raises(ValueError, match='needs NUM_FRAMES and CROP of the DATA section'):
+        pyslowfast.backbone_cfg(section)

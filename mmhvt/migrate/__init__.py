@@ -110,6 +110,8 @@ def read(path: str) -> dict[str, Tensor]:
     for key in ('state_dict', 'model_state', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
+    if isinstance(content, dict) and all(str(name).startswith('module.') for name in content):
+        content = {name.removeprefix('module.'): value for name, value in content.items()}  # of DataParallel
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(f'{path} holds no state dict')
     return content

@@ -1,5 +1,6 @@
 """MViTv2 for detection from detectron2 (`detectron2.modeling.MViT`): configs and state dicts."""
 
+import math
 import re
 
 import torch
@@ -57,6 +58,8 @@ def backbone_cfg(reference_config: dict) -> dict:
     norm = re.fullmatch(r'(?:LN|LayerNorm)(?: eps=(\S+))?', cfg['norm'])
     if norm is None:
         raise ValueError(f'detectron2: norm {cfg["norm"]!r} is not known; LayerNorm is')
+    if math.prod(cfg['qkv_pool_kernel']) == 1:
+        raise ValueError(f'detectron2: qkv_pool_kernel {cfg["qkv_pool_kernel"]} is not known; a larger one is')
     stages = [int(name.removeprefix('scale')) - 2 for name in cfg['out_features']]
     if cfg['use_abs_pos'] and cfg['img_size'] != cfg['pretrain_img_size']:
         raise ValueError(
@@ -79,6 +82,7 @@ def backbone_cfg(reference_config: dict) -> dict:
         pool_kernel=cfg['qkv_pool_kernel'],
         kv_stride=(cfg['adaptive_kv_stride'],) * 2,
         window_size=cfg['adaptive_window_size'] or None,
+        coarse_last_kv=True,
         abs_pos='joint' if cfg['use_abs_pos'] else 'none',
         rel_pos='space' if cfg['use_rel_pos'] else 'none',
         residual_pooling=cfg['residual_pooling'],

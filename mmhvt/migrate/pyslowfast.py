@@ -23,8 +23,37 @@ PARAMETERS = Names(
     ('blocks.{i}.{layer}.{leaf}', 'backbone.blocks.{i}.{layer}.{leaf}'),
     ('norm.{rest}', 'backbone.norm.{rest}'),
     ('head.projection.{rest}', 'cls_head.fc_cls.{rest}'),
+    ('head.{leaf}', 'cls_head.fc_cls.{leaf}'),  # of plain ViTs
 )
 
+# their defaults, as far as they matter here
+_DEFAULTS = dict(
+    MODE='conv',
+    CLS_EMBED_ON=True,
+    PATCH_KERNEL=[3, 7, 7],
+    PATCH_STRIDE=[2, 4, 4],
+    PATCH_PADDING=[2, 4, 4],
+    PATCH_2D=False,
+    EMBED_DIM=96,
+    NUM_HEADS=1,
+    MLP_RATIO=4.0,
+    QKV_BIAS=True,
+    DROPPATH_RATE=0.1,
+    DEPTH=16,
+    DIM_MUL=[],
+    HEAD_MUL=[],
+    POOL_KV_STRIDE=[],
+    POOL_KV_STRIDE_ADAPTIVE=None,
+    POOL_Q_STRIDE=[],
+    POOL_KVQ_KERNEL=None,
+    SEP_POS_EMBED=False,
+    USE_ABS_POS=True,
+    REL_POS_SPATIAL=False,
+    REL_POS_TEMPORAL=False,
+    RESIDUAL_POOLING=False,
+    DIM_MUL_IN_ATT=False,
+    USE_MEAN_POOLING=False,
+)
 # what is only supported as PySlowFast's own recipes have it
 _FIXED = dict(
     POOL_FIRST=False,
@@ -40,23 +69,38 @@ def backbone_cfg(reference_config: dict) -> dict:
     """Config of our backbone from the `MVIT` section of a config of theirs.
 
     Args:
-        reference_config: The section, with `NUM_FRAMES` and `CROP` (the training crop) of its `DATA` section.
+        reference_config: The section, what it leaves out having their defaults, with `NUM_FRAMES` and `CROP` (the
+            training crop, one number) of its `DATA` section.
 
     Raises:
         ValueError: For an option that no recipe of theirs uses, or stages that are not alike.
     """
-    cfg = reference_config
+    cfg = _DEFAULTS | reference_config
+    missing = [key for key in ('NUM_FRAMES', 'CROP') if key not in cfg]
+    if missing:
+        raise ValueError(f'PySlowFast: the MVIT section needs {" and ".join(missing)} of the DATA section beside it')
     for key, value in _FIXED.items():
         if cfg.get(key, value) != value:
             raise ValueError(f'PySlowFast: MVIT.{key}={cfg[key]!r} is not known; {value!r} is')
     if cfg.get('REV', {}).get('ENABLE'):
         raise ValueError('PySlowFast: MVIT.REV.ENABLE=True, the reversible MViT, is not known')
+    if not isinstance(cfg['CROP'], int | None):
+        raise ValueError(f'PySlowFast: CROP={cfg["CROP"]!r} is one number, the side of a square')
     axes = 2 if cfg['PATCH_2D'] else 3
     depth = cfg['DEPTH']
     dims, heads = _per_block(cfg['DIM_MUL'], depth), _per_block(cfg['HEAD_MUL'], depth)
     q_strides = _per_block(cfg['POOL_Q_STRIDE'], depth)
     pooled = {i: stride for i, stride in q_strides.items() if max(stride) > 1}
     starts = sorted({i for i, factor in (*dims.items(), *heads.items()) if factor != [1.0]} | set(pooled))
+    # a fixed kernel pools queries in every block that is listed, whatever its stride; ours where stages begin or
+    # everywhere
+    listed = set(q_strides) if cfg['POOL_KVQ_KERNEL'] else set(pooled)
+    full_q_pool = cfg['POOL_KVQ_KERNEL'] is not None and listed == set(range(depth))
+    if cfg['POOL_KVQ_KERNEL'] and not full_q_pool and listed != set(starts):
+        raise ValueError(
+            f'PySlowFast: MVIT.POOL_Q_STRIDE lists blocks {sorted(listed)}, which are neither all {depth} nor those '
+            f'that begin a stage, {starts}'
+        )
     arch = dict(
         version=2 if cfg['DIM_MUL_IN_ATT'] else 1,
         embed_dims=cfg['EMBED_DIM'],
@@ -79,8 +123,7 @@ def backbone_cfg(reference_config: dict) -> dict:
         ],
         residual_pooling=cfg['RESIDUAL_POOLING'],
         expand_in='attn' if cfg['DIM_MUL_IN_ATT'] else 'mlp',
-        # a fixed kernel pools queries in every block that is listed, whatever its stride
-        full_q_pool=len(q_strides) == depth and bool(cfg['POOL_KVQ_KERNEL']),
+        full_q_pool=full_q_pool,
         mlp_ratio=cfg['MLP_RATIO'],
         qkv_bias=cfg['QKV_BIAS'],
         drop_path_rate=cfg['DROPPATH_RATE'],
@@ -131,11 +174,12 @@ def _kv_stride(cfg: dict, depth: int, starts: list[int], q_stride: list[int], ax
 
 
 def recognise(state_dict: dict[str, Tensor]) -> bool:
-    """Whether names look like an MViT of PySlowFast."""
+    """Whether names look like an MViT of PySlowFast, or a plain ViT, which has the same."""
     return (
         'patch_embed.proj.weight' in state_dict
-        and 'head.projection.weight' in state_dict
+        and 'blocks.0.mlp.fc1.weight' in state_dict
         and any(name in state_dict for name in ('cls_token', 'blocks.0.attn.pool_k.weight', 'blocks.0.attn.rel_pos_h'))
+        and not any(name.endswith('_norm.weight') for name in state_dict)  # of detectron2's scales
     )
 
 
@@ -156,8 +200,9 @@ def state_dict(reference_state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     images = theirs['patch_embed.proj.weight'].ndim == 4
     ours = {}
     for name, value in theirs.items():
-        # theirs pools images as clips of one frame
-        value = value.squeeze(2) if images and '.attn.pool_' in name and value.ndim == 5 else value
+        # theirs pools images as clips of one frame, of which a kernel sees its centre
+        if images and '.attn.pool_' in name and value.ndim == 5:
+            value = value[:, :, value.shape[2] // 2]
         ours[PARAMETERS.ours(name)] = value
     return ours
 

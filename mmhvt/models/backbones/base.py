@@ -66,6 +66,8 @@ class HierarchicalBackbone(BaseModule):
     ):
         super().__init__(init_cfg)
         self.name = type(self).__name__
+        if isinstance(input_size, int):
+            raise ValueError(f'{self.name}: input_size={input_size} is (H, W) for images or (T, H, W) for video')
         if len(input_size) not in (2, 3) or len(input_size) != len(patch_stride):
             raise ValueError(
                 f'{self.name}: input_size {tuple(input_size)} with patch_stride {tuple(patch_stride)}: '
@@ -78,6 +80,8 @@ class HierarchicalBackbone(BaseModule):
             raise ValueError(f'{self.name}: out_type {out_type!r}: choose from {", ".join(out_types)}')
         self.out_type = out_type
         indices = [out_indices] if isinstance(out_indices, int) else list(out_indices)
+        if not indices:
+            raise ValueError(f'{self.name}: out_indices={out_indices} names no stage')
         wrong = [i for i in indices if not -num_stages <= i < num_stages]
         if wrong:
             raise ValueError(f'{self.name}: out_indices {wrong}: there are stages 0 to {num_stages - 1}')

@@ -136,7 +136,13 @@ class Pooling(BaseModule):
         if mode == 'conv':
             self.weight = nn.Parameter(torch.empty(head_dims, 1, *kernel))
             self.norm = build_norm_layer(norm_cfg, head_dims)[1]
-            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as PyTorch's convolutions begin
+            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as PyTorch's convolutions are built
+
+    def init_weights(self) -> None:
+        """Truncated normal of standard deviation 0.02, as the public code's convolutions."""
+        if self.mode == 'conv':
+            nn.init.trunc_normal_(self.weight, std=0.02)
+        super().init_weights()
 
     def forward(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
         """(N, prefix + prod(grid), heads * d) -> (N, heads, prefix + prod(new grid), d) and the new grid."""
@@ -512,6 +518,8 @@ class MViT(HierarchicalBackbone):
         transition_skip: Skip connection where channels expand: 'norm', 'plain', 'none' (mvit, table A.1).
         window_size: Tokens of stage 1 along the side of a window, for images of any size in detection: blocks
             attend within windows, the last of stages 2, 3, 4 globally. None for global attention everywhere.
+        coarse_last_kv: Pool keys and values of the last blocks of stages 2 and 3 with twice the stride, since they
+            see everything in detection; by default with windows.
         dim_mul, head_mul: Factors of channels and heads at a stage transition.
         mlp_ratio: Hidden channels of an MLP over its input's.
         qkv_bias: Whether the projections to queries, keys and values have a bias.
@@ -565,6 +573,7 @@ class MViT(HierarchicalBackbone):
         expand_in: str | None = None,
         transition_skip: str | None = None,
         window_size: int | None = None,
+        coarse_last_kv: bool | None = None,
         dim_mul: float | None = None,
         head_mul: float | None = None,
         mlp_ratio: float = 4.0,
@@ -609,6 +618,7 @@ class MViT(HierarchicalBackbone):
         )
         self._check(cfg, window_size)
         self.with_cp, self.mean_before_norm = with_cp, mean_before_norm
+        coarse_last_kv = bool(window_size) if coarse_last_kv is None else coarse_last_kv
         grid = self.token_grid(self.input_size)
         embed_dims, num_heads = cfg['embed_dims'], cfg['num_heads']
 
@@ -636,9 +646,10 @@ class MViT(HierarchicalBackbone):
                 if enters and kv and cfg['adaptive_kv']:
                     kv = tuple(max(k // q, 1) for k, q in zip(kv, stride, strict=True))
                 # detection: the last blocks of stages 2 to 4 see everything, stages 2 and 3 with fewer keys
-                sees_all = not window_size or (stage > 0 and index == depth - 1)
+                last = stage > 0 and index == depth - 1
+                sees_all = not window_size or last
                 block_kv = kv
-                if kv and window_size and sees_all and stage < len(depths) - 1:
+                if kv and coarse_last_kv and last and stage < len(depths) - 1:
                     block_kv = tuple(2 * k for k in kv)
                 if not sees_all and any(window_size % s for s in (*stride, *(block_kv or ()))):
                     raise ValueError(
@@ -715,7 +726,13 @@ class MViT(HierarchicalBackbone):
         if arch['version'] not in VERSIONS:
             raise ValueError(f'{name}: version {arch["version"]!r}: 1 is MViT, 2 is MViTv2')
         cfg = DEFAULTS | VERSIONS[arch['version']] | arch
-        if len(asked.get('input_size', cfg['input_size'])) == 2:
+        input_size = asked.get('input_size', cfg['input_size'])
+        if isinstance(input_size, Sequence) and len(input_size) == 2:
+            # what is a clip's of a preset or arch loses time, what the user gave is left as it is
+            asked = {
+                key: value[-2:] if key in PER_AXIS and key not in given and not isinstance(value, str) else value
+                for key, value in asked.items()
+            }
             cfg |= {key: cfg[key][-2:] for key in PER_AXIS if not isinstance(cfg[key], str)}
             if cfg['kv_stride'] != 'none':
                 cfg['kv_stride'] = tuple(max(s // 2, 1) for s in cfg['kv_stride'])
@@ -744,6 +761,12 @@ class MViT(HierarchicalBackbone):
         if not terms or not set(terms) <= set('qkv'):
             raise ValueError(f"{name}: rel_pos_terms={terms} needs one or more of 'q', 'k', 'v'")
         contradictions = {
+            f"abs_pos='separate' with input_size={self.input_size}: images have no time, use 'joint'": (
+                cfg['abs_pos'] == 'separate' and images
+            ),
+            f"window_size={window_size} with pool_kernel='s': pooled windows would not fit images of any size": (
+                window_size and cfg['pool_kernel'] == 's'
+            ),
             f'rel_pos={rel_pos!r} with images, which have no time: use "space"': rel_pos == 'time' and images,
             f'rel_pos={rel_pos!r} with rel_pos_terms={terms}: a table for all axes together is for queries only': (
                 rel_pos.startswith('joint') and terms != ('q',)
@@ -768,6 +791,18 @@ class MViT(HierarchicalBackbone):
         """Refuses strides that leave no token and heads that do not divide channels."""
         name, stages = type(self).__name__, len(cfg['depths'])
         grid = self.token_grid(self.input_size)
+        kernel, q_stride = cfg['pool_kernel'], tuple(cfg['q_stride'])
+        strides = [q_stride, *([] if cfg['kv_stride'] == 'none' else [tuple(cfg['kv_stride'])])]
+        if any(s < 1 for stride in strides for s in stride):
+            raise ValueError(f'{name}: q_stride={q_stride} and kv_stride={cfg["kv_stride"]} need numbers from 1')
+        # the skip connection is pooled with kernel s + 1, nothing with 1
+        if not isinstance(kernel, str) and any(
+            (k - (s + 1 if s > 1 else 1)) % 2 for k, s in zip(kernel, q_stride, strict=True)
+        ):
+            raise ValueError(
+                f'{name}: pool_kernel={tuple(kernel)} with q_stride={q_stride} pools queries to another size than the '
+                'skip connection: an odd kernel where the stride is 1 or even, an even one elsewhere would do'
+            )
         total = tuple(q ** (stages - 1) for q in cfg['q_stride'])
         if any(n < q for n, q in zip(grid, total, strict=True)):
             raise ValueError(
@@ -805,8 +840,9 @@ class MViT(HierarchicalBackbone):
         super().init_weights()
 
     def paper_init_cfg(self) -> list[dict]:
-        """As the public code: linears from a truncated normal, their biases and the norms' 0.02."""
+        """As the public code: weights from a truncated normal, biases of linears and norms 0.02."""
         return [
+            dict(type='TruncNormal', layer=['Conv2d', 'Conv3d'], std=0.02),
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.02),
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]

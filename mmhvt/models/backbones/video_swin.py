@@ -470,8 +470,19 @@ class VideoSwin(HierarchicalBackbone):
         return super().get_layer_depth(param_name, prefix)
 
     def paper_init_cfg(self) -> list[dict]:
-        """As the public code: linears from a truncated normal of deviation 0.02, norms one, biases zero."""
+        """As the public code: linears from a truncated normal of deviation 0.02, norms one, biases zero.
+
+        The patch embedding, which that code leaves to PyTorch, begins as PyTorch's convolutions but for its bias.
+        """
         return [
+            dict(
+                type='Kaiming',
+                layer=['Conv2d', 'Conv3d'],
+                a=math.sqrt(5),
+                mode='fan_in',
+                distribution='uniform',
+                nonlinearity='leaky_relu',
+            ),
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
         ]

@@ -115,14 +115,17 @@ def attend(
         if _form == 'bias':
             bias = bias.dense()
         else:
-            q_extension, k_extension = bias.extensions()
+            # heads of a multiple of 8, or the fused kernels of GPUs leave it to a slow one
+            extensions = bias.extensions()
+            pad = -(q.shape[-1] + extensions[0].shape[-1]) % 8
+            q_extension, k_extension = (F.pad(x, (0, pad)) for x in extensions)
             q = torch.cat([q * q.shape[-1] ** -0.5, q_extension.to(q.dtype)], -1)
             k = torch.cat([k, k_extension.to(k.dtype)], -1)
             bias, scale = None, 1.0
     if key_mask is not None:
         seen = (key_mask | ~key_mask.any(-1, keepdim=True))[:, None, None, :]
         bias = seen if bias is None else bias.masked_fill(~seen, -math.inf)
-    # the fused kernels want heads of one length for all three, and on GPUs multiples of 8
+    # the fused kernels want heads of one length for all three
     dims, length = v.shape[-1], max(q.shape[-1], v.shape[-1])
     if q.shape[-1] == dims:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
