@@ -32,6 +32,9 @@ CLASSES = {
     ('smvit', '2'): 1000,  # "measured for image classification": section 4 has ImageNet-1K
     ('smvit', '4'): 400,  # "K400 results"
     ('smvit', '6'): 174,  # "SSv2 results"
+    ('uniformerv2', '1'): 400,  # "Comparison with the state-of-the-art on Kinetics-400"
+    ('uniformerv2', '4'): 174,  # "on Something-Something V2"
+    ('uniformerv2', '15'): 174,  # "SSV2"
 }
 SMVIT_ARCHS = {'b': 'base', 'bplus': 'base_plus', 'l': 'large', 'h': 'huge'}
 
@@ -64,6 +67,8 @@ def backbone_cfg(family: str, row: Mapping) -> dict | None:
         return dict(type='mmhvt.SMViT', arch=SMVIT_ARCHS[name.split('-')[1]], input_size=size)
     if family == 'video_swin':
         return dict(type='mmhvt.VideoSwin', arch=name, input_size=size)
+    if family == 'uniformerv2':
+        return dict(type='mmhvt.UniFormerV2', arch=name, input_size=size)
     # presets of the name of the row
     return dict(type='mmhvt.VisionTransformer' if name.startswith('vit-') else 'mmhvt.MViT', arch=name, input_size=size)
 

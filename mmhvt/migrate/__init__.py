@@ -26,12 +26,14 @@ from . import (
     timm,
     torchvision,
     torchvision_swin,
+    uniformerv2,
     video_swin,
 )
 from .fit import fit
 
 SOURCES = (
     hiera,
+    uniformerv2,
     detectron2,
     pyslowfast,
     torchvision,

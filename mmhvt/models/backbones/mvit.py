@@ -138,12 +138,6 @@ class Pooling(BaseModule):
             self.norm = build_norm_layer(norm_cfg, head_dims)[1]
             nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as PyTorch's convolutions are built
 
-    def init_weights(self) -> None:
-        """Truncated normal of standard deviation 0.02, as the public code's convolutions."""
-        if self.mode == 'conv':
-            nn.init.trunc_normal_(self.weight, std=0.02)
-        super().init_weights()
-
     def forward(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
         """(N, prefix + prod(grid), heads * d) -> (N, heads, prefix + prod(new grid), d) and the new grid."""
         x, grid = self._pool(x, grid, num_heads, prefix)
@@ -842,7 +836,7 @@ class MViT(HierarchicalBackbone):
     def paper_init_cfg(self) -> list[dict]:
         """As the public code: weights from a truncated normal, biases of linears and norms 0.02."""
         return [
-            dict(type='TruncNormal', layer=['Conv2d', 'Conv3d'], std=0.02),
+            dict(type='TruncNormal', layer=['Conv2d', 'Conv3d', 'Pooling'], std=0.02),
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.02),
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]

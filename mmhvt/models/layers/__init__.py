@@ -1,14 +1,43 @@
-from .attention import GridBias, attend, grid_bias_form, merge_heads, place_indicators, split_heads
+from .attention import GridBias, as_written, attend, grid_bias_form, merge_heads, place_indicators, split_heads
 from .mask_units import NestedOrder, check_mask_unit, max_pool_tokens, pool_real
 from .patch_embed import PatchEmbed
 from .position import PositionEmbedding, resize_position_embedding
+from .uniblocks import (
+    ACTIVATIONS,
+    C_MHRA,
+    DPE,
+    FUSIONS,
+    GS_MHRA,
+    LT_MHRA,
+    TEMPORAL_MODULES,
+    GlobalUniBlock,
+    LocalUniBlock,
+    MultiStageFusion,
+    STAdapter,
+    TemporalAttention,
+    TemporalConv,
+)
 from .windows import merge_windows, pad_to_multiple, split_windows
 
 __all__ = [
+    'ACTIVATIONS',
+    'C_MHRA',
+    'DPE',
+    'FUSIONS',
+    'GS_MHRA',
+    'LT_MHRA',
+    'TEMPORAL_MODULES',
+    'GlobalUniBlock',
     'GridBias',
+    'LocalUniBlock',
+    'MultiStageFusion',
     'NestedOrder',
     'PatchEmbed',
     'PositionEmbedding',
+    'STAdapter',
+    'TemporalAttention',
+    'TemporalConv',
+    'as_written',
     'attend',
     'check_mask_unit',
     'grid_bias_form',

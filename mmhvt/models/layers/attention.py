@@ -17,7 +17,8 @@ _form = None
 def grid_bias_form(form: str | None) -> Iterator[None]:
     """Forces the form in which :func:`attend` computes a :class:`GridBias`: 'bias' or 'extended'; None chooses.
 
-    The two agree. 'bias' is what counting operations means by attention: QKᵀ and AV, nothing else.
+    The two agree. 'bias' is what counting operations means by attention: QKᵀ and AV, nothing else, and every
+    product in the order in which the papers write it (:func:`as_written`).
     """
     global _form
     before, _form = _form, form
@@ -25,6 +26,11 @@ def grid_bias_form(form: str | None) -> Iterator[None]:
         yield
     finally:
         _form = before
+
+
+def as_written() -> bool:
+    """Whether products are to be computed as the papers write and count them, not in a cheaper order."""
+    return _form == 'bias'
 
 
 @dataclass
@@ -150,4 +156,4 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
-__all__ = ['GridBias', 'attend', 'grid_bias_form', 'merge_heads', 'place_indicators', 'split_heads']
+__all__ = ['GridBias', 'as_written', 'attend', 'grid_bias_form', 'merge_heads', 'place_indicators', 'split_heads']

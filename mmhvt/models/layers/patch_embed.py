@@ -14,6 +14,7 @@ class PatchEmbed(BaseModule):
         in_channels: Channels of the input.
         embed_dims: Channels of a token.
         kernel, stride, padding: Per axis, (T, H, W) or (H, W), in frames and pixels.
+        bias: Whether the convolution has one.
     """
 
     def __init__(
@@ -23,11 +24,18 @@ class PatchEmbed(BaseModule):
         kernel: Sequence[int],
         stride: Sequence[int],
         padding: Sequence[int],
+        bias: bool = True,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
         self.proj = build_conv_layer(
-            dict(type=f'Conv{len(kernel)}d'), in_channels, embed_dims, tuple(kernel), tuple(stride), tuple(padding)
+            dict(type=f'Conv{len(kernel)}d'),
+            in_channels,
+            embed_dims,
+            tuple(kernel),
+            tuple(stride),
+            tuple(padding),
+            bias=bias,
         )
 
     def forward(self, x: Tensor) -> Tensor:
