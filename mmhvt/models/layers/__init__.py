@@ -1,5 +1,6 @@
 from .attention import GridBias, as_written, attend, grid_bias_form, merge_heads, place_indicators, split_heads
 from .mask_units import NestedOrder, check_mask_unit, max_pool_tokens, pool_real
+from .norm import LayerNorm2d
 from .patch_embed import PatchEmbed
 from .position import PositionEmbedding, resize_position_embedding
 from .uniblocks import (
@@ -29,6 +30,7 @@ __all__ = [
     'TEMPORAL_MODULES',
     'GlobalUniBlock',
     'GridBias',
+    'LayerNorm2d',
     'LocalUniBlock',
     'MultiStageFusion',
     'NestedOrder',
