@@ -1,6 +1,7 @@
 """UniFormerV2 and its UniBlocks; test_uniformerv2_sources compares with other repositories."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -470,3 +471,15 @@ def test_kernels_over_time_load_into_others():
     assert torch.equal(kernel[:, :, 1:4], found['conv.weight']) and not kernel[:, :, [0, 4]].any()
     fitted, notes = migrate.fit(found, type('Backbone', (nn.Sequential,), dict(inflation='centre'))(large))
     assert not fitted and not notes  # other names
+
+
+def test_snippets_of_the_docs_run(root, capsys):
+    page = (root / 'docs/uniblocks.md').read_text()
+    config, program = re.findall(r'```python\n(.*?)```', page, re.S)
+    names = {}
+    exec(config, names)
+    with torch.device('meta'):
+        model = MODELS.build(names['backbone'])
+    assert len(model.global_layers) == 8 and isinstance(model.blocks[0].temporal2, LT_MHRA)
+    exec(program, {})
+    assert 'torch.Size([8, 192])' in capsys.readouterr().out

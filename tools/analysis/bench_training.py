@@ -19,6 +19,17 @@ from pathlib import Path
 import torch
 from torch.utils._pytree import tree_leaves
 
+# UniFormerV2 for Something-Something, in the words of mmaction2's class
+_ALL_DESIGNS = dict(
+    clip_pretrained=False,
+    t_size=16,
+    temporal_downsample=True,
+    no_lmhra=False,
+    double_lmhra=True,
+    return_list=list(range(4, 12)),
+    n_layers=8,
+    mlp_dropout=[0.5] * 8,
+)
 STEPS = 2  # in each process; the first warms up
 
 # case: (input shape, {model: (class, arguments)})
@@ -39,6 +50,28 @@ CASES = {
                 dict(arch='v2_tiny', input_size=(224, 224), window_size=56),
             ),
             'mmpretrain': ('mmpretrain.models.MViT', dict(arch='tiny', img_size=1024)),
+        },
+    ),
+    'video-swin-t-32x224': (
+        (1, 3, 32, 224, 224),
+        {
+            'mmhvt': ('mmhvt.models.VideoSwin', dict(arch='tiny')),
+            'torchvision': ('torchvision.models.video.swin3d_t', {}),
+            'mmaction2': ('mmaction.models.SwinTransformer3D', dict(arch='tiny')),
+        },
+    ),
+    'uniformerv2-b16-8x224': (
+        (1, 3, 8, 224, 224),
+        {
+            'mmhvt': ('mmhvt.models.UniFormerV2', dict(arch='uniformerv2-b16-8f')),
+            'mmaction2': ('mmaction.models.UniFormerV2', dict(clip_pretrained=False)),
+        },
+    ),
+    'uniformerv2-b16-sthv2-16x224': (
+        (1, 3, 16, 224, 224),
+        {
+            'mmhvt': ('mmhvt.models.UniFormerV2', dict(arch='uniformerv2-b16-sthv2-16f')),
+            'mmaction2': ('mmaction.models.UniFormerV2', _ALL_DESIGNS),
         },
     ),
 }

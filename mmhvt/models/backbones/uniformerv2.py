@@ -288,6 +288,7 @@ class UniFormerV2(HierarchicalBackbone):
             )
             for i in range(depth)
         )
+        self.last_blocks = [depth - 1]  # a plain ViT is of one stage
         self.temporal_transformer = None
         if temporal == 'transformer' and local:
             self.temporal_transformer = TemporalTransformer(dims, num_heads, grid[0], 6, vit['act'], norm_cfg)

@@ -109,6 +109,32 @@ class NestedOrder:
         return x[(slice(None), *(slice(g) for g in self.grid_after(level)))]
 
 
+def cut_units(
+    x: Tensor,
+    index: Tensor,
+    counts: Sequence[int],
+    unit: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+) -> Tensor:
+    """What a patch embedding sees of some mask units: their pixels and as many beyond as its kernel reaches.
+
+    Args:
+        x: (N, C, [T,] H, W), with the padding of the patch embedding.
+        index: (N, K), row-major over the grid of units.
+        counts: Units per axis.
+        unit: Tokens of a unit, per axis.
+        kernel, stride: Of the patch embedding, per axis.
+
+    Returns:
+        Tensor: (N, K, C, [t,] h, w), on which the same convolution without padding gives the tokens of each unit.
+    """
+    for axis, (m, k, s) in enumerate(zip(unit, kernel, stride, strict=True), start=2):
+        x = x.unfold(axis, (m - 1) * s + k, m * s)  # a view: (N, C, *counts, *window) in the end
+    samples = torch.arange(len(x), device=x.device)[:, None]
+    return x.movedim(1, 1 + len(counts))[(samples, *torch.unravel_index(index, counts))]
+
+
 def check_mask_unit(mask_unit_size: Sequence[int], q_stride: Sequence[int], num_levels: int) -> None:
     """Checks that mask units are runs of the nested order.
 
