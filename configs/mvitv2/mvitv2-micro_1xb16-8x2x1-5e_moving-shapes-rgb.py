@@ -11,12 +11,12 @@ test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=1))
 param_scheduler = [
     dict(
         type='OneCycleLR',
-        eta_max=2e-3,
+        eta_max=5e-4,
         pct_start=0.3,
         by_epoch=True,
         begin=0,
