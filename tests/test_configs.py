@@ -27,9 +27,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmhvt import registry
 from mmhvt.analysis.views import count_views
+from mmhvt.datasets.kinetics710 import to_k710
 
 ROOT = Path(__file__).parents[1]
-RECIPES = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
+# those of masked pre-training have no head: tests/test_mae.py
+RECIPES = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name not in ('_base_', 'mae'))
 K400 = {
     size: next((ROOT / 'configs/smvit').glob(f'smvit-{size}-*_kinetics400-rgb.py'))
     for size in ('base', 'large', 'huge')
@@ -155,8 +157,109 @@ SWIN_KINETICS = {
     )
 } | {'video_swin/video-swin-base-p244-w877_in1k-pre_8xb8-32x2x1-30e_kinetics400-rgb': 'base'}
 SWIN_STHV2 = 'video_swin/video-swin-base-p244-w1677_k400-pre_8xb8-u32-60e_sthv2-rgb'
+# papers/uniformerv2, table 11: by what is trained on what
+UNIFORMER = dict(
+    betas=(0.9, 0.999),
+    weight_decay=0.05,
+    start_lr=1e-6,
+    end_lr=1e-6,
+    warmup_epochs=5,
+    area=(0.08, 1.0),
+    aspect_ratio=(0.75, 1.33),
+    jitter=(0.4, 0.4, 0.4),
+    rand_augment=(7, 4, 0.5),
+    repeats=1,
+    dropout=0.5,
+    global_dropout=0.5,
+    drop_path=0.0,
+    global_drop_path=0.0,
+)
+_UNTRIMMED = UNIFORMER | dict(repeats=2, drop_path=0.2, global_drop_path=0.4)
+TABLE_11 = dict(
+    k710=dict(
+        base=UNIFORMER | dict(batch_size=512, lr=2e-5, epochs=55),
+        large=UNIFORMER | dict(batch_size=512, lr=1e-5, epochs=40),
+        # appendix A
+        frozen=UNIFORMER | dict(batch_size=512, lr=4e-4, epochs=40, warmup_epochs=0, start_lr=4e-4),
+    ),
+    kinetics=dict(
+        base=UNIFORMER | dict(batch_size=256, lr=2e-6, epochs=5, warmup_epochs=1),
+        large=UNIFORMER | dict(batch_size=256, lr=1.5e-6, epochs=5, warmup_epochs=1),
+        frozen=UNIFORMER | dict(batch_size=256, lr=4e-4, epochs=5, warmup_epochs=0, start_lr=4e-4),
+    ),
+    mit=dict(
+        base=UNIFORMER | dict(batch_size=512, lr=2e-5, epochs=24),
+        large=UNIFORMER | dict(batch_size=512, lr=1e-5, epochs=18),
+    ),
+    untrimmed=dict(large=_UNTRIMMED | dict(batch_size=64, lr=5e-6, epochs=20)),
+    sth=dict(
+        base=_UNTRIMMED | dict(batch_size=128, lr=4e-5, epochs=22),
+        large=_UNTRIMMED | dict(batch_size=128, lr=2e-5, epochs=15),
+    ),
+)
+# papers/uniformerv2, tables 16 to 19 and, of other ViTs, table 8: (size, pixels, start) -> frames, crops, clips
+VITS = {'in21k': 'vit', 'deit3-in21k': 'deit3', 'dino-in1k': 'vit', 'mae-in1k': 'vit', 'beit-in22k': 'beit'}
+_KINETICS = {
+    ('base', 224, 'clip'): [(8, 3, 4)],
+    ('large', 224, 'clip'): [(8, 3, 4)],
+    ('frozen', 336, 'clip'): [(8, 1, 3)],
+    ('base', 224, 'k710'): [(8, 3, 4)],
+    ('large', 224, 'k710'): [(8, 3, 4), (16, 3, 4), (32, 3, 2)],
+    ('large', 336, 'k710'): [(32, 3, 2), (64, 3, 2)],
+    ('frozen', 336, 'k710'): [(8, 1, 3), (32, 3, 1)],
+}
+_STH = {('base', 224, 'clip'): [(16, 3, 1), (32, 3, 1)], ('large', 224, 'clip'): [(16, 3, 1), (32, 3, 1)]}
+UNIFORMER_VIEWS = {
+    # no result in the paper
+    'kinetics710': {
+        (size, pixels, 'clip'): [(8, 3, 4)]
+        for size, pixels in (('base', 224), ('large', 224), ('large', 336), ('frozen', 336))
+    },
+    'kinetics400': _KINETICS | {('base', 224, start): [(8, 3, 4)] for start in VITS},
+    'kinetics600': _KINETICS,
+    'kinetics700': _KINETICS,
+    'kinetics400-600-700': {('base', 224, start): [(8, 3, 4)] for start in ('clip', 'k710')},
+    'mit': {
+        ('base', 224, 'clip'): [(8, 3, 4), (32, 3, 4)],
+        **{('base', 224, start): [(8, 3, 4)] for start in ('k710', 'k710-k400', 'k710-k700')},
+        ('large', 224, 'clip'): [(8, 3, 4), (16, 3, 4), (32, 3, 4)],
+        **{('large', 224, start): [(8, 3, 4)] for start in ('k710', 'k710-k400')},
+        **{('large', 336, start): [(8, 3, 4)] for start in ('clip', 'k710', 'k710-k400')},
+    },
+    'sthv1': _STH,
+    'sthv2': _STH | {('base', 224, start): [(16, 3, 1)] for start in VITS},
+    'activitynet': {
+        ('large', 224, 'k400'): [(8, 3, 10), (16, 3, 10)],
+        ('large', 224, 'k710-k400'): [(16, 3, 10), (32, 3, 10)],
+        ('large', 224, 'k710-k700'): [(16, 3, 10)],
+    },
+    'hacs': {
+        ('large', 224, 'k400'): [(16, 3, 10)],
+        ('large', 224, 'k710-k400'): [(16, 3, 10), (32, 3, 10)],
+        ('large', 224, 'k710-k700'): [(16, 3, 10)],
+    },
+}
+UNIFORMER_STHV2 = 'uniformerv2/uniformerv2-base-p16_clip-pre_8xb16-u16-22e_sthv2-rgb'
+UNIFORMER_CO_TRAINING = 'uniformerv2/uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics400-600-700-rgb'
+UNIFORMERS = [path for path in RECIPES if path.parent.name == 'uniformerv2' and 'micro' not in path.stem]
 CLASSES = dict(
-    kinetics400=400, kinetics600=600, kinetics700=700, sthv2=174, charades=157, in1k=1000, in21k=19168, moving=8
+    kinetics400=400,
+    kinetics600=600,
+    kinetics700=700,
+    kinetics710=710,
+    mit=339,
+    sthv1=174,
+    sthv2=174,
+    activitynet=200,
+    hacs=200,
+    charades=157,
+    in1k=1000,
+    in21k=19168,
+    inat2017=5089,
+    inat2018=8142,
+    inat2019=1010,
+    places365=365,
+    moving=8,
 )
 
 
@@ -184,7 +287,15 @@ def build_on_meta(config: Config) -> nn.Module:
 
 
 def head_of(config: Config) -> dict:
-    return config.model.get('cls_head') or config.model.head
+    """The head, or the first of several."""
+    head = config.model.get('cls_head') or config.model.head
+    return head.heads.k400 if 'heads' in head else head
+
+
+def dataset_of(loader: dict) -> dict:
+    """The dataset within wrappers, or the first of several."""
+    dataset = loader.dataset
+    return dataset.datasets[0] if 'datasets' in dataset else dataset.get('dataset', dataset)
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
@@ -200,7 +311,8 @@ def test_config_builds(path: Path) -> None:
             )
         wrapper = build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
     trained = {parameter for group in wrapper.optimizer.param_groups for parameter in group['params']}
-    assert trained == set(model.parameters())
+    frozen = {parameter for parameter in model.parameters() if not parameter.requires_grad}
+    assert trained - frozen == set(model.parameters()) - frozen and bool(frozen) == ('-frozen_' in path.name)
     assert head_of(config).in_channels == model.backbone.embed_dims
 
 
@@ -208,11 +320,11 @@ def test_config_builds(path: Path) -> None:
 def test_config_agrees_with_itself_and_its_name(path: Path) -> None:
     config = read(path)
     model, loaders = config.model, [config.train_dataloader, config.val_dataloader, config.test_dataloader]
-    dataset = re.search('(kinetics[467]00|sthv2|charades|in1k|in21k|moving)[^_]*(_shuffled|_10x5)?$', path.stem)[1]
+    dataset = re.search(f'({"|".join(CLASSES)})[^_]*(_shuffled|_10x5)?$', path.stem)[1]
     classes = CLASSES[dataset]
     assert head_of(config).num_classes == classes
     for loader in filter(None, loaders):
-        inner = loader.dataset.get('dataset', loader.dataset)
+        inner = dataset_of(loader)
         assert inner.get('num_classes', classes) == classes
         assert inner.get('multi_class', False) == (dataset == 'charades')
         if dataset != 'moving':
@@ -221,7 +333,7 @@ def test_config_agrees_with_itself_and_its_name(path: Path) -> None:
     # what the pipelines give is what the backbone takes
     size = tuple(model.backbone.input_size) if 'input_size' in model.backbone else (16, 224, 224)
     for loader in filter(None, loaders):
-        transforms = by_type(loader.dataset.get('dataset', loader.dataset).pipeline)
+        transforms = by_type(dataset_of(loader).pipeline)
         if len(size) == 3:
             sample = transforms.get('SampleFrames') or transforms['UniformSample']
             assert sample.clip_len == size[0]
@@ -245,8 +357,10 @@ def test_config_agrees_with_itself_and_its_name(path: Path) -> None:
         parts = blending.get('augments', [blending]) if blending else []
     else:
         assert config.data_preprocessor.num_classes == classes
-        parts = [model.train_cfg.augments] if model.train_cfg else []
-    assert all(part.num_classes == classes for part in parts)
+        augments = model.train_cfg.augments if model.train_cfg else []
+        parts = augments if isinstance(augments, list) else [augments]
+    # mmpretrain's own take any number
+    assert all(part.get('num_classes', classes) == classes for part in parts)
 
     # the schedule is whole, and for the batch of the name
     end = config.train_cfg.max_epochs
@@ -272,14 +386,17 @@ def test_recipes_start_from_recipes() -> None:
         }
         assert len(checkpoints) <= 1
         for checkpoint in checkpoints:
-            if checkpoint.startswith('https://') or checkpoint == 'work_dirs/vit-base-p16_in21k.pth':
+            if checkpoint.startswith('https://') or checkpoint in (
+                'work_dirs/vit-base-p16_in21k.pth',
+                'work_dirs/beit_base_patch16_224_pt22k_ft22k.pth',
+            ):
                 continue
             _, name, file = checkpoint.split('/')
-            earlier = read(path.with_name(f'{name}.py'))
+            (earlier,) = (read(other) for other in (ROOT / 'configs').glob(f'*/{name}.py'))
             assert file == f'epoch_{earlier.train_cfg.max_epochs}.pth'
             starts += 1
             ours, theirs = (dict(c.model.backbone) for c in (config, earlier))
-            for key in ('arch', 'expand_in', 'with_cls_token', 'pool_mode'):
+            for key in ('arch', 'expand_in', 'with_cls_token', 'pool_mode', 'vit', 'local_layers', 'global_layers'):
                 assert ours.get(key) == theirs.get(key), key
     assert starts > 20
 
@@ -299,6 +416,23 @@ def test_all_families_have_recipes() -> None:
     micro_swin = 'video_swin/video-swin-micro_1xb16-8x2x1-5e_moving-shapes-rgb'
     more_views = {f'{name}_10x5' for name in SWIN_KINETICS if '384px' in name}
     assert swins == {*SWIN_KINETICS, *more_views, SWIN_STHV2, micro_swin}
+    uniformers = {}
+    for path in UNIFORMERS:
+        dataset, size, pixels, start, frames, _ = about_uniformer(path)
+        uniformers.setdefault(dataset, {}).setdefault((size, pixels, start), []).append(frames)
+    assert {
+        dataset: {key: sorted(frames) for key, frames in found.items()} for dataset, found in uniformers.items()
+    } == {
+        dataset: {key: [frames for frames, *_ in views] for key, views in expected.items()}
+        for dataset, expected in UNIFORMER_VIEWS.items()
+    }
+
+
+def about_uniformer(path: Path) -> tuple[str, str, int, str, int, int]:
+    """Dataset, size, pixels, start, frames and clips of a batch, as the name says."""
+    name = r'uniformerv2-(\w+)-p\d+(-frozen)?_(.*)-pre_(\d+)xb(\d+)-u(\d+)-\d+e_(.*)-rgb(-336px)?'
+    size, frozen, start, gpus, clips, frames, dataset, larger = re.fullmatch(name, path.stem).groups()
+    return dataset, 'frozen' if frozen else size, 336 if larger else 224, start, int(frames), int(gpus) * int(clips)
 
 
 @pytest.mark.parametrize('name', MVIT_KINETICS)
@@ -440,6 +574,133 @@ def test_video_swin_trains_as_the_paper_does(name: str) -> None:
         assert test['Resize'].scale == (-1, pixels)
 
 
+@pytest.mark.parametrize('path', UNIFORMERS, ids=lambda path: path.stem)
+def test_uniformerv2_trains_as_the_paper_does(path: Path) -> None:
+    config = read(path)
+    dataset, size, pixels, start, frames, batch_size = about_uniformer(path)
+    column = 'kinetics' if 'kinetics' in dataset and start == 'k710' else 'k710' if 'kinetics' in dataset else dataset
+    column = dict(sthv1='sth', sthv2='sth', activitynet='untrimmed', hacs='untrimmed').get(column, column)
+    expected = TABLE_11[column][size]
+
+    data, backbone, optimizer = (
+        dataset_of(config.train_dataloader),
+        config.model.backbone,
+        config.optim_wrapper.optimizer,
+    )
+    train, cosine = by_type(data.pipeline), config.param_scheduler[-1]
+    augment, jitter, crop = train['mmhvt.RandAugment'], train['ColorJitter'], train['RandomResizedCrop']
+    assert (optimizer.type, cosine.type) == ('AdamW', 'CosineAnnealingLR')
+    found = dict(
+        betas=optimizer.betas,
+        weight_decay=optimizer.weight_decay,
+        lr=optimizer.lr,
+        start_lr=pytest.approx(optimizer.lr * config.param_scheduler[0].get('start_factor', 1)),
+        end_lr=cosine.eta_min,
+        warmup_epochs=cosine.begin,
+        epochs=cosine.end,
+        batch_size=batch_size,
+        area=crop.area_range,
+        aspect_ratio=crop.aspect_ratio_range,
+        jitter=(jitter.brightness, jitter.contrast, jitter.saturation),
+        rand_augment=(augment.magnitude, augment.num_ops, augment.magnitude_std),
+        repeats=data.num_repeats,
+        dropout=head_of(config).dropout_ratio,
+        global_dropout=backbone.global_dropout,
+        drop_path=backbone.drop_path_rate,
+        global_drop_path=backbone.global_drop_path_rate,
+    )
+    assert found == expected
+    assert f'-{expected["epochs"]}e_' in path.name
+    # appendix A: neither mixup, CutMix, label smoothing nor random erasing
+    assert 'blending' not in config.model.data_preprocessor and 'RandomErasing' not in train
+    assert head_of(config).get('label_smooth_eps', 0) == 0
+    assert ('Flip' in train) == (column != 'sth')
+
+    # section 4 and appendix A
+    assert (backbone.arch, backbone.get('frozen', False)) == ('base' if size == 'base' else 'large', size == 'frozen')
+    assert backbone.vit == VITS.get(start, 'clip')
+    layers = (backbone.local_layers, backbone.global_layers, backbone.temporal_downsample)
+    if column == 'sth':
+        assert layers == ('all', 'last 8' if size == 'base' else 'last 16', True)
+    else:
+        assert layers == (None, 'last 4', False)
+
+    # sparse sampling; whole videos in tests
+    tested = dataset_of(config.test_dataloader)
+    test = by_type(tested.pipeline)
+    assert not train['UniformSample'].get('test_mode') and test['UniformSample'].test_mode
+    crops = 3 if 'ThreeCrop' in test else 1
+    views = frames, crops, test['UniformSample'].get('num_clips', 1)
+    assert views in UNIFORMER_VIEWS[dataset][size, pixels, start]
+    assert data.type == ('mmhvt.SegmentVideoDataset' if column == 'untrimmed' else 'mmhvt.RepeatAugDataset')
+    assert tested.type == 'mmhvt.VideoDataset'
+    assert ('segments' in data.ann_file) == (column == 'untrimmed') and 'videos' in tested.ann_file
+
+    # starts: of the classifier too, if it is another of Kinetics'
+    sources = {
+        'clip': '/clip/models/.*/ViT-',
+        'k710': '_clip-pre_.*_kinetics710-',
+        'k400': '_clip-pre_.*_kinetics400-',
+        'k710-k400': '_k710-pre_.*_kinetics400-',
+        'k710-k700': '_k710-pre_.*_kinetics700-',
+        'in21k': '/B_16-i21k-',
+        'deit3-in21k': '/deit_3_base_224_21k',
+        'dino-in1k': '/dino_vitbase16_pretrain',
+        'mae-in1k': '/mae_pretrain_vit_base',
+        'beit-in22k': '/beit_base_patch16_224_pt22k_ft22k',
+    }
+    assert re.search(sources[start], backbone.init_cfg.checkpoint)
+    if start == 'k710' and 'kinetics' in dataset:
+        assert head_of(config).init_cfg == backbone.init_cfg
+        assert head_of(config).labels == f'k710->k{head_of(config).num_classes}'
+    else:
+        assert 'labels' not in head_of(config) and 'init_cfg' not in head_of(config)
+
+
+@pytest.mark.parametrize('path', UNIFORMERS, ids=lambda path: path.stem)
+def test_uniformerv2_learning_rate_over_the_training(path: Path) -> None:
+    config, epoch_length = read(path), 20
+    rates, peak = learning_rates(config, epoch_length), config.optim_wrapper.optimizer.lr
+    warmup = config.param_scheduler[-1].begin * epoch_length
+    assert max(rates) == pytest.approx(peak) and abs(rates.index(max(rates)) - warmup) <= 1
+    assert rates[0] == pytest.approx(1e-6 if warmup else peak)
+    assert rates[-1] == pytest.approx(1e-6, rel=0.01, abs=peak * 1e-3)
+    assert rates[(warmup + len(rates)) // 2] == pytest.approx((peak + 1e-6) / 2, rel=0.05)
+
+
+def test_frozen_uniformerv2_trains_global_blocks_and_classifier() -> None:
+    config = read('uniformerv2/uniformerv2-large-p14-frozen_k710-pre_16xb16-u8-5e_kinetics400-rgb-336px')
+    trained = {name for name, parameter in build_on_meta(config).named_parameters() if parameter.requires_grad}
+    parts = {'.'.join(name.split('.')[:2]) for name in trained}
+    assert parts == {'backbone.fusion', 'backbone.balance', 'backbone.norm', 'cls_head.fc_cls'}
+
+
+@pytest.mark.parametrize('start', ['clip', 'k710'])
+def test_co_training_has_a_head_and_a_dataset_for_each_kinetics(start: str) -> None:
+    (path,) = (path for path in UNIFORMERS if about_uniformer(path)[::3] == ('kinetics400-600-700', start))
+    config = read(path)
+    heads = config.model.cls_head.heads
+    assert {name: head.num_classes for name, head in heads.items()} == dict(k400=400, k600=600, k700=700)
+    assert all(head.get('labels') == (f'k710->{name}' if start == 'k710' else None) for name, head in heads.items())
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        parts = {dataset.pipeline[-1].name: dataset for dataset in loader.dataset.datasets}
+        assert {name: dataset.num_classes for name, dataset in parts.items()} == dict(k400=400, k600=600, k700=700)
+        for dataset in parts.values():
+            assert f'/kinetics{dataset.num_classes}_' in dataset.ann_file
+            # all alike but for the name
+            assert dataset.pipeline[:-1] == parts['k400'].pipeline[:-1]
+    assert {metric.dataset for metric in config.test_evaluator} == {'k400', 'k600', 'k700'}
+
+
+def test_micro_uniformerv2_without_temporal_modelling_lacks_local_blocks_alone() -> None:
+    name = 'uniformerv2/uniformerv2-micro{}_1xb16-8x2x1-5e_moving-shapes-rgb'
+    plain, local = read(name.format('-mean-pooling')), read(name.format(''))
+    assert (plain.model.backbone.pop('local_layers'), local.model.backbone.pop('local_layers')) == (None, 'all')
+    assert plain.to_dict() == local.to_dict()
+    # nothing else sees two frames at once
+    assert plain.model.backbone.global_layers is None and not plain.model.backbone.temporal_downsample
+
+
 def test_shuffled_configs_differ_by_shuffling_alone() -> None:
     for path in RECIPES:
         if path.parent.name == 'mvit' and path.stem.endswith('_shuffled'):
@@ -499,7 +760,7 @@ def test_recipe_is_the_papers(size: str) -> None:
     assert config.model.backbone.init_cfg.checkpoint.endswith(f'/mae_hiera_{size}_16x224.pth')
 
 
-@pytest.mark.parametrize('family', ['mvit', 'mvitv2', 'video_swin'])
+@pytest.mark.parametrize('family', ['mvit', 'mvitv2', 'uniformerv2', 'video_swin'])
 def test_metafile_of_a_family_says_what_the_configs_do(family: str) -> None:
     metafile = load_metafile(str(ROOT / f'configs/{family}/metafile.yml'))
     readme = (ROOT / metafile.collections[0].readme).read_text()
@@ -515,7 +776,10 @@ def test_metafile_of_a_family_says_what_the_configs_do(family: str) -> None:
         assert about['Resolution'] == 'x'.join(map(str, config.model.backbone.input_size[-2:]))
         if 'Parameters' in about:
             built = build_on_meta(config)
-            parameters = sum(parameter.numel() for parameter in built.parameters()) / 1e6
+            # of a frozen backbone the paper counts what is trained
+            frozen = config.model.backbone.get('frozen')
+            counted = [parameter for parameter in built.parameters() if parameter.requires_grad or not frozen]
+            parameters = sum(parameter.numel() for parameter in counted) / 1e6
             assert parameters == pytest.approx(float(about['Parameters'].rstrip('M')), rel=0.02), model.name
 
 
@@ -625,21 +889,37 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.write(np.roll(frame, shift, axis=1))
         writer.release()
     (folder / 'list.txt').write_text(''.join(f'{index}.mp4 {index * 60}\n' for index in range(3)))
+    (folder / 'segments.txt').write_text('0.mp4 0 4.5 0\n1.mp4 2 7.5 60\n2.mp4 1 9 120\n')
     (folder / 'multi_label.txt').write_text('0.mp4 0\n1.mp4 1 60\n2.mp4 60 120 156\n')
     return folder
+
+
+def shrink(config: Config) -> None:
+    """Gives a recipe's model fewer channels and layers."""
+    backbone, channels = config.model.backbone, 128
+    heads = (1, 1, 1, 1) if backbone.type == 'mmhvt.VideoSwin' else 1
+    if backbone.type == 'mmhvt.UniFormerV2':
+        depth, channels = int(backbone.global_layers.removeprefix('last ')), 16
+        backbone.arch = dict(embed_dims=16, num_heads=1, depth=depth, patch_size=16 if backbone.arch == 'base' else 14)
+    else:
+        backbone.arch = dict(embed_dims=16, num_heads=heads, depths=(1, 1, 1, 1))
+    for head in config.model.cls_head.get('heads', dict(only=config.model.cls_head)).values():
+        head.in_channels = channels
 
 
 def micro(path: Path, videos: Path, work_dir: Path) -> Config:
     """A recipe on another backbone size and other data, otherwise as it stands."""
     config = read(path)
-    heads = (1, 1, 1, 1) if config.model.backbone.type == 'mmhvt.VideoSwin' else 1
-    config.model.backbone.arch = dict(embed_dims=16, num_heads=heads, depths=(1, 1, 1, 1))
+    shrink(config)
     config.model.backbone.init_cfg = None
-    config.model.cls_head.in_channels = 128
+    for head in config.model.cls_head.get('heads', dict(only=config.model.cls_head)).values():
+        head.init_cfg = None
     ann_file = videos / ('multi_label.txt' if config.train_dataloader.dataset.get('multi_class') else 'list.txt')
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False, batch_size=min(loader.batch_size, 2))
-        loader.dataset.update(ann_file=str(ann_file), data_prefix=dict(video=str(videos)))
+        for dataset in loader.dataset.get('datasets', [loader.dataset]):
+            lines = videos / 'segments.txt' if dataset.type == 'mmhvt.SegmentVideoDataset' else ann_file
+            dataset.update(ann_file=str(lines), data_prefix=dict(video=str(videos)))
     config.work_dir = str(work_dir)
     config.randomness = dict(seed=0)
     return config
@@ -675,6 +955,13 @@ PIPELINES = {
         10 * 5,
     ),
     SWIN_STHV2: (1, (3, 32, 224, 224), 3),
+    'uniformerv2/uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics710-rgb': (1, (3, 8, 224, 224), 4 * 3),
+    'uniformerv2/uniformerv2-large-p14_k710-pre_128xb2-u64-5e_kinetics400-rgb-336px': (1, (3, 64, 336, 336), 2 * 3),
+    'uniformerv2/uniformerv2-large-p14-frozen_k710-pre_16xb16-u8-5e_kinetics600-rgb-336px': (1, (3, 8, 336, 336), 3),
+    'uniformerv2/uniformerv2-large-p14-frozen_k710-pre_32xb8-u32-5e_kinetics600-rgb-336px': (1, (3, 32, 336, 336), 3),
+    UNIFORMER_STHV2: (2, (3, 16, 224, 224), 3),
+    'uniformerv2/uniformerv2-large-p14_k710-k400-pre_16xb4-u16-20e_hacs-rgb': (2, (3, 16, 224, 224), 10 * 3),
+    UNIFORMER_CO_TRAINING: (1, (3, 8, 224, 224), 4 * 3),
 }
 
 
@@ -749,9 +1036,9 @@ def test_recipe_trains_and_tests(videos: Path, tmp_path: Path, monkeypatch: pyte
     assert set(runner.test()) >= {'acc/top1', 'acc/top5'}
 
 
-def train_and_test(config: Config) -> dict:
-    """What the test of a model says that was trained for an epoch; all parameters have to change, and stay finite."""
-    config.train_cfg.update(max_epochs=1, val_begin=1, val_interval=1)
+def train_and_test(config: Config, epochs: int = 1) -> dict:
+    """What the test of a model says that was trained for a moment; all parameters have to change, and stay finite."""
+    config.train_cfg.update(max_epochs=epochs, val_begin=epochs, val_interval=1)
     runner = Runner.from_cfg(config)
     before = {}
 
@@ -778,6 +1065,10 @@ def train_and_test(config: Config) -> dict:
         ('mvitv2/mvitv2-small-p244_128xb4-16x4x1-200e_kinetics400-rgb', 'acc/top1'),
         ('video_swin/video-swin-tiny-p244-w877_in1k-pre_8xb8-32x2x1-30e_kinetics400-rgb', 'acc/top1'),
         (SWIN_STHV2, 'acc/top1'),
+        ('uniformerv2/uniformerv2-base-p16_k710-pre_8xb32-u8-5e_kinetics400-rgb', 'acc/top1'),
+        (UNIFORMER_STHV2, 'acc/top1'),
+        ('uniformerv2/uniformerv2-large-p14_k400-pre_16xb4-u16-20e_activitynet-rgb', 'acc/top1'),
+        (UNIFORMER_CO_TRAINING, 'k700/top1'),
     ],
 )
 @pytest.mark.usefixtures('own_scope')
@@ -785,18 +1076,30 @@ def test_recipe_of_a_family_trains_and_tests(name: str, metric: str, videos: Pat
     config = micro(ROOT / 'configs' / f'{name}.py', videos, tmp_path)
     if name.startswith('mvit'):
         config.model.backbone.arch['version'] = 2 if name.startswith('mvitv2') else 1
+    if name.startswith('uniformerv2'):
+        # what begins at zero changes step by step, from behind: the first blocks after five
+        config.optim_wrapper.optimizer.lr = 1e-2
     # smaller clips, by the last transform that says the size
-    config.model.backbone.input_size = (16, 64, 64)
-    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        transforms = by_type(loader.dataset.pipeline)
+    side = 4 * 14 if '-p14' in name else 64
+    config.model.backbone.input_size = (*config.model.backbone.input_size[:1], side, side)
+    for pipeline in (
+        dataset.pipeline
+        for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader)
+        for dataset in loader.dataset.get('datasets', [loader.dataset])
+    ):
+        transforms = by_type(pipeline)
         for cropping in ('CenterCrop', 'ThreeCrop', 'mmhvt.ThreeCrop'):
             if cropping in transforms:
                 # mmaction's crops are as high as the frame
-                transforms['Resize'].scale = (-1, 64 if cropping == 'ThreeCrop' else 73)
-                transforms[cropping].crop_size = 64
+                transforms['Resize'].scale = (-1, side if cropping == 'ThreeCrop' else side + 9)
+                transforms[cropping].crop_size = side
         if 'RandomResizedCrop' in transforms:
-            transforms['Resize'].scale = (64, 64)
-    assert 0 <= train_and_test(config)[metric] <= 1
+            transforms['Resize'].scale = (side, side)
+            # of all frames, before augmentation
+            assert pipeline[3].type == 'Resize'
+            pipeline[3].scale = (-1, side + 9)
+    epochs = 3 if name.startswith('uniformerv2') and name != UNIFORMER_CO_TRAINING else 1
+    assert 0 <= train_and_test(config, epochs)[metric] <= 1
 
 
 @pytest.mark.parametrize(
@@ -830,6 +1133,37 @@ def test_larger_inputs_go_on_from_smaller_ones(name: str, tmp_path: Path) -> Non
     resized = {key for key in large if large[key].shape != small[key].shape}
     assert resized and all('pos' in key for key in resized)
     assert all(torch.equal(small[key], large[key]) for key in large if key not in resized)
+
+
+@pytest.mark.parametrize('heads', [('k400',), ('k400', 'k600', 'k700')])
+def test_kinetics_goes_on_from_kinetics_710(heads: tuple[str, ...], tmp_path: Path) -> None:
+    """Backbone and classifier are the file's, rows by the names of the classes."""
+    datasets = '-'.join(head[1:] for head in heads)
+    config = read(f'uniformerv2/uniformerv2-base-p16_k710-pre_8xb32-u8-5e_kinetics{datasets}-rgb')
+    earlier = read(f'uniformerv2/{config.model.backbone.init_cfg.checkpoint.split("/")[1]}')
+    models = []
+    for part in (earlier, config):
+        shrink(part)
+        part.model.pop('data_preprocessor')
+        parts = [part.model.backbone, *part.model.cls_head.get('heads', dict(only=part.model.cls_head)).values()]
+        for module in parts:
+            init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'earlier.pth'))
+            assert part is earlier or module.init_cfg.type == init_cfg['type']
+            module.init_cfg = init_cfg if part is config else None
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            models.append(MODELS.build(part.model))
+        models[-1].init_weights()
+        if part is earlier:
+            for parameter in models[0].parameters():
+                nn.init.normal_(parameter)
+            torch.save(dict(state_dict=models[0].state_dict()), tmp_path / 'earlier.pth')
+    before, after = (model.state_dict() for model in models)
+    assert all(torch.equal(before[key], value) for key, value in after.items() if key.startswith('backbone.'))
+    for head in heads:
+        prefix = 'cls_head' if len(heads) == 1 else f'cls_head.heads.{head}'
+        for leaf in ('weight', 'bias'):
+            rows = before[f'cls_head.fc_cls.{leaf}'][list(to_k710(head))]
+            assert torch.equal(after[f'{prefix}.fc_cls.{leaf}'], rows)
 
 
 def test_larger_windows_go_on_from_smaller_ones(tmp_path: Path) -> None:

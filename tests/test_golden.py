@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hiera.hiera_mae import MaskedAutoencoderHiera
 
 DATA = Path(__file__).parent / 'data' / 'golden'
 
@@ -58,3 +59,50 @@ def test_not_a_number_is_a_difference(load_tool):
     assert tool.difference(x, golden) < 1e-6
     x[100] = math.nan
     assert math.isnan(tool.difference(x, golden))
+
+
+VIDEO = dict(q_stride=(1, 2, 2), patch_kernel=(3, 7, 7), patch_stride=(2, 4, 4), patch_padding=(1, 3, 3))
+MAE = {
+    'image of another shape': dict(input_size=(64, 160), q_pool=2, decoder_depth=2),
+    'video, one pooling': dict(
+        input_size=(4, 96, 64), q_pool=1, mask_unit_size=(1, 8, 8), sep_pos_embed=True, decoder_depth=1, **VIDEO
+    ),
+    'small patches and units': dict(
+        input_size=(32, 48), stages=(1, 1, 1), mask_unit_attn=(True, False, False), mask_unit_size=(4, 4), q_pool=2,
+        patch_kernel=(3, 3), patch_stride=(2, 2), patch_padding=(1, 1), mlp_ratio=2.0, decoder_depth=1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', MAE)
+@pytest.mark.parametrize('batch', [1, 2])
+def test_goldens_of_other_auto_encoders_hold(load_tool, tmp_path, name, batch):
+    """The map holds for options that no file here has: a golden as the files' authors would have made it."""
+    tool = load_tool('golden.py')
+    config = dict(embed_dim=16, stages=(1, 1, 2, 1), decoder_embed_dim=24, decoder_num_heads=3) | MAE[name]
+    reference = MaskedAutoencoderHiera(**config).eval()
+    shapes = {key: list(value.shape) for key, value in reference.state_dict().items()}
+    reference.load_state_dict(tool.golden_weights(shapes))
+    x = tool.golden_input((batch, 3, *config['input_size']))
+    kept = [1, 2, 4]
+    mask = torch.zeros(batch, math.prod(reference.mask_spatial_shape), dtype=torch.bool)
+    mask[:, kept] = True
+    with torch.no_grad():
+        loss, prediction, label, _ = reference(x, mask=mask)
+    outputs = {}
+    for key, value in dict(loss=loss[None], pred=prediction, label=label).items():
+        flat = value.double().flatten()
+        outputs[key] = dict(
+            shape=list(value.shape), mean=flat.mean().item(), std=flat.std(unbiased=len(flat) > 1).item(),
+            first=flat[:64].tolist(), last=flat[-64:].tolist(),
+        )  # fmt: skip
+    golden = dict(
+        name=name, source='hiera-transformer 0.1.4 MAE', state_dict=shapes, input_shape=list(x.shape), outputs=outputs,
+        config=config | dict(mask_ratio=0.6, kept_mask_units=kept, norm_layer='LN eps=1e-6'),
+    )  # fmt: skip
+    path = tmp_path / 'golden.json'
+    path.write_text(json.dumps(golden))
+    assert max(tool.check(path).values()) < 1e-4
+    golden['config']['kept_mask_units'] = [0, 2, 4]
+    path.write_text(json.dumps(golden))
+    assert max(tool.check(path).values()) > 1e-2

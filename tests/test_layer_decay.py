@@ -13,16 +13,19 @@ RATE = 0.5
 LR = 1e-3
 
 
-def groups_of(model: nn.Module, constructor: str = 'mmhvt.LayerDecayOptimWrapperConstructor') -> dict[str, dict]:
+POS_EMBED = dict(pos_embed=dict(decay_mult=0.0))
+
+
+def groups_of(
+    model: nn.Module, constructor: str = 'mmhvt.LayerDecayOptimWrapperConstructor', custom_keys: dict = POS_EMBED
+) -> dict[str, dict]:
     """Parameter name -> lr and weight decay of its group."""
     wrapper = build_optim_wrapper(
         model,
         dict(
             optimizer=dict(type='AdamW', lr=LR, weight_decay=0.05),
             constructor=constructor,
-            paramwise_cfg=dict(
-                layer_decay_rate=RATE, flat_decay_mult=0.0, custom_keys=dict(pos_embed=dict(decay_mult=0.0))
-            ),
+            paramwise_cfg=dict(layer_decay_rate=RATE, flat_decay_mult=0.0, custom_keys=custom_keys),
         ),
     )
     names = {parameter: name for name, parameter in model.named_parameters()}
@@ -141,3 +144,13 @@ def test_an_optimizer_without_weight_decay() -> None:
     )
     with pytest.raises(ValueError, match='needs weight_decay in the config of the optimizer'):
         build_optim_wrapper(recognizer(), config)
+
+
+def test_a_key_with_a_rate_of_its_own() -> None:
+    model = recognizer()
+    groups = groups_of(model, custom_keys=dict(pos_embed=dict(decay_mult=0.0, lr_mult=0.25)))
+    for name, group in groups.items():
+        # in place of the layer's
+        scale = 0.25 if 'pos_embed' in name else RATE ** (NUM_LAYERS - 1 - expected_layer(name))
+        assert group['lr'] == pytest.approx(LR * scale), name
+    assert groups['backbone.pos_embed.temporal'] == dict(lr=LR * 0.25, weight_decay=0.0)

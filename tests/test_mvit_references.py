@@ -17,8 +17,12 @@ from torchvision.models.video import mvit as torchvision_mvit
 
 from mmhvt import migrate
 from mmhvt.migrate import (
+    beit,
+    clip,
+    google_vit,
     mmaction,
     mmaction_swin,
+    mmaction_uniformerv2,
     mmpretrain,
     pyslowfast,
     swin,
@@ -26,14 +30,16 @@ from mmhvt.migrate import (
     torchvision,
     torchvision_swin,
     video_swin,
+    vit,
 )
 from mmhvt.models import RecognitionHead, VisionTransformer
 from mmhvt.registry import MODELS
 
 DATA = Path(__file__).parent / 'data' / 'golden'
 CLASSES = 7
-# the same is asked of them in test_video_swin_references
-SWIN = {mmaction_swin, swin, torchvision_swin, video_swin}
+# the same is asked of them in test_video_swin_references and test_uniformerv2_sources
+ELSEWHERE = {mmaction_swin, swin, torchvision_swin, video_swin}
+ELSEWHERE |= {beit, clip, google_vit, mmaction_uniformerv2, vit}
 # relative to the standard deviation of what is compared
 OUTPUTS, GRADIENTS = 1e-5, 1e-4
 
@@ -431,7 +437,7 @@ def test_export_is_the_inverse(load_tool):
         *((mmaction, randomise(mmaction_case(case)[1]).state_dict()) for case in MMACTION_CASES.values()),
         *((mmpretrain, randomise(mmpretrain_case(case)[1]).state_dict()) for case in MMPRETRAIN_CASES.values()),
     ]
-    assert {source for source, _ in state_dicts} | SWIN == set(migrate.SOURCES)
+    assert {source for source, _ in state_dicts} | ELSEWHERE == set(migrate.SOURCES)
     for source, theirs in state_dicts:
         back = source.export(source.state_dict(theirs))
         assert back.keys() == theirs.keys()
@@ -444,7 +450,7 @@ def test_sources_tell_each_other_apart():
 
     found = [*golden_state_dicts(fill), *((source, theirs) for source, _, theirs in published())]
     found += [(source, make()[1].state_dict()) for source, make in MICRO_MODELS.items()]
-    assert {source for source, _ in found} | SWIN == set(migrate.SOURCES)
+    assert {source for source, _ in found} | ELSEWHERE == set(migrate.SOURCES)
     for source, theirs in found:
         assert [other for other in migrate.SOURCES if other.recognise(theirs)] == [source]
         assert not any(other.recognise(source.state_dict(theirs)) for other in migrate.SOURCES), "ours is nobody else's"

@@ -89,6 +89,17 @@ def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, nam
     return outputs
 
 
+def pretraining_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, kept: list) -> dict[str, Tensor]:
+    """Outputs of a masked auto-encoder whose visible mask units are `kept`, of all samples or one list for each.
+
+    'loss' (1,), 'pred' and 'label' (masked tokens of the batch, values).
+    """
+    model = build(cfg, state_dict, '')
+    prediction, target, _ = model.reconstruct(x, torch.tensor(kept).expand(len(x), -1))
+    loss = (prediction - target).square().mean()
+    return dict(loss=loss[None], pred=prediction.flatten(0, 1), label=target.flatten(0, 1))
+
+
 def difference(ours: Tensor, golden: dict) -> float:
     """Largest difference of shape-checked statistics and values, relative to the golden standard deviation.
 
@@ -120,13 +131,13 @@ def check(path: Path) -> dict[str, float]:
     golden = json.loads(path.read_text())
     source = migrate.source_of(golden['source'])
     names = list(golden['outputs'])
+    config, x = golden['config'], golden_input(golden['input_shape'])
+    state_dict = source.state_dict(golden_weights(golden['state_dict']))
     with torch.inference_mode():
-        outputs = recognition_outputs(
-            source.backbone_cfg(golden['config']),
-            source.state_dict(golden_weights(golden['state_dict'])),
-            golden_input(golden['input_shape']),
-            names,
-        )
+        if 'kept_mask_units' in config:
+            outputs = pretraining_outputs(source.mae_cfg(config), state_dict, x, config['kept_mask_units'])
+        else:
+            outputs = recognition_outputs(source.backbone_cfg(config), state_dict, x, names)
     missing = sorted(set(names) - set(outputs))
     if missing:
         raise ValueError(f'no way yet to compute {", ".join(missing)}')

@@ -1,12 +1,15 @@
 """Datasets and transforms that mm* lack."""
 
-from .transforms import FiveCrop, RandAugment, ShuffleFrames, ThreeCrop
+from .segment_dataset import SegmentVideoDataset
+from .transforms import FiveCrop, NameDataset, RandAugment, ShuffleFrames, ThreeCrop
 from .video_dataset import RepeatAugDataset, UnreadableVideoError, VideoDataset
 
 __all__ = [
     'FiveCrop',
+    'NameDataset',
     'RandAugment',
     'RepeatAugDataset',
+    'SegmentVideoDataset',
     'ShuffleFrames',
     'ThreeCrop',
     'UnreadableVideoError',

@@ -5,6 +5,10 @@
 import io
 import logging
 import pickle
+import zipfile
+from argparse import Namespace
+from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -13,21 +17,28 @@ import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.fileio import get
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from torch import Tensor, nn
 
 from . import (
+    beit,
+    clip,
     detectron2,
+    google_vit,
     hiera,
     mmaction,
     mmaction_swin,
+    mmaction_uniformerv2,
     mmpretrain,
     pyslowfast,
     swin,
     timm,
+    torchscript,
     torchvision,
     torchvision_swin,
     uniformerv2,
     video_swin,
+    vit,
 )
 from .fit import fit
 
@@ -44,21 +55,41 @@ SOURCES = (
     torchvision_swin,
     mmaction_swin,
     swin,
+    mmaction_uniformerv2,
+    clip,
+    vit,
+    beit,
+    google_vit,
 )
 
 
-def _history_method(owner: type, name: str):
-    """Stands in for the builtin getattr, by which a pickled HistoryBuffer names its methods, and gives nothing else."""
-    if owner is not HistoryBuffer or name.startswith('_'):
+def _named_function(owner: type, name: str):
+    """Stands in for the builtin getattr, by which pickles name functions of a class, and gives nothing else.
+
+    A HistoryBuffer names its methods, the state of a OneCycleLR its curve.
+    """
+    curve = owner is OneCycleParamScheduler and name in ('_annealing_cos', '_annealing_linear')
+    if not curve and (owner is not HistoryBuffer or name.startswith('_')):
         raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
     return getattr(owner, name)
 
 
-# What MMEngine's runner saves beside tensors: its log of losses. Nothing of it runs anything when it is loaded.
-_history_method.__module__, _history_method.__qualname__ = 'builtins', 'getattr'
+# What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
+# runs anything when it is loaded.
+_named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
 _reconstruct, _scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
 _dtypes = [type(np.dtype(name)) for name in ('f4', 'f8', 'i8', 'u4')]
-ALLOWED = [HistoryBuffer, _history_method, np.ndarray, np.dtype, _reconstruct, _scalar, *_dtypes]
+ALLOWED = [
+    HistoryBuffer,
+    Namespace,
+    OneCycleParamScheduler,
+    _named_function,
+    np.ndarray,
+    np.dtype,
+    _reconstruct,
+    _scalar,
+    *_dtypes,
+]
 
 
 def source_of(name: str):
@@ -98,18 +129,21 @@ def fetch(path: str) -> str:
 def read(path: str) -> dict[str, Tensor]:
     """State dict of a file or URL, as it is named there. Nothing is executed by reading it.
 
+    Files are what `torch.save`, `torch.jit.save` and `numpy.savez` write.
+
     Raises:
         ValueError: If the file is no checkpoint, is cut off, or holds more than tensors and plain values.
     """
-    content = io.BytesIO(get(fetch(path)))
     try:
-        # allowed for this call: MMEngine's own loader strikes its list from torch's when it is done
-        with torch.serialization.safe_globals(ALLOWED):
-            content = torch.load(content, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError) as error:
+        content = _unpack(io.BytesIO(get(fetch(path))))
+    except (
+        pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+        zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f'{path} cannot be read as a checkpoint (is it whole?): {reason}') from error
-    for key in ('state_dict', 'model_state', 'model'):
+    # 'teacher': of DINO's training, which evaluates it
+    for key in ('state_dict', 'model_state', 'model', 'teacher'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if isinstance(content, dict) and all(str(name).startswith('module.') for name in content):
@@ -119,16 +153,34 @@ def read(path: str) -> dict[str, Tensor]:
     return content
 
 
+def _unpack(file: io.BytesIO):
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            if torchscript.is_archive(archive):
+                return torchscript.read(archive)
+            arrays = all(name.endswith('.npy') for name in archive.namelist())
+        file.seek(0)
+        if arrays:
+            return {name: torch.from_numpy(value) for name, value in np.load(file, allow_pickle=False).items()}
+    file.seek(0)
+    # allowed for this call: MMEngine's own loader strikes its list from torch's when it is done
+    with torch.serialization.safe_globals(ALLOWED):
+        return torch.load(file, map_location='cpu', weights_only=True)
+
+
 def load(path: str) -> dict[str, Tensor]:
     """State dict of a file in the names of an mm* model (`backbone.…`), converted if another repository wrote it.
 
     Raises:
-        ValueError: See :func:`read`.
+        ValueError: See :func:`read`; or if the file is of a known repository but not of a model that ours has.
     """
     content = read(path)
     for source in SOURCES:
         if source.recognise(content):
-            return source.state_dict(content)
+            try:
+                return source.state_dict(content)
+            except ValueError as error:
+                raise ValueError(f'{path} cannot be converted: {error}') from error
     return content
 
 
@@ -143,7 +195,8 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
         prefix: What leads to the backbone in the checkpoint's names; without any such name, all names count.
 
     Raises:
-        ValueError: If the checkpoint lacks a parameter of the backbone, or has it in another shape.
+        ValueError: If the checkpoint lacks a parameter of the backbone, has it in another shape, or has layers that the
+            backbone does not have.
     """
     content = load(path)
     found = {name[len(prefix) :]: value for name, value in content.items() if name.startswith(prefix)} or content
@@ -154,22 +207,59 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
         raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
     missing = [name for name in expected if name not in fitted]
     # masked pre-training has no final norm: fine-tuning begins with the initial one, as the authors do
-    pretrained = 'mae.mask_token' in content
+    pretrained = 'fusion.norm.weight' in content
     fresh = [name for name in missing if backbone.may_be_missing(name) or (pretrained and name.startswith('norm.'))]
     wrong = [f'{name} missing' for name in missing if name not in fresh] + [
         f'{name} {tuple(value.shape)} for {tuple(expected[name].shape)}'
         for name, value in fitted.items()
         if value.shape != expected[name].shape
     ]
+    homeless = _without_place(found, backbone)
+    wrong += [f'{name} is not in the model' for name in homeless]
     if wrong:
+        total = len(expected) + len(homeless)
         raise ValueError(
-            f'{path} does not fit {type(backbone).__name__}: {len(wrong)} of {len(expected)} parameters do not match '
-            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); a checkpoint of the same arch would'
+            f'{path} does not fit {type(backbone).__name__}: {len(wrong)} of {total} parameters do not match '
+            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); expected: {_outline(expected)}; in the file: '
+            f'{_outline(found)}; a checkpoint of the same arch would fit'
         )
     backbone.load_state_dict(fitted, strict=not fresh)
     left = sorted(set(content) - {prefix + name for name in expected} - set(expected))
     parts = [f'{path}: loaded {len(fitted)} parameters of {type(backbone).__name__}']
     parts += [f'resized or derived {len(notes)}: {", ".join(notes)}'] if notes else []
-    parts += [f'left out {len(left)}: {", ".join(left)}'] if left else []
-    parts += [f'not in the file and left as initialised: {", ".join(fresh)}'] if fresh else []
+    parts += [f'left out {len(left)}: {_listing(left)}'] if left else []
+    parts += [f'not in the file and left as initialised: {_listing(fresh)}'] if fresh else []
     print_log('; '.join(parts), 'current', logging.INFO)
+
+
+def _without_place(found: Mapping[str, Tensor], backbone: nn.Module) -> list[str]:
+    """Parameters of the file that shape what its blocks see and do, of which the backbone has no like."""
+    # what modules make theirs from
+    used = tuple(f'{name}.' for name, module in backbone.named_modules() if name and hasattr(module, 'fit'))
+    own = set(backbone.state_dict())
+    # the position of a class token goes with the token, which a model may do without
+    parts = ('patch_embed.', 'pos_embed.', 'pre_norm.', 'blocks.')
+    return [
+        name
+        for name in found
+        if name.startswith(parts) and name not in own and not name.startswith(used) and name != 'pos_embed.cls'
+    ]
+
+
+def _outline(parameters: Mapping[str, Tensor]) -> str:
+    """What of an architecture its parameters tell."""
+    patches = parameters.get('patch_embed.proj.weight')
+    if patches is None:
+        return 'no patch embedding'
+    blocks = {name.split('.')[1] for name in parameters if name.startswith('blocks.')}
+    size = '×'.join(map(str, patches.shape[2:]))
+    return f'{len(patches)} channels, {len(blocks)} blocks, patches of {size}'
+
+
+def _listing(names: list[str], most: int = 8) -> str:
+    """Names, counted where many begin alike."""
+    parts = []
+    for head, group in groupby(sorted(names), lambda name: name.split('.')[0]):
+        group = list(group)
+        parts += group if len(group) <= most else [f'{len(group)} of {head}']
+    return ', '.join(parts)

@@ -12,6 +12,8 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
     centre and zeros elsewhere (mvitv2, section 4.3), or 'mean', with an equal part in every frame (video_swin,
     section 3.4). They lose it by a sum.
 
+    Half precision becomes single first, so that nothing is rounded on the way.
+
     Args:
         found: The file's parameters by our names.
         backbone: The model to load.
@@ -23,6 +25,8 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
         ValueError: If a module cannot use what there is.
     """
     expected = backbone.state_dict()
+    halves = (torch.float16, torch.bfloat16)
+    found = {name: value.float() if value.dtype in halves else value for name, value in found.items()}
     fitted = {name: value for name, value in found.items() if name in expected}
     notes = []
     for prefix, module in backbone.named_modules():

@@ -21,10 +21,16 @@ _PARAMETERS = Names(
     ('norm.{rest}', 'backbone.norm.{rest}'),
     ('head.projection.{rest}', 'cls_head.fc_cls.{rest}'),
     # of the masked auto-encoder alone, which has no final norm
-    ('mask_token', 'mae.mask_token'),
-    ('decoder_{rest}', 'mae.decoder_{rest}'),
-    ('encoder_norm.{rest}', 'mae.encoder_norm.{rest}'),
-    ('multi_scale_fusion_heads.{rest}', 'mae.multi_scale_fusion_heads.{rest}'),
+    ('multi_scale_fusion_heads.{rest}', 'fusion.heads.{rest}'),
+    ('encoder_norm.{rest}', 'fusion.norm.{rest}'),
+    ('mask_token', 'decoder.mask_token'),
+    ('decoder_pos_embed', 'decoder.pos_embed.joint'),
+    ('decoder_embed.{rest}', 'decoder.embed.{rest}'),
+    ('decoder_blocks.{i}.mlp.fc1.{rest}', 'decoder.blocks.{i}.mlp.layers.0.0.{rest}'),
+    ('decoder_blocks.{i}.mlp.fc2.{rest}', 'decoder.blocks.{i}.mlp.layers.1.{rest}'),
+    ('decoder_blocks.{i}.{rest}', 'decoder.blocks.{i}.{rest}'),
+    ('decoder_norm.{rest}', 'decoder.norm.{rest}'),
+    ('decoder_pred.{rest}', 'decoder.predict.{rest}'),
 )
 
 
@@ -52,6 +58,20 @@ def backbone_cfg(reference_config: dict) -> dict:
         raise ValueError(f'hiera: norm_layer {cfg["norm_layer"]!r} is not known; LayerNorm is')
     ours['norm_cfg'] = dict(type='LN', eps=float(norm[1] or 1e-6))
     return ours
+
+
+def mae_cfg(reference_config: dict) -> dict:
+    """Config of our masked auto-encoder from the arguments of `hiera.MaskedAutoencoderHiera` and its `mask_ratio`."""
+    cfg = dict(reference_config)
+    backbone = backbone_cfg(cfg)
+    theirs = dict(embed_dims='decoder_embed_dim', depth='decoder_depth', num_heads='decoder_num_heads')
+    return dict(
+        type='mmhvt.MAE',
+        backbone=backbone,
+        mask_ratio=cfg.get('mask_ratio', 0.6),
+        decoder={key: cfg[name] for key, name in (theirs | dict(mlp_ratio='mlp_ratio')).items() if name in cfg},
+        norm_cfg=backbone['norm_cfg'],
+    )
 
 
 def recognise(state_dict: dict[str, Tensor]) -> bool:

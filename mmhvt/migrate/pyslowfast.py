@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from . import beit, vit
 from .names import Names
 
 # names of golden files and of the command line
@@ -23,7 +24,6 @@ PARAMETERS = Names(
     ('blocks.{i}.{layer}.{leaf}', 'backbone.blocks.{i}.{layer}.{leaf}'),
     ('norm.{rest}', 'backbone.norm.{rest}'),
     ('head.projection.{rest}', 'cls_head.fc_cls.{rest}'),
-    ('head.{leaf}', 'cls_head.fc_cls.{leaf}'),  # of plain ViTs
 )
 
 # their defaults, as far as they matter here
@@ -174,12 +174,13 @@ def _kv_stride(cfg: dict, depth: int, starts: list[int], q_stride: list[int], ax
 
 
 def recognise(state_dict: dict[str, Tensor]) -> bool:
-    """Whether names look like an MViT of PySlowFast, or a plain ViT, which has the same."""
+    """Whether names look like an MViT of PySlowFast, or its ViT for video; ViTs for images are :mod:`.vit`'s."""
     return (
         'patch_embed.proj.weight' in state_dict
         and 'blocks.0.mlp.fc1.weight' in state_dict
         and any(name in state_dict for name in ('cls_token', 'blocks.0.attn.pool_k.weight', 'blocks.0.attn.rel_pos_h'))
         and not any(name.endswith('_norm.weight') for name in state_dict)  # of detectron2's scales
+        and not (vit.recognise(state_dict) or beit.recognise(state_dict))
     )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from . import clip
 from .names import Names
 
 # names of golden files and of the command line
 NAMES = ('UniFormerV2', 'uniformerv2')
 
-# blocks are CLIP's
 _LOCAL = 'transformer.resblocks.{i}.', 'backbone.blocks.{i}.'
 _GLOBAL = 'transformer.dec.{i}.', 'backbone.fusion.blocks.{i}.'
 
@@ -33,20 +33,9 @@ def _lt_mhra(number: int) -> list[tuple[str, str]]:
 
 _PARAMETERS = Names(
     'UniFormerV2',
-    ('class_embedding', 'backbone.cls_token'),
-    ('conv1.{leaf}', 'backbone.patch_embed.proj.{leaf}'),
-    ('ln_pre.{leaf}', 'backbone.pre_norm.{leaf}'),
+    *clip.SHARED,
     *_lt_mhra(1),
     *_lt_mhra(2),
-    *_pairs(
-        _LOCAL,
-        ('attn.in_proj_{leaf}', 'attn.qkv.{leaf}'),
-        ('attn.out_proj.{leaf}', 'attn.proj.{leaf}'),
-        ('ln_1.{leaf}', 'norm1.{leaf}'),
-        ('ln_2.{leaf}', 'norm2.{leaf}'),
-        ('mlp.c_fc.{leaf}', 'mlp.0.{leaf}'),
-        ('mlp.c_proj.{leaf}', 'mlp.3.{leaf}'),
-    ),
     ('transformer.temporal_cls_token', 'backbone.fusion.queries'),
     ('transformer.balance', 'backbone.balance'),
     ('transformer.dpe.{i}.{leaf}', 'backbone.fusion.blocks.{i}.dpe.conv.{leaf}'),

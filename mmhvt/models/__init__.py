@@ -1,13 +1,19 @@
 from .backbones import MViT, SMViT, UniFormerV2, VideoSwin, VisionTransformer
-from .heads import MultiLabelHead, RecognitionHead
+from .heads import CoTrainingHead, ImageHead, MultiLabelHead, RecognitionHead
+from .necks import SimpleFeaturePyramid
+from .selfsup import MAE
 from .utils import MixupCutmix
 
 __all__ = [
+    'CoTrainingHead',
+    'ImageHead',
+    'MAE',
     'MViT',
     'MixupCutmix',
     'MultiLabelHead',
     'RecognitionHead',
     'SMViT',
+    'SimpleFeaturePyramid',
     'UniFormerV2',
     'VideoSwin',
     'VisionTransformer',

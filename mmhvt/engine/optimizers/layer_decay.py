@@ -20,7 +20,10 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
     so heads and necks train at the full one.
 
     ``paramwise_cfg`` is mmpretrain's: ``layer_decay_rate``, ``flat_decay_mult`` (for parameters
-    of one dimension), ``norm_decay_mult``, ``bias_decay_mult``, ``custom_keys``.
+    of one dimension), ``norm_decay_mult``, ``bias_decay_mult``, ``custom_keys``. In ``custom_keys``
+    it also takes ``lr_mult``, which mmpretrain's ignores: the factor of the learning rate of the
+    parameters with that key, in place of the layer's (papers/smvit, appendix A.2: 0.5 for the
+    position embeddings at 448²).
 
     Raises:
         TypeError: If the model has no backbone, or the backbone no ``get_layer_depth``.
@@ -39,4 +42,9 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
             if self.base_wd is None:
                 raise ValueError('layer-wise decay needs weight_decay in the config of the optimizer; 0 for none')
             kwargs['get_layer_depth'] = partial(backbone.get_layer_depth, prefix='backbone.')
+        known = len(params)
         super().add_params(params, module, prefix=prefix, **kwargs)
+        for group in params[known:]:
+            if 'lr_mult' in group:
+                group['lr_scale'] = group.pop('lr_mult')
+                group['lr'] = self.base_lr * group['lr_scale']

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmcv.cnn.bricks.transformer import FFN
@@ -29,7 +30,9 @@ from mmhvt.models.layers import (
     merge_heads,
     pool_real,
     split_heads,
+    split_windows,
 )
+from mmhvt.models.layers.mask_units import cut_units
 from mmhvt.registry import MODELS
 
 from .base import HierarchicalBackbone, choose_arch
@@ -208,7 +211,7 @@ class SMViT(HierarchicalBackbone):
                 f'SMViT with {len(depths)} stages: mask_unit_attn needs as many entries, got {tuple(mask_unit_attn)}, '
                 f'and q_pool is 0 to {self.num_levels}, got {q_pool}'
             )
-        self.with_cp = with_cp
+        self.with_cp, self.q_pool = with_cp, q_pool
 
         embed_dims, num_heads = arch['embed_dims'], arch['num_heads']
         self.patch_embed = PatchEmbed(
@@ -273,19 +276,115 @@ class SMViT(HierarchicalBackbone):
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    @property
+    def pooled_unit(self) -> tuple[int, ...]:
+        """Tokens of a mask unit after all poolings, per axis.
+
+        Raises:
+            ValueError: If a pooling joins tokens of several mask units, which only works where none is deleted.
+        """
+        total = tuple(s**self.q_pool for s in self.q_stride)
+        if any(m % t for m, t in zip(self.mask_unit_size, total, strict=True)):
+            raise ValueError(
+                f'SMViT: mask units of {self.mask_unit_size} tokens do not outlast q_pool={self.q_pool} poolings by '
+                f'{self.q_stride}: masking needs units of a multiple of {total}, or a smaller q_pool'
+            )
+        return tuple(m // t for m, t in zip(self.mask_unit_size, total, strict=True))
+
+    def unit_grid(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Mask units per axis of an input of `size` frames and pixels.
+
+        Raises:
+            ValueError: If they do not divide it; names the nearest size that would do.
+        """
+        grid = self.token_grid(size)
+        if any(n % m for n, m in zip(grid, self.mask_unit_size, strict=True)):
+            unit = tuple(m * s for m, s in zip(self.mask_unit_size, self.patch_stride, strict=True))
+            nearest = tuple(max(1, round(n / u)) * u for n, u in zip(size, unit, strict=True))
+            raise ValueError(
+                f'{self.name}: mask units of {unit} frames and pixels do not divide an input of {tuple(size)}; '
+                f'{nearest} would do'
+            )
+        return tuple(n // m for n, m in zip(grid, self.mask_unit_size, strict=True))
+
+    def forward(self, x: Tensor, visible: Tensor | None = None, mask_token: Tensor | None = None) -> tuple[Tensor, ...]:
         """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, shaped as `out_type` says.
 
         A token grid that is no multiple of the mask unit is padded; padding is seen by no token and cut off again.
 
+        Args:
+            x: Images or clips.
+            visible: For masked pre-training, see :meth:`forward_units`.
+            mask_token: As well.
+
         Raises:
             ValueError: If the patch stride does not divide the size.
         """
+        if visible is not None:
+            return self.forward_units(x, visible, mask_token)
         grid = self.token_grid(x.shape[2:])
         order = NestedOrder(grid, self.mask_unit_size, self.q_stride, self.num_levels)
         x = self.patch_embed(x)  # (N, [T,] H, W, C)
         x = order.nest(x + self.pos_embed(grid))  # (N, L, C)
-        real = order.real(x.device)
+        outs = []
+        for stage, level, tokens in self.run_stages(x, order.real(x.device), self.out_indices):
+            out = self.format_output(order.unnest(tokens, level))
+            last = stage == len(self.last_blocks) - 1
+            outs.append(self.norm(out) if last and self.out_type == 'avg_featmap' else out)
+        return tuple(outs)
+
+    def forward_units(self, x: Tensor, visible: Tensor, mask_token: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Every stage on the visible mask units alone (section 3, figure 4e).
+
+        Masked units are deleted before the first layer, so that all that is computed is computed for visible tokens.
+        Patches that reach over the edge of a unit see zeros where the neighbour is masked.
+
+        Args:
+            x: (N, C, [T,] H, W).
+            visible: Visible units of each sample, (N, K) row-major indices over the grid of mask units.
+            mask_token: (C,), stands in the encoder for each token of a masked unit (figure 4c): then all units are
+                computed, and returned in row-major order. None to delete them.
+
+        Returns:
+            tuple[Tensor, ...]: For each stage (N, K, [t,] h, w, C), the tokens of a unit in rows.
+
+        Raises:
+            ValueError: If mask units do not divide the size.
+        """
+        grid, counts = self.token_grid(x.shape[2:]), self.unit_grid(x.shape[2:])
+        batch, unit, kept = len(x), self.mask_unit_size, visible
+        seen = x.new_zeros(batch, math.prod(counts)).scatter_(1, visible, 1.0)
+        if mask_token is not None:
+            kept = torch.arange(math.prod(counts), device=x.device).expand(batch, -1)
+        x = x * F.interpolate(seen.view(batch, 1, *counts), x.shape[2:])
+        embed = self.patch_embed.proj
+        pad = [p for p in reversed(embed.padding) for _ in range(2)]
+        x = cut_units(F.pad(x, pad), kept, counts, unit, embed.kernel_size, embed.stride)  # (N, K, C, [t,] h, w)
+        convolve = F.conv3d if len(unit) == 3 else F.conv2d
+        x = convolve(x.flatten(0, 1), embed.weight, embed.bias, embed.stride)
+        x = x.flatten(2).transpose(1, 2).unflatten(0, (batch, -1))  # (N, K, length, C)
+        if mask_token is not None:
+            x = torch.where(seen.bool()[:, :, None, None], x, mask_token.to(x.dtype))
+        x = x + split_windows(self.pos_embed(grid), unit)[kept]
+        # a unit is a grid of its own, and the units of a sample follow one another
+        order = NestedOrder(unit, unit, self.q_stride, self.q_pool)
+        x = order.nest(x.reshape(-1, *unit, x.shape[-1])).reshape(batch, -1, x.shape[-1])  # (N, K * length, C)
+        return tuple(
+            order.unnest(tokens.reshape(batch * kept.shape[1], -1, tokens.shape[-1]), level).unflatten(0, (batch, -1))
+            for _, level, tokens in self.run_stages(x, None, range(len(self.last_blocks)))
+        )
+
+    def run_stages(self, x: Tensor, real: Tensor | None, stages: Sequence[int]) -> list[tuple[int, int, Tensor]]:
+        """Runs the blocks on tokens (N, L, C) in nested order.
+
+        Args:
+            x: Tokens, of whole mask units.
+            real: Bool (L,), False for padding; None if all tokens are real.
+            stages: Those to return.
+
+        Returns:
+            list: (stage, poolings so far, tokens).
+        """
         unit = math.prod(self.mask_unit_size)
         level, outs = 0, []
         for index in range(self.num_running):
@@ -294,8 +393,6 @@ class SMViT(HierarchicalBackbone):
             x = checkpoint(block, *args, use_reentrant=False) if self.with_cp and x.requires_grad else block(*args)
             if block.q_stride > 1:
                 unit, real, level = unit // block.q_stride, pool_real(real, block.q_stride), level + 1
-            if index in self.last_blocks and self.last_blocks.index(index) in self.out_indices:
-                out = self.format_output(order.unnest(x, level))
-                last = index == self.last_blocks[-1]
-                outs.append(self.norm(out) if last and self.out_type == 'avg_featmap' else out)
-        return tuple(outs)
+            if index in self.last_blocks and (stage := self.last_blocks.index(index)) in stages:
+                outs.append((stage, level, x))
+        return outs

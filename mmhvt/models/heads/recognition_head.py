@@ -1,10 +1,22 @@
 """Recognition head of hierarchical transformers: dropout and one linear layer."""
 
+import logging
+from functools import cache
+
 from mmaction.models.heads import BaseHead
+from mmengine.logging import print_log
 from mmengine.model import trunc_normal_init
 from torch import Tensor, nn
 
+from mmhvt import migrate
+from mmhvt.migrate.labels import align, label_list, map_classifier
 from mmhvt.registry import MODELS
+
+
+@cache
+def _log_once(message: str) -> None:
+    # a checkpoint is compared before it is loaded, and then loaded: two times the same
+    print_log(message, 'current', logging.INFO)
 
 
 @MODELS.register_module()
@@ -17,7 +29,16 @@ class RecognitionHead(BaseHead):
         dropout_ratio: Of the feature, before the classifier.
         init_scale: Factor of the classifier's initial weights; near 0 the first predictions are uniform.
         loss_cls: Config of the loss.
-        kwargs: As mmaction's BaseHead has them: average_clips, label_smooth_eps, topk, multi_class.
+        labels: 'k710->k400': a classifier of Kinetics-710 that is loaded, by `load_from` or `init_cfg`, becomes one of
+            Kinetics-400 (papers/uniformerv2, appendix F). A classifier of Kinetics-400 is loaded as it is, so that
+            resuming and testing need no other config. Both sides are k400, k600, k700, k710 or text files with a label
+            name a line; classes that the left side lacks keep their initial rows.
+        kwargs: As mmaction's BaseHead has them: average_clips, label_smooth_eps, topk, multi_class, and init_cfg, where
+            `dict(type='Pretrained', checkpoint=…)` takes the classifier of any file that :mod:`mmhvt.migrate` knows.
+
+    Raises:
+        ValueError: If `labels` has another form, no class in common, as many classes on both sides or not `num_classes`
+            on the right; and, in loading, if the classifier's number of classes is neither side's.
     """
 
     def __init__(
@@ -27,18 +48,82 @@ class RecognitionHead(BaseHead):
         dropout_ratio: float = 0.0,
         init_scale: float = 0.001,
         loss_cls: dict = dict(type='mmaction.CrossEntropyLoss'),
+        labels: str | None = None,
         **kwargs,
     ):
         super().__init__(num_classes, in_channels, loss_cls, **kwargs)
         self.init_scale = init_scale
         self.dropout = nn.Dropout(dropout_ratio)
         self.fc_cls = nn.Linear(in_channels, num_classes)
+        self.labels = labels
+        if labels is not None:
+            self._set_labels(labels)
+            self._register_load_state_dict_pre_hook(self._map_classifier)
+
+    def _set_labels(self, labels: str) -> None:
+        sides = [side.strip() for side in labels.split('->')]
+        if len(sides) != 2:
+            raise ValueError(f"RecognitionHead: labels={labels!r} is not of the form 'k710->k400'")
+        self._source, self._target = map(label_list, sides)
+        if len(self._target) != self.num_classes:
+            raise ValueError(
+                f'RecognitionHead: labels={labels!r} ends with {len(self._target)} classes, num_classes is '
+                f'{self.num_classes}'
+            )
+        if len(self._source) == len(self._target):
+            raise ValueError(
+                f'RecognitionHead: labels={labels!r} has {len(self._source)} classes on both sides, so that what a '
+                'loaded classifier has cannot be told from its size: tools/checkpoint/map_classifier.py maps the file'
+            )
+        self._common = sum(place is not None for place in align(self._source, self._target))
+        if not self._common:
+            raise ValueError(f'RecognitionHead: labels={labels!r} has no class in common')
+
+    def _map_classifier(self, state_dict: dict, prefix: str, *_) -> None:
+        """Before loading: maps the rows of a classifier that has the classes of the left side."""
+        name = f'{prefix}fc_cls'
+        weight = state_dict.get(f'{name}.weight')
+        if weight is None or len(weight) == self.num_classes:
+            return
+        if len(weight) != len(self._source):
+            raise ValueError(
+                f'{name}.weight of the checkpoint has {len(weight)} classes: labels={self.labels!r} takes '
+                f'{len(self._source)}, or {self.num_classes} as they are'
+            )
+        initial = {f'{name}.{key}': value for key, value in self.fc_cls.named_parameters()}
+        state_dict.update(map_classifier(state_dict, self._source, self._target, name, initial))
+        _log_once(f'{name}: {self._common} of {self.num_classes} classes from the {len(weight)} of the checkpoint')
 
     def init_weights(self) -> None:
-        """Truncated normal of deviation 0.02 and bias 0.02, both times `init_scale`, as the public SMViT code."""
-        super().init_weights()
-        if not self.init_cfg:
+        """Truncated normal of deviation 0.02 and bias 0.02, both times `init_scale`, as the public SMViT code; what
+        `init_cfg` says goes on top.
+
+        Raises:
+            ValueError: If a checkpoint has no classifier, or one of other classes or channels.
+        """
+        if not self.is_init:
             trunc_normal_init(self.fc_cls, std=0.02 * self.init_scale, bias=0.02 * self.init_scale)
+        cfgs = self.init_cfg or []
+        cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs)
+        self.init_cfg = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        super().init_weights()
+        self.init_cfg = cfgs
+        for cfg in cfgs:
+            if cfg['type'] == 'Pretrained':
+                self._load_classifier(cfg['checkpoint'], cfg.get('prefix', 'cls_head.'))
+
+    def _load_classifier(self, path: str, prefix: str) -> None:
+        content = migrate.load(path)
+        found = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}
+        if 'fc_cls.weight' not in found:
+            raise ValueError(f'{path} holds no classifier {prefix}fc_cls: the file of a whole recognizer does')
+        try:
+            self.load_state_dict(found)
+        except RuntimeError as error:
+            reason = '; '.join(line.strip() for line in str(error).splitlines()[1:])
+            raise ValueError(
+                f'{path} does not fit the head of {self.num_classes} classes, labels={self.labels!r}: {reason}'
+            ) from error
 
     def forward(self, x: Tensor | tuple[Tensor, ...], **kwargs) -> Tensor:
         """(N, in_channels), or a tuple that ends with it -> scores (N, num_classes).

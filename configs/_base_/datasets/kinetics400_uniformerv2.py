@@ -1,0 +1,66 @@
+# Kinetics-400, clips of 8 frames, for UniFormerV2 (uniformerv2, table 11). Loaders and files are those of
+# the base.
+_base_ = 'kinetics400.py'
+
+# "Sparse sampling" (section 4): a frame from each of 8 segments of the video, any in training; in testing
+# the clips are at equal distances within the segments
+clip = dict(type='UniformSample', clip_len=8)
+
+train_pipeline = [
+    dict(type='DecordInit'),
+    clip,
+    dict(type='DecordDecode'),
+    # bounds the work of what follows; the usual copies of Kinetics have this size already
+    dict(type='Resize', scale=(-1, 256)),
+    # rand-m7-n4-mstd0.5-inc1
+    dict(
+        type='mmhvt.RandAugment',
+        magnitude=7,
+        magnitude_std=0.5,
+        num_ops=4),
+    # "Inception-style cropping"
+    dict(
+        type='RandomResizedCrop',
+        area_range=(0.08, 1.0),
+        aspect_ratio_range=(0.75, 1.33)),
+    dict(type='Resize', scale=(224, 224), keep_ratio=False),
+    # beside RandAugment, as the table has both; without hue, as timm
+    dict(
+        type='ColorJitter',
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.0),
+    dict(type='Flip', flip_ratio=0.5),  # paper silent, as mmaction2
+    # neither random erasing nor, in the model, mixup, CutMix and label smoothing (appendix A)
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs')
+]
+# one centre crop, to follow the training
+val_pipeline = [
+    dict(type='DecordInit'),
+    dict(test_mode=True, **clip),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 224)),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs')
+]
+# 3 crops of each of 4 clips (table 16), crops as high as the frame: paper silent, as mmaction2
+test_pipeline = [
+    dict(type='DecordInit'),
+    dict(num_clips=4, test_mode=True, **clip),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 224)),
+    dict(type='ThreeCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs')
+]
+
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(
+        num_repeats=1,
+        pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

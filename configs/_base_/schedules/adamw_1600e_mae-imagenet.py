@@ -1,0 +1,25 @@
+# AdamW with linear warm-up and cosine decay, as SMViT pre-trains on ImageNet-1K (table A1(a)).
+_base_ = 'adamw_1600e-repeat4_mae.py'
+
+train_cfg = dict(max_epochs=1600)
+
+# Of the 4096 images of table A1(a). Linear rule for n images: 5e-5 · n / 256.
+optim_wrapper = dict(optimizer=dict(lr=8e-4))
+
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-3,  # from nearly 0: paper silent
+        begin=0,
+        end=40,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0,  # paper silent
+        begin=40,
+        end=1600,
+        convert_to_iter_based=True)
+]
+
+# `--auto-scale-lr` scales the learning rate by the linear rule
+auto_scale_lr = dict(base_batch_size=4096)

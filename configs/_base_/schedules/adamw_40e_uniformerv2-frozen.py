@@ -1,0 +1,20 @@
+# AdamW with cosine decay, as UniFormerV2-L/14 trains with a frozen backbone on Kinetics-710 and, from image
+# weights, on each Kinetics: "If the backbone is frozen, we use a larger learning rate (4e-4) without
+# warmup" (uniformerv2, appendix A; the rest is table 11).
+_base_ = 'adamw_55e_uniformerv2.py'
+
+train_cfg = dict(
+    max_epochs=40,
+    val_begin=5,
+    val_interval=5)
+optim_wrapper = dict(optimizer=dict(lr=4e-4))  # for 512 clips
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=1e-6,
+        begin=0,
+        end=40,
+        convert_to_iter_based=True)
+]
+
+auto_scale_lr = dict(base_batch_size=512)

@@ -1,0 +1,38 @@
+# AdamW with layer-wise decay, linear warm-up and cosine decay, as SMViT fine-tunes on ImageNet-1K
+# (table A1(b)).
+train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+
+optim_wrapper = dict(
+    optimizer=dict(
+        type='AdamW',
+        # Of the 1024 images of table A1(b). Linear rule for n images: 6.25e-6 · n / 256.
+        lr=2.5e-5,
+        betas=(0.9, 0.999),
+        weight_decay=0.05),
+    constructor='mmhvt.LayerDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(
+        layer_decay_rate=0.7,
+        # no weight decay on norms, biases and position embeddings: paper silent
+        flat_decay_mult=0.0,
+        custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
+# no gradient clipping: table A1(b) lists none
+
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-3,  # from nearly 0: paper silent
+        begin=0,
+        end=5,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0,  # paper silent
+        begin=5,
+        end=100,
+        convert_to_iter_based=True)
+]
+
+# `--auto-scale-lr` scales the learning rate by the linear rule
+auto_scale_lr = dict(enable=False, base_batch_size=1024)

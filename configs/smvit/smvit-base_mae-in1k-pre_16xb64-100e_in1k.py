@@ -1,0 +1,17 @@
+# SMViT-B on ImageNet-1K: 84.5 top-1 in the paper (table 8).
+# Numbers are table A1(b)'s, and stand in the bases.
+_base_ = [
+    '../_base_/models/smvit_base_image.py',
+    '../_base_/datasets/imagenet_smvit.py',
+    '../_base_/schedules/adamw_layer-decay_100e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
+
+model = dict(
+    backbone=dict(
+        # the public weights of masked pre-training, CC BY-NC 4.0
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://dl.fbaipublicfiles.com/hiera/mae_hiera_base_224.pth')))
+
+train_dataloader = dict(batch_size=64)  # 1024 in all with 16 GPUs

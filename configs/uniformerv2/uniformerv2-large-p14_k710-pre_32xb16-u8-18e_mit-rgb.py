@@ -1,0 +1,7 @@
+# UniFormerV2-L/14 on Moments in Time from Kinetics-710, 8 frames: 46.7 top-1 in 3 × 4 views in the
+# paper (table 17).
+_base_ = 'uniformerv2-large-p14_clip-pre_32xb16-u8-18e_mit-rgb.py'
+
+pretrained = 'work_dirs/uniformerv2-large-p14_clip-pre_32xb16-u8-40e_kinetics710-rgb/epoch_40.pth'
+
+model = dict(backbone=dict(init_cfg=dict(checkpoint=pretrained)))

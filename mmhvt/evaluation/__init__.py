@@ -1,0 +1,5 @@
+"""Metrics that mm* lack."""
+
+from .dataset_acc_metric import DatasetAccMetric
+
+__all__ = ['DatasetAccMetric']

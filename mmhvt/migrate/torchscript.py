@@ -1,0 +1,101 @@
+"""State dicts of TorchScript archives, such as OpenAI's CLIP, without running any of their code.
+
+`torch.jit.load` compiles the archive's code, and `torch.load(weights_only=True)` refuses such files. The tensors lie
+in a pickle of the module tree (`data.pkl`) and one record a storage (`data/0` …); these two are read here.
+"""
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
+from zipfile import ZipFile
+
+import torch
+from torch import Tensor
+
+_DTYPES = dict(
+    FloatStorage=torch.float32,
+    DoubleStorage=torch.float64,
+    HalfStorage=torch.float16,
+    BFloat16Storage=torch.bfloat16,
+    LongStorage=torch.int64,
+    IntStorage=torch.int32,
+    ShortStorage=torch.int16,
+    CharStorage=torch.int8,
+    ByteStorage=torch.uint8,
+    BoolStorage=torch.bool,
+)
+
+
+def is_archive(archive: ZipFile) -> bool:
+    """Whether a zip file is a TorchScript archive: what `torch.save` writes has no constants."""
+    return any(name.endswith('/constants.pkl') and name.count('/') == 1 for name in archive.namelist())
+
+
+def read(archive: ZipFile) -> dict[str, Tensor]:
+    """State dict of the module in an archive, with its other tensor attributes.
+
+    Raises:
+        pickle.UnpicklingError: If the pickle names anything but modules, tensors and plain values.
+        KeyError: If a record is missing.
+        RuntimeError: If a record is shorter than the tensor that it is of.
+    """
+    root = next(name for name in archive.namelist() if name.endswith('/constants.pkl')).split('/')[0]
+    with archive.open(f'{root}/data.pkl') as file:
+        module = _Unpickler(file, archive, root).load()
+    return dict(_tensors(module))
+
+
+class _Module:
+    """Stands for a class of the archive's code: attributes, no behaviour."""
+
+
+def _tensors(module: Any, prefix: str = '', within: tuple = ()) -> Iterator[tuple[str, Tensor]]:
+    if not isinstance(module, _Module) or any(module is outer for outer in within):
+        raise pickle.UnpicklingError('no tree of modules')
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        elif isinstance(value, _Module):
+            yield from _tensors(value, f'{prefix}{name}.', (*within, module))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows modules, which become :class:`_Module`, tensors and plain values.
+
+    All that a pickle can call is made for this one: what it may do to it ends with it.
+    """
+
+    def __init__(self, file, archive: ZipFile, root: str):
+        super().__init__(file)
+        self.archive, self.root, self.storages = archive, root, {}
+
+        def tensor(storage: Tensor, offset: int, size: Sequence[int], stride: Sequence[int], *_) -> Tensor:
+            return storage.as_strided(size, stride, offset)
+
+        def same(value: Any, *_) -> Any:
+            return value
+
+        lists = ('build_intlist', 'build_doublelist', 'build_boollist', 'build_tensorlist', 'restore_type_tag')
+        self.known = {
+            ('torch._utils', '_rebuild_tensor_v2'): tensor,
+            ('collections', 'OrderedDict'): OrderedDict,
+            **{('torch.jit._pickle', name): same for name in lists},
+            **{('torch', name): dtype for name, dtype in _DTYPES.items()},
+        }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split('.')[0] == '__torch__':
+            return self.known.setdefault((module, name), type(name, (_Module,), {}))
+        if (module, name) not in self.known:
+            raise pickle.UnpicklingError(f'{module}.{name} is not allowed in a checkpoint')
+        return self.known[module, name]
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        kind, dtype, key, *_ = pid
+        if kind != 'storage' or not isinstance(dtype, torch.dtype):
+            raise pickle.UnpicklingError(f'{kind!r} is not allowed in a checkpoint')
+        if key not in self.storages:
+            record = bytearray(self.archive.read(f'{self.root}/data/{key}'))
+            self.storages[key] = torch.frombuffer(record, dtype=dtype) if record else torch.empty(0, dtype=dtype)
+        return self.storages[key]
