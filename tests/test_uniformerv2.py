@@ -309,6 +309,21 @@ def test_video_checkpoint_loads_into_an_image_model(tmp_path):
     assert image(torch.randn(1, 3, 64, 48))[0].shape == (1, 24, 8, 6)
 
 
+@pytest.mark.parametrize('kwargs, name', [
+    (dict(local_layers='1-2', global_layers='2-4'), 'blocks.2.temporal1'),
+    (dict(local_layers='all', global_layers='3-4'), 'fusion.blocks.2'),
+])  # fmt: skip
+def test_more_blocks_than_the_checkpoint_has_are_refused(tmp_path, kwargs, name):
+    """Not filled up: what the file has would stand behind other layers."""
+    torch.save({'backbone.' + k: v for k, v in build(**VIDEO, **kwargs).state_dict().items()}, tmp_path / 'few.pth')
+    model = UniFormerV2(
+        MICRO, **VIDEO, local_layers='all', global_layers='2-4',
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'few.pth')),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=rf'do not match \({name}.* missing'):
+        model.init_weights()
+
+
 @pytest.mark.parametrize('inflation', ['centre', 'mean'])
 def test_inflated_patch_embedding_sees_a_still_clip_as_the_image(tmp_path, inflation):
     image = build(**IMAGE, global_layers=None)

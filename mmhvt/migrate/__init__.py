@@ -208,7 +208,13 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
     missing = [name for name in expected if name not in fitted]
     # masked pre-training has no final norm: fine-tuning begins with the initial one, as the authors do
     pretrained = 'fusion.norm.weight' in content
-    fresh = [name for name in missing if backbone.may_be_missing(name) or (pretrained and name.startswith('norm.'))]
+    # parts that the file has nothing of: one that it has in another number is another model's
+    present = {backbone.optional_part(name) for name in found} | {None}
+    fresh = [
+        name
+        for name in missing
+        if backbone.optional_part(name) not in present or (pretrained and name.startswith('norm.'))
+    ]
     wrong = [f'{name} missing' for name in missing if name not in fresh] + [
         f'{name} {tuple(value.shape)} for {tuple(expected[name].shape)}'
         for name, value in fitted.items()

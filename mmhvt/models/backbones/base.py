@@ -166,9 +166,11 @@ class HierarchicalBackbone(BaseModule):
         for module in modules:
             module.requires_grad_(False)
 
-    def may_be_missing(self, name: str) -> bool:
-        """Whether a checkpoint may lack a parameter: a classifier has no norms of inner stages."""
-        return name.startswith(('norm0.', 'norm1.', 'norm2.'))
+    def optional_part(self, name: str) -> str | None:
+        """The part that a parameter belongs to if checkpoints may lack all of it: classifiers have no norms of inner
+        stages. None for what has to be there.
+        """
+        return name.split('.')[0] if name.startswith(('norm0.', 'norm1.', 'norm2.')) else None
 
     def norm_name(self, stage: int) -> str:
         """Name of the norm of a stage's output: the last stage's is the one that classifiers have."""

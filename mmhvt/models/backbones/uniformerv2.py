@@ -366,9 +366,12 @@ class UniFormerV2(HierarchicalBackbone):
             dict(type='Constant', layer=['LayerNorm', 'BatchNorm1d'], val=1.0, bias=0.0),
         ]
 
-    def may_be_missing(self, name: str) -> bool:
-        """Whether a checkpoint may lack a parameter: an image ViT has nothing of what makes it a video model."""
-        return name.startswith(('fusion.', 'balance', 'temporal_transformer.', 'norm.')) or '.temporal' in name
+    def optional_part(self, name: str) -> str | None:
+        """As :meth:`HierarchicalBackbone.optional_part`: an image ViT has nothing of what makes it a video model."""
+        if name.startswith('blocks.'):
+            return 'local' if '.temporal' in name else None
+        first = name.split('.')[0]
+        return first if first in ('fusion', 'balance', 'temporal_transformer', 'norm') else None
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """As :meth:`HierarchicalBackbone.get_layer_depth`; the global blocks belong to the last layer."""

@@ -447,9 +447,9 @@ class VideoSwin(HierarchicalBackbone):
             module.eval()
         return self
 
-    def may_be_missing(self, name: str) -> bool:
-        """As :meth:`HierarchicalBackbone.may_be_missing`; image Swin has none of the temporal layers either."""
-        return super().may_be_missing(name) or 'temporal_' in name
+    def optional_part(self, name: str) -> str | None:
+        """As :meth:`HierarchicalBackbone.optional_part`; image Swin has none of the temporal layers either."""
+        return 'temporal' if 'temporal_' in name else super().optional_part(name)
 
     def token_grid(self, size: Sequence[int]) -> tuple[int, ...]:
         """Tokens per axis; what the patch size does not divide is filled up with zeros, as in the public code.
