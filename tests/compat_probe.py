@@ -136,6 +136,24 @@ def data_parallel() -> None:
         Runner.wrap_model(runner, config, torch.nn.Linear(1, 1))
 
 
+class Runs:
+    """Pickles as a command."""
+
+    def __reduce__(self):
+        return os.system, (f'touch {FOLDER}/ran',)
+
+
+def pickles() -> None:
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    torch.save(Runs(), f'{FOLDER}/runs.pth')
+    with contextlib.suppress(ValueError):
+        CheckpointLoader.load_checkpoint(f'{FOLDER}/runs.pth')
+    if os.path.exists(f'{FOLDER}/ran'):
+        os.remove(f'{FOLDER}/ran')
+        raise RuntimeError('the checkpoint ran a command')
+
+
 TRIALS = {
     'AccMetric on single clips': acc_metric,
     'uint8 arithmetic in ColorJitter': color_jitter,
@@ -149,6 +167,7 @@ TRIALS = {
     'moviepy': moviepy,
     'process groups without CUDA': gloo,
     'DistributedDataParallel without CUDA': data_parallel,
+    'pickles in checkpoints': pickles,
 }
 CASES = {
     'all repairs': ([], {'import': mmaction, 'localizer DRN': drn} | TRIALS),

@@ -297,6 +297,12 @@ def test_features_are_the_backbones():
     assert model.get_layer_depth('decoder.predict.weight') == (6, 7)
 
 
+def test_is_built_where_another_package_is_the_default():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build(migrate.hiera.mae_cfg(REFERENCE | CASES['image']))
+    assert type(model.data_preprocessor).__name__ == 'SelfSupDataPreprocessor'
+
+
 def test_sizes_other_than_the_built_one():
     model = build().eval()
     prediction, target, _ = model.reconstruct(torch.randn(1, 3, 128, 64))

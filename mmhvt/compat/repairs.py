@@ -202,4 +202,35 @@ REPAIRS = [
         'mmengine hands it a device id, which it refuses for a model on CPU',
         has_no_cuda,
     ),
+    Repair(
+        'pickles in checkpoints',
+        'mmengine.runner.checkpoint',
+        """\
+                allowlist = get_torch_safe_globals()
+                with torch.serialization.safe_globals(allowlist):
+                    return torch.load(
+                        file, map_location=map_location, weights_only=True)
+            except UnpicklingError as e:
+                msg = (f'Could not safely load weights: {e}. '
+                       'Falling back to weights_only=False. '
+                       'In the future this might be removed.')
+                print_log(msg, level=logging.WARNING)
+                return torch.load(
+                    file, map_location=map_location, weights_only=False)
+""",
+        """\
+                from mmhvt.migrate.reading import load_pickle
+
+
+                return load_pickle(file, map_location)
+            except UnpicklingError as e:
+                # load_from and resume would run whatever the file says
+
+
+
+                raise ValueError(f'{file} cannot be read as a checkpoint: {e}'
+                                 ) from e
+""",
+        'load_from and resume fall back to running whatever a file that is refused says',
+    ),
 ]

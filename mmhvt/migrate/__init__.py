@@ -2,22 +2,11 @@
 `state_dict` and `export`.
 """
 
-import io
 import logging
-import pickle
-import zipfile
-from argparse import Namespace
 from collections.abc import Mapping
 from itertools import groupby
-from pathlib import Path
-from urllib.parse import urlparse
 
-import numpy as np
-import torch
-from mmengine.dist import barrier, get_local_rank
-from mmengine.fileio import get
-from mmengine.logging import HistoryBuffer, print_log
-from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from . import (
@@ -33,7 +22,6 @@ from . import (
     pyslowfast,
     swin,
     timm,
-    torchscript,
     torchvision,
     torchvision_swin,
     uniformerv2,
@@ -41,6 +29,7 @@ from . import (
     vit,
 )
 from .fit import fit
+from .reading import read
 
 SOURCES = (
     hiera,
@@ -63,35 +52,6 @@ SOURCES = (
 )
 
 
-def _named_function(owner: type, name: str):
-    """Stands in for the builtin getattr, by which pickles name functions of a class, and gives nothing else.
-
-    A HistoryBuffer names its methods, the state of a OneCycleLR its curve.
-    """
-    curve = owner is OneCycleParamScheduler and name in ('_annealing_cos', '_annealing_linear')
-    if not curve and (owner is not HistoryBuffer or name.startswith('_')):
-        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
-    return getattr(owner, name)
-
-
-# What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
-# runs anything when it is loaded.
-_named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
-_reconstruct, _scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
-_dtypes = [type(np.dtype(name)) for name in ('f4', 'f8', 'i8', 'u4')]
-ALLOWED = [
-    HistoryBuffer,
-    Namespace,
-    OneCycleParamScheduler,
-    _named_function,
-    np.ndarray,
-    np.dtype,
-    _reconstruct,
-    _scalar,
-    *_dtypes,
-]
-
-
 def source_of(name: str):
     """The source of a name such as 'hiera-transformer 0.1.4'.
 
@@ -103,69 +63,6 @@ def source_of(name: str):
             return source
     known = ', '.join(source.NAMES[0] for source in SOURCES)
     raise ValueError(f'checkpoints of {name!r} are not known; known are {known}')
-
-
-def fetch(path: str) -> str:
-    """Path of a local file; a URL is downloaded once into torch's hub folder, by one process a machine.
-
-    Raises:
-        ValueError: If the download fails.
-    """
-    if not path.startswith(('http://', 'https://')):
-        return path
-    target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(path).path).name
-    if not target.exists() and get_local_rank() == 0:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(path, str(target))
-        except OSError as error:
-            raise ValueError(
-                f'{path} cannot be downloaded ({error}): fetch it elsewhere and name the file in its place'
-            ) from error
-    barrier()
-    return str(target)
-
-
-def read(path: str) -> dict[str, Tensor]:
-    """State dict of a file or URL, as it is named there. Nothing is executed by reading it.
-
-    Files are what `torch.save`, `torch.jit.save` and `numpy.savez` write.
-
-    Raises:
-        ValueError: If the file is no checkpoint, is cut off, or holds more than tensors and plain values.
-    """
-    try:
-        content = _unpack(io.BytesIO(get(fetch(path))))
-    except (
-        pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-        zipfile.BadZipFile,
-    ) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f'{path} cannot be read as a checkpoint (is it whole?): {reason}') from error
-    # 'teacher': of DINO's training, which evaluates it
-    for key in ('state_dict', 'model_state', 'model', 'teacher'):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if isinstance(content, dict) and all(str(name).startswith('module.') for name in content):
-        content = {name.removeprefix('module.'): value for name, value in content.items()}  # of DataParallel
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f'{path} holds no state dict')
-    return content
-
-
-def _unpack(file: io.BytesIO):
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            if torchscript.is_archive(archive):
-                return torchscript.read(archive)
-            arrays = all(name.endswith('.npy') for name in archive.namelist())
-        file.seek(0)
-        if arrays:
-            return {name: torch.from_numpy(value) for name, value in np.load(file, allow_pickle=False).items()}
-    file.seek(0)
-    # allowed for this call: MMEngine's own loader strikes its list from torch's when it is done
-    with torch.serialization.safe_globals(ALLOWED):
-        return torch.load(file, map_location='cpu', weights_only=True)
 
 
 def load(path: str) -> dict[str, Tensor]:

@@ -71,6 +71,9 @@ class MAE(BaseSelfSupervisor):
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | list | None = None,
     ):
+        if data_preprocessor is None or isinstance(data_preprocessor, dict):
+            # with its scope: the model may be built where another package's is the default
+            data_preprocessor = dict(type='mmpretrain.SelfSupDataPreprocessor') | (data_preprocessor or {})
         super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         encoder = self.backbone
         if not isinstance(encoder, SMViT) or encoder.num_running < len(encoder.blocks):
