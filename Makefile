@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo test lint format docs lock
+.PHONY: help base env demo demo-mae test lint format docs lock
 
 help:
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
 
 base:
 	@$(PYTHON) tools/dev/make_env.py
@@ -16,6 +16,10 @@ env: ## .venv with the exact tested versions, mmcv with compiled ops (12 minutes
 
 demo: base ## generate moving shapes, train and test SMViT on them, draw work_dirs/demo/demo.png
 	$(BIN)/python tools/demo/train_demo.py
+
+SEED ?= 0
+demo-mae: base ## pre-train SMViT on moving shapes, fine-tune with 40 labels, draw work_dirs/demo-mae/seed0/demo-mae.png (SEED=0)
+	$(BIN)/python tools/demo/train_mae_demo.py --seed $(SEED)
 
 test: env lint ## all tests, the long ones last
 	$(BIN)/python -m pytest -m 'not slow'

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'configs').rglob('*.md'))]
-TARGETS = set(re.findall(r'^([a-z]+):', (ROOT / 'Makefile').read_text(), re.M))
+TARGETS = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.M))
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -16,7 +16,7 @@ def test_page_names_what_exists(page):
     fences = re.findall(r'```(?:bash|shell)\n(.*?)```', text, re.S)
     inline = re.findall(r'`([^`\n]+)`', re.sub(r'```.*?```', '', text, flags=re.S))
     commands = '\n'.join(fences + inline)
-    for target in re.findall(r'^make ([a-z]+)$', commands, re.M):
+    for target in re.findall(r'^make ([a-z-]+)(?: [A-Z]+=\w+)?$', commands, re.M):
         assert target in TARGETS, f'make {target}'
     for path in re.findall(r'(?<![\w/.:])(?:configs|tools|tests|docs|requirements)/[\w./*-]+', commands):
         assert list(ROOT.glob(path.rstrip('.'))), path

@@ -342,16 +342,18 @@ def test_wrong_mappings(tmp_path: Path) -> None:
 def test_tool_maps_a_checkpoint(call: Callable, tmp_path: Path) -> None:
     source, target = tmp_path / 'k710.pth', tmp_path / 'k400.pth'
     torch.save(dict(state_dict=classifier(710), meta=dict(epoch=1)), source)
-    status, out, err = call('checkpoint/map_classifier.py', source, target, '--to', 'k400')
-    assert (status, out, err) == (0, f'{target}: classifier of 400 classes, from 710\n', '')
+    status, out, err = call('checkpoint/convert.py', source, target, '--labels', 'k710', 'k400')
+    assert (status, err) == (0, '') and out.endswith(f'\nwritten: {target}\n')
     head = RecognitionHead(num_classes=400, in_channels=4)
     load_checkpoint(head, str(target), strict=True, revise_keys=[('^cls_head\\.', '')])
     assert head.fc_cls.weight[:, 0].int().tolist() == list(to_k710('k400'))
     assert migrate.read(str(target)).keys() == classifier(1).keys()
 
-    status, _, err = call('checkpoint/map_classifier.py', target, tmp_path / 'no.pth', '--to', 'k600')
-    assert status == 1 and f'map_classifier.py: {target}: cls_head.fc_cls.weight is (400, 4)' in err
-    status, _, err = call('checkpoint/map_classifier.py', tmp_path / 'none.pth', tmp_path / 'no.pth', '--to', 'k600')
+    status, _, err = call('checkpoint/convert.py', target, tmp_path / 'no.pth', '--labels', 'k710', 'k600')
+    assert status == 1 and f'convert.py: {target}: cls_head.fc_cls.weight is (400, 4)' in err
+    status, _, err = call(
+        'checkpoint/convert.py', tmp_path / 'none.pth', tmp_path / 'no.pth', '--labels', 'k710', 'k600'
+    )
     assert status == 1 and 'none.pth' in err
     assert {path.name for path in tmp_path.iterdir()} == {'k710.pth', 'k400.pth'}
 

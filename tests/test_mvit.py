@@ -8,7 +8,7 @@ import torch
 from mmhvt import migrate
 from mmhvt.models import MViT, VisionTransformer
 from mmhvt.models.backbones.mvit import ARCHS, REL_POS, RelativePositions
-from mmhvt.models.layers import GridBias, PositionEmbedding, attend, grid_bias_form
+from mmhvt.models.layers import GridBias, PositionEmbedding, attend, grid_bias_form, resize_position_embedding
 from mmhvt.models.layers.windows import merge_windows, split_windows
 
 MICRO = dict(version=2, embed_dims=16, num_heads=1, depths=(1, 1, 2, 1))
@@ -368,10 +368,27 @@ def test_classifiers_load_into_models_of_all_stages(tmp_path):
         loaded(path, **IMAGE, arch=MICRO | dict(embed_dims=32))
 
 
+def test_squares_fit_into_rectangles():
+    tables = {side: torch.randn(1, side**2, 4) for side in (3, 12)}
+    for grid in ((6, 4), (20, 6)):
+        fitted = PositionEmbedding(4, grid, 'space').fit(dict(spatial=tables[3]))['spatial']
+        assert torch.equal(fitted, resize_position_embedding(tables[3], (3, 3), grid))
+        # an image's 144 tokens, which could be frames of 6×4
+        fitted = PositionEmbedding(4, (2, *grid), 'separate').fit(dict(spatial=tables[12]))['spatial']
+        assert torch.equal(fitted, resize_position_embedding(tables[12], (12, 12), grid))
+    clip = torch.randn(1, 2 * 144, 4)
+    fitted = PositionEmbedding(4, (2, 6, 4)).fit(dict(joint=clip))['joint']
+    assert torch.equal(fitted, resize_position_embedding(clip, (2, 12, 12), (2, 6, 4)))
+    # 36 tokens are 9×4 rather than a square where the model has these proportions
+    table = torch.randn(1, 36, 4)
+    fitted = PositionEmbedding(4, (18, 8), 'space').fit(dict(spatial=table))['spatial']
+    assert torch.equal(fitted, resize_position_embedding(table, (9, 4), (18, 8)))
+
+
 def test_embeddings_of_other_proportions_are_refused():
     embedding = PositionEmbedding(4, (6, 4))
-    with pytest.raises(ValueError, match='25 tokens has not the proportions of this model.s 6×4'):
-        embedding.fit(dict(joint=torch.zeros(1, 25, 4)))
+    with pytest.raises(ValueError, match='26 tokens has not the proportions of this model.s 6×4 and is no square'):
+        embedding.fit(dict(joint=torch.zeros(1, 26, 4)))
     with pytest.raises(ValueError, match=r'512 tokens .*neither the frames nor the space of .*\(4, 24, 24\)'):
         PositionEmbedding(4, (4, 24, 24)).fit(dict(joint=torch.zeros(1, 2 * 16 * 16, 4)))
     with pytest.raises(ValueError, match='cannot be taken apart'):

@@ -24,9 +24,13 @@ from mmhvt.migrate import (
     mmaction_swin,
     mmaction_uniformerv2,
     mmpretrain,
+    mmpretrain_swin,
+    mmpretrain_vit,
+    mvit,
     pyslowfast,
     swin,
     timm,
+    timm_hiera,
     torchvision,
     torchvision_swin,
     video_swin,
@@ -37,9 +41,10 @@ from mmhvt.registry import MODELS
 
 DATA = Path(__file__).parent / 'data' / 'golden'
 CLASSES = 7
-# the same is asked of them in test_video_swin_references and test_uniformerv2_sources
+# the same is asked of them in test_video_swin_references, test_uniformerv2_sources and test_more_sources
 ELSEWHERE = {mmaction_swin, swin, torchvision_swin, video_swin}
 ELSEWHERE |= {beit, clip, google_vit, mmaction_uniformerv2, vit}
+ELSEWHERE |= {mmpretrain_swin, mmpretrain_vit, mvit, timm_hiera}
 # relative to the standard deviation of what is compared
 OUTPUTS, GRADIENTS = 1e-5, 1e-4
 

@@ -3,8 +3,7 @@
 """
 
 import logging
-from collections.abc import Mapping
-from itertools import groupby
+from typing import Any
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -19,27 +18,35 @@ from . import (
     mmaction_swin,
     mmaction_uniformerv2,
     mmpretrain,
+    mmpretrain_swin,
+    mmpretrain_vit,
+    mvit,
     pyslowfast,
     swin,
     timm,
+    timm_hiera,
     torchvision,
     torchvision_swin,
     uniformerv2,
     video_swin,
     vit,
 )
-from .fit import fit
+from .loading import adapt_backbone, line
 from .reading import read
 
 SOURCES = (
     hiera,
+    timm_hiera,
     uniformerv2,
     detectron2,
     pyslowfast,
+    mvit,
     torchvision,
     timm,
     mmaction,
     mmpretrain,
+    mmpretrain_swin,
+    mmpretrain_vit,
     video_swin,
     torchvision_swin,
     mmaction_swin,
@@ -65,20 +72,62 @@ def source_of(name: str):
     raise ValueError(f'checkpoints of {name!r} are not known; known are {known}')
 
 
-def load(path: str) -> dict[str, Tensor]:
+def recognise(content: dict[str, Tensor]):
+    """The source that a state dict looks like, or None."""
+    return next((source for source in SOURCES if source.recognise(content)), None)
+
+
+def load(path: str, source: str | None = None) -> dict[str, Tensor]:
     """State dict of a file in the names of an mm* model (`backbone.…`), converted if another repository wrote it.
 
+    Args:
+        path: File or URL (:func:`read`).
+        source: Whose it is, by a name that :func:`source_of` knows; None tells it from the file.
+
     Raises:
-        ValueError: See :func:`read`; or if the file is of a known repository but not of a model that ours has.
+        ValueError: See :func:`read` and :func:`source_of`; or if the file is of a known repository but not of a model
+            that ours has.
     """
-    content = read(path)
-    for source in SOURCES:
-        if source.recognise(content):
-            try:
-                return source.state_dict(content)
-            except ValueError as error:
-                raise ValueError(f'{path} cannot be converted: {error}') from error
-    return content
+    return convert(read(path), path, source)[0]
+
+
+def convert(content: dict[str, Tensor], path: str, source: str | None = None) -> tuple[dict[str, Tensor], Any]:
+    """A state dict in the names of an mm* model, and the source that wrote it; None if it has such names already.
+
+    Args:
+        content: State dict.
+        path: Where it is from, for messages.
+        source: As in :func:`load`.
+
+    Raises:
+        ValueError: As :func:`load`.
+    """
+    wrote = source_of(source) if source else recognise(content)
+    if wrote is None:
+        return content, None
+    try:
+        return wrote.state_dict(content), wrote
+    except (ValueError, LookupError) as error:
+        # a source that was named need not find in the file what it builds on
+        raise ValueError(f'{path} cannot be converted as a file of {wrote.NAMES[0]}: {error}') from error
+
+
+def dropped(content: dict[str, Tensor], converted: dict[str, Tensor], source: Any) -> dict[str, str]:
+    """What a source left out when it converted a state dict, and why: what does not come back when it is exported."""
+    if source is None:
+        return {}
+    back = source.export(converted)
+
+    def comes_back(name: str) -> bool:
+        parts = name.split('.')
+        return any('.'.join(parts[i:]) in back for i in range(len(parts)))
+
+    buffers = ('relative_position_index', 'relative_coords_table', 'attn_mask')
+    return {
+        name: 'computed, not learned' if name.endswith(buffers) else 'of no part of a backbone, and of no classifier'
+        for name in content
+        if not comes_back(name)
+    }
 
 
 def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> None:
@@ -95,74 +144,6 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str = 'backbone.') -> 
         ValueError: If the checkpoint lacks a parameter of the backbone, has it in another shape, or has layers that the
             backbone does not have.
     """
-    content = load(path)
-    found = {name[len(prefix) :]: value for name, value in content.items() if name.startswith(prefix)} or content
-    expected = backbone.state_dict()
-    try:
-        fitted, notes = fit(found, backbone)
-    except ValueError as error:
-        raise ValueError(f'{path} does not fit {type(backbone).__name__}: {error}') from error
-    missing = [name for name in expected if name not in fitted]
-    # masked pre-training has no final norm: fine-tuning begins with the initial one, as the authors do
-    pretrained = 'fusion.norm.weight' in content
-    # parts that the file has nothing of: one that it has in another number is another model's
-    present = {backbone.optional_part(name) for name in found} | {None}
-    fresh = [
-        name
-        for name in missing
-        if backbone.optional_part(name) not in present or (pretrained and name.startswith('norm.'))
-    ]
-    wrong = [f'{name} missing' for name in missing if name not in fresh] + [
-        f'{name} {tuple(value.shape)} for {tuple(expected[name].shape)}'
-        for name, value in fitted.items()
-        if value.shape != expected[name].shape
-    ]
-    homeless = _without_place(found, backbone)
-    wrong += [f'{name} is not in the model' for name in homeless]
-    if wrong:
-        total = len(expected) + len(homeless)
-        raise ValueError(
-            f'{path} does not fit {type(backbone).__name__}: {len(wrong)} of {total} parameters do not match '
-            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); expected: {_outline(expected)}; in the file: '
-            f'{_outline(found)}; a checkpoint of the same arch would fit'
-        )
-    backbone.load_state_dict(fitted, strict=not fresh)
-    left = sorted(set(content) - {prefix + name for name in expected} - set(expected))
-    parts = [f'{path}: loaded {len(fitted)} parameters of {type(backbone).__name__}']
-    parts += [f'resized or derived {len(notes)}: {", ".join(notes)}'] if notes else []
-    parts += [f'left out {len(left)}: {_listing(left)}'] if left else []
-    parts += [f'not in the file and left as initialised: {_listing(fresh)}'] if fresh else []
-    print_log('; '.join(parts), 'current', logging.INFO)
-
-
-def _without_place(found: Mapping[str, Tensor], backbone: nn.Module) -> list[str]:
-    """Parameters of the file that shape what its blocks see and do, of which the backbone has no like."""
-    # what modules make theirs from
-    used = tuple(f'{name}.' for name, module in backbone.named_modules() if name and hasattr(module, 'fit'))
-    own = set(backbone.state_dict())
-    # the position of a class token goes with the token, which a model may do without
-    parts = ('patch_embed.', 'pos_embed.', 'pre_norm.', 'blocks.')
-    return [
-        name
-        for name in found
-        if name.startswith(parts) and name not in own and not name.startswith(used) and name != 'pos_embed.cls'
-    ]
-
-
-def _outline(parameters: Mapping[str, Tensor]) -> str:
-    """What of an architecture its parameters tell."""
-    patches = parameters.get('patch_embed.proj.weight')
-    if patches is None:
-        return 'no patch embedding'
-    blocks = {name.split('.')[1] for name in parameters if name.startswith('blocks.')}
-    size = '×'.join(map(str, patches.shape[2:]))
-    return f'{len(patches)} channels, {len(blocks)} blocks, patches of {size}'
-
-
-def _listing(names: list[str], most: int = 8) -> str:
-    """Names, counted where many begin alike."""
-    parts = []
-    for head, group in groupby(sorted(names), lambda name: name.split('.')[0]):
-        group = list(group)
-        parts += group if len(group) <= most else [f'{len(group)} of {head}']
-    return ', '.join(parts)
+    fitted, fates = adapt_backbone(backbone, load(path), path, prefix)
+    backbone.load_state_dict(fitted, strict=not any(fate.what == 'missing' for fate in fates))
+    print_log(f'{path}, {type(backbone).__name__}: {line(fates)}', 'current', logging.INFO)

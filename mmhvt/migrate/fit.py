@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
+def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor], list[tuple[str, str, str]]]:
     """Parameters for `backbone` from those of a file, as far as they can be had.
 
     Modules with a method `fit` (position embeddings, tables of relative positions) take theirs as they need.
@@ -19,7 +19,8 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
         backbone: The model to load.
 
     Returns:
-        tuple: The parameters, those that fit as they are included; a note on each that was changed.
+        tuple: The parameters, those that fit as they are included; for each that was changed its name, how ('resized',
+        'derived', 'inflated' or 'summed'), and the shapes.
 
     Raises:
         ValueError: If a module cannot use what there is.
@@ -28,23 +29,31 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
     halves = (torch.float16, torch.bfloat16)
     found = {name: value.float() if value.dtype in halves else value for name, value in found.items()}
     fitted = {name: value for name, value in found.items() if name in expected}
-    notes = []
+    patches = found.get('patch_embed.proj.weight')
+    image = patches is not None and patches.ndim == 4
+    changes = []
     for prefix, module in backbone.named_modules():
         if hasattr(module, 'fit'):
             own = {name[len(prefix) + 1 :]: value for name, value in found.items() if name.startswith(prefix + '.')}
+            if image and prefix == 'pos_embed' and own.keys() <= {'joint', 'cls'}:
+                # of one frame, which the number of its tokens alone does not say
+                own = {name.replace('joint', 'spatial'): value for name, value in own.items()}
             mine = {f'{prefix}.{name}': parameter for name, parameter in module.named_parameters()}
             if own and any(name not in fitted or fitted[name].shape != mine[name].shape for name in mine):
                 new = {f'{prefix}.{name}': value for name, value in module.fit(own).items()}
                 fitted |= new
-                notes += [_note(name, found.get(name), value) for name, value in new.items()]
+                changes += [
+                    (name, 'resized' if name in found else 'derived', _shapes(found.get(name), value))
+                    for name, value in new.items()
+                    if name not in found or found[name].shape != value.shape
+                ]
     for name, value in fitted.items():
         target = expected[name]
         if value.shape != target.shape and target.ndim >= 4 and abs(target.ndim - value.ndim) == 1:
-            fitted[name] = (
-                _inflate(value, target.shape[2], backbone.inflation) if target.ndim > value.ndim else value.sum(2)
-            )
-            notes.append(_note(name, value, fitted[name]))
-    return fitted, [note for note in notes if note]
+            inflated = target.ndim > value.ndim
+            fitted[name] = _inflate(value, target.shape[2], backbone.inflation) if inflated else value.sum(2)
+            changes.append((name, 'inflated' if inflated else 'summed', _shapes(value, fitted[name])))
+    return fitted, changes
 
 
 def _inflate(kernel: Tensor, frames: int, how: str) -> Tensor:
@@ -56,7 +65,7 @@ def _inflate(kernel: Tensor, frames: int, how: str) -> Tensor:
     return inflated
 
 
-def _note(name: str, before: Tensor | None, after: Tensor) -> str:
+def _shapes(before: Tensor | None, after: Tensor) -> str:
     if before is None:
-        return f'{name} (new, {"zero" if not after.any() else "derived"})'
-    return '' if before.shape == after.shape else f'{name} {tuple(before.shape)} → {tuple(after.shape)}'
+        return f'(new, {"zero" if not after.any() else "derived"})'
+    return f'{tuple(before.shape)} → {tuple(after.shape)}'

@@ -12,7 +12,8 @@ NAMES = ('hiera-transformer', 'hiera')
 _PARAMETERS = Names(
     'Hiera',
     ('pos_embed', 'backbone.pos_embed.joint'),
-    ('pos_embed_{axis}', 'backbone.pos_embed.{axis}'),
+    ('pos_embed_spatial', 'backbone.pos_embed.spatial'),
+    ('pos_embed_temporal', 'backbone.pos_embed.temporal'),
     ('patch_embed.proj.{rest}', 'backbone.patch_embed.proj.{rest}'),
     ('blocks.{i}.mlp.fc1.{rest}', 'backbone.blocks.{i}.mlp.layers.0.0.{rest}'),
     ('blocks.{i}.mlp.fc2.{rest}', 'backbone.blocks.{i}.mlp.layers.1.{rest}'),
@@ -75,10 +76,10 @@ def mae_cfg(reference_config: dict) -> dict:
 
 
 def recognise(state_dict: dict[str, Tensor]) -> bool:
-    """Whether names look like Hiera's."""
+    """Whether names look like Hiera's; timm's has the final norm in its head."""
     return 'blocks.0.attn.qkv.weight' in state_dict and 'blocks.0.mlp.fc1.weight' in state_dict and (
         'pos_embed' in state_dict or 'pos_embed_spatial' in state_dict
-    ) and not any(name == 'cls_token' or '.pool_' in name for name in state_dict)  # fmt: skip
+    ) and not any(name in ('cls_token', 'head.norm.weight') or '.pool_' in name for name in state_dict)  # fmt: skip
 
 
 def state_dict(reference_state_dict: dict[str, Tensor]) -> dict[str, Tensor]:

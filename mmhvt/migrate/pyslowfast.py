@@ -1,4 +1,4 @@
-"""MViT and MViTv2 from PySlowFast (facebookresearch/SlowFast and facebookresearch/mvit): configs and state dicts."""
+"""MViT and MViTv2 from PySlowFast (facebookresearch/SlowFast): configs and state dicts."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from . import beit, vit
 from .names import Names
 
 # names of golden files and of the command line
-NAMES = ('PySlowFast', 'pyslowfast', 'SlowFast', 'mvit')
+NAMES = ('PySlowFast', 'pyslowfast', 'SlowFast')
 
 PARAMETERS = Names(
     'MViT',
@@ -175,6 +175,16 @@ def _kv_stride(cfg: dict, depth: int, starts: list[int], q_stride: list[int], ax
 
 def recognise(state_dict: dict[str, Tensor]) -> bool:
     """Whether names look like an MViT of PySlowFast, or its ViT for video; ViTs for images are :mod:`.vit`'s."""
+    return recognise_names(state_dict) and not pools_images(state_dict)
+
+
+def pools_images(state_dict: dict[str, Tensor]) -> bool:
+    """Whether kernels of pooling have two axes, as facebookresearch/mvit has them (:mod:`.mvit`)."""
+    return any('.attn.pool_' in name and value.ndim == 4 for name, value in state_dict.items())
+
+
+def recognise_names(state_dict: dict[str, Tensor]) -> bool:
+    """Whether names look like an MViT of PySlowFast or of facebookresearch/mvit."""
     return (
         'patch_embed.proj.weight' in state_dict
         and 'blocks.0.mlp.fc1.weight' in state_dict

@@ -180,12 +180,14 @@ def main() -> None:
     lock = LOCK.read_text()
     # what an editable install copies into the environment
     project = [ROOT / name for name in ('setup.py', 'pyproject.toml', 'mmhvt/version.py', 'mmhvt/compat/startup.py')]
+    # ops that were there come back when packages are installed anew
+    ops = args.ops or environment.stamp('ops').exists()
     environment.step('python', UV, environment.create)
     environment.step('packages', lock, environment.install_packages)
     environment.step(
         'mmhvt', '\n'.join([str(ROOT), *(path.read_text() for path in project)]), environment.install_mmhvt
     )
-    if args.ops:
+    if ops:
         environment.step('ops', lock, environment.install_ops)
 
 

@@ -48,6 +48,14 @@ ARCHS = {
 }
 
 
+def mean_pool_tokens(x: Tensor, stride: int, real: Tensor | None = None) -> Tensor:
+    """Mean over each run of `stride` tokens in nested order, arguments and result as of `max_pool_tokens`."""
+    if real is None:
+        return x.unflatten(-2, (-1, stride)).mean(-2)
+    counts = real.view(-1, stride).sum(1).clamp(min=1)
+    return x.masked_fill(~real[:, None], 0.0).unflatten(-2, (-1, stride)).sum(-2) / counts[:, None].to(x.dtype)
+
+
 class MaskUnitAttention(BaseModule):
     """Attention within mask units or over all tokens, with max-pooled queries (figure 5b, section 3.2).
 
@@ -94,6 +102,8 @@ class SMViTBlock(BaseModule):
         drop_path_rate: Probability to skip either branch.
         q_stride: Tokens that pooling joins, over all axes; 1 for none.
         norm_cfg: Config of the norms.
+        layer_scale: Initial factor of either branch, one for each channel; None for no factors.
+        expand: How the skip gets its channels, see :class:`SMViT`.
     """
 
     def __init__(
@@ -105,6 +115,8 @@ class SMViTBlock(BaseModule):
         drop_path_rate: float,
         q_stride: int,
         norm_cfg: dict,
+        layer_scale: float | None = None,
+        expand: str = 'linear',
     ):
         super().__init__()
         self.q_stride = q_stride
@@ -113,7 +125,12 @@ class SMViTBlock(BaseModule):
         self.norm2 = build_norm_layer(norm_cfg, out_dims)[1]
         self.mlp = FFN(out_dims, int(out_dims * mlp_ratio), act_cfg=dict(type='GELU'), add_identity=False)
         self.drop_path = DropPath(drop_path_rate)
-        self.proj = nn.Linear(in_dims, out_dims) if in_dims != out_dims else None
+        self.pools_skip = in_dims != out_dims and expand == 'pool'
+        self.proj = nn.Linear(in_dims, out_dims) if in_dims != out_dims and expand == 'linear' else None
+        self.gamma1 = self.gamma2 = None
+        if layer_scale is not None:
+            self.gamma1 = nn.Parameter(torch.full((out_dims,), float(layer_scale)))
+            self.gamma2 = nn.Parameter(torch.full((out_dims,), float(layer_scale)))
 
     def forward(self, x: Tensor, unit: int | None, real: Tensor | None = None) -> Tensor:
         """(N, L, in_dims) -> (N, L / q_stride, out_dims), arguments as in :class:`MaskUnitAttention`."""
@@ -121,8 +138,13 @@ class SMViTBlock(BaseModule):
         # the skip leaves after the norm where channels change, as in MViTv2
         if self.proj is not None:
             x = max_pool_tokens(self.proj(normed), self.q_stride, real)
-        x = x + self.drop_path(self.attn(normed, unit, real))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        elif self.pools_skip:
+            x = torch.cat([pool(x, self.q_stride, real) for pool in (max_pool_tokens, mean_pool_tokens)], -1)
+        x = x + self._branch(self.attn(normed, unit, real), self.gamma1)
+        return x + self._branch(self.mlp(self.norm2(x)), self.gamma2)
+
+    def _branch(self, x: Tensor, gamma: Tensor | None) -> Tensor:
+        return self.drop_path(x if gamma is None else gamma * x)
 
 
 @MODELS.register_module()
@@ -139,10 +161,17 @@ class SMViT(HierarchicalBackbone):
         q_stride: Stride of a query pooling, per axis; by default 2×2 in space.
         q_pool: Stage transitions that pool; masked pre-training uses 2 of the 3.
         mask_unit_attn: Per stage, attend within mask units rather than globally.
-        sep_pos_embed: Position embeddings of space and time apart; by default for video.
+        pos_embed: Position embeddings, 'joint', 'separate' or 'windowed' (images only), see
+            :class:`~mmhvt.models.layers.PositionEmbedding`; by default 'separate' for video and 'joint' for images.
+            'windowed' is tiled by the mask unit, for images much larger than those that were trained on.
+        pos_grid: (H, W) of the table of 'windowed' that is resized; by default the token grid of `input_size`.
+        sep_pos_embed: True is `pos_embed='separate'`, False `pos_embed='joint'`.
         dim_mul, head_mul: Factors of channels and heads at a stage transition.
         mlp_ratio: Hidden channels of an MLP over its input's.
         drop_path_rate: Of the last block, growing linearly from 0.
+        layer_scale: Initial factor of the branches of a block, one for each channel; by default there are none.
+        expand: Where channels are doubled, the skip is a 'linear' layer's (the paper), or 'pool': the max and the mean
+            over the tokens that pooling joins, side by side (timm's `use_expand_proj=False`).
         norm_cfg: Config of the norms.
         with_cp: Recompute blocks in the backward pass instead of keeping their activations.
         out_indices: Stages to return.
@@ -153,7 +182,7 @@ class SMViT(HierarchicalBackbone):
 
     Raises:
         ValueError: For an unknown arch, a size that the patch stride does not divide, mask units that poolings cut,
-            or an output type that SMViT does not have.
+            or an output type, position embedding or skip that SMViT does not have.
 
     Example:
         >>> model = SMViT('base', input_size=(16, 224, 224), out_indices=(0, 1, 2, 3), out_type='featmap')
@@ -177,11 +206,15 @@ class SMViT(HierarchicalBackbone):
         q_stride: Sequence[int] | None = None,
         q_pool: int = 3,
         mask_unit_attn: Sequence[bool] = (True, True, False, False),
+        pos_embed: str | None = None,
+        pos_grid: Sequence[int] | None = None,
         sep_pos_embed: bool | None = None,
         dim_mul: float = 2.0,
         head_mul: float = 2.0,
         mlp_ratio: float = 4.0,
         drop_path_rate: float = 0.0,
+        layer_scale: float | None = None,
+        expand: str = 'linear',
         norm_cfg: dict = dict(type='LN', eps=1e-6),
         with_cp: bool = False,
         out_indices: int | Sequence[int] = (-1,),
@@ -221,9 +254,14 @@ class SMViT(HierarchicalBackbone):
             self.patch_stride,
             patch_padding,
         )
-        separate = video if sep_pos_embed is None else sep_pos_embed
+        if expand not in ('linear', 'pool') or (expand == 'pool' and dim_mul != 2.0):
+            raise ValueError(f'SMViT: expand={expand!r}: choose from linear, and, where dim_mul={dim_mul} is 2, pool')
         self.pos_embed = PositionEmbedding(
-            embed_dims, self.token_grid(self.input_size), 'separate' if separate else 'joint'
+            embed_dims,
+            self.token_grid(self.input_size),
+            self._position_kind(pos_embed, pos_grid, sep_pos_embed),
+            window=self.mask_unit_size,
+            whole_grid=pos_grid,
         )
         drop_path_rates = torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
         self.blocks = ModuleList()
@@ -254,6 +292,8 @@ class SMViT(HierarchicalBackbone):
                         drop_path_rates[len(self.blocks)],
                         pooled,
                         norm_cfg,
+                        layer_scale,
+                        expand,
                     )
                 )
                 embed_dims = out_dims
@@ -264,6 +304,22 @@ class SMViT(HierarchicalBackbone):
         self.num_running = self.last_blocks[self.out_indices[-1]] + 1
         normed = self.num_running == len(self.blocks) and out_type == 'avg_featmap'
         self.freeze_idle([*self.blocks[self.num_running :], *([] if normed else [self.norm])])
+
+    def _position_kind(self, kind: str | None, grid: Sequence[int] | None, separate: bool | None) -> str:
+        """The kind of position embedding that three arguments say.
+
+        Raises:
+            ValueError: If there is none or they contradict each other.
+        """
+        video = len(self.input_size) == 3
+        kinds = (None,) if separate is not None else (None, 'joint', 'separate', *(() if video else ('windowed',)))
+        if kind not in kinds or (grid is not None and (kind != 'windowed' or len(grid) != 2)):
+            raise ValueError(
+                f'SMViT: pos_embed={kind!r} with pos_grid={grid}, sep_pos_embed={separate} and input_size='
+                f"{self.input_size}: pos_embed is 'joint', 'separate' or, for images, 'windowed', which alone may have "
+                'a pos_grid (H, W); or give sep_pos_embed alone'
+            )
+        return kind or ('separate' if (video if separate is None else separate) else 'joint')
 
     def paper_init_cfg(self) -> list[dict]:
         """As the public code: weights from a truncated normal, biases of linears and norms 0.02.

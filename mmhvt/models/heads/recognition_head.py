@@ -73,7 +73,7 @@ class RecognitionHead(BaseHead):
         if len(self._source) == len(self._target):
             raise ValueError(
                 f'RecognitionHead: labels={labels!r} has {len(self._source)} classes on both sides, so that what a '
-                'loaded classifier has cannot be told from its size: tools/checkpoint/map_classifier.py maps the file'
+                'loaded classifier has cannot be told from its size: tools/checkpoint/convert.py --labels maps the file'
             )
         self._common = sum(place is not None for place in align(self._source, self._target))
         if not self._common:

@@ -1,0 +1,52 @@
+"""Draws input, masked input and reconstruction of a masked auto-encoder.
+
+    python tools/analysis/show_mae.py CONFIG CHECKPOINT INPUT… --out DIR
+
+Inputs are images or videos, as the config was trained on, read by the config's own pipeline. Each gives a PNG in DIR,
+of a video a strip of frames, and a GIF besides. Only masked units are predicted, and of a token that spans two frames
+the first; the reconstruction shows them pasted into what was visible. With normalised targets (`norm_pix`) a model
+predicts each patch up to brightness and contrast, so mean and variance of the hidden patch are put in.
+`mim run mmhvt show_mae CONFIG CHECKPOINT INPUT… --out DIR` is the same.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from mmhvt.analysis.reconstructions import caption, draw, load_model, read_input, reconstruct, write_gif
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of pre-training')
+    parser.add_argument('checkpoint', help='file that pre-training wrote, or of another source of mmhvt.migrate')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image or video')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write to')
+    parser.add_argument('--seed', type=int, default=0, help='decides mask, crop and place of the clip')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings')
+    args = parser.parse_args()
+    if not Path(args.config).is_file():
+        raise SystemExit(f'{args.config}: no such config file')
+    stems = [Path(path).stem for path in args.inputs]
+    try:
+        cfg = Config.fromfile(args.config)
+        cfg.merge_from_dict(args.cfg_options or {})
+        model = load_model(cfg, args.checkpoint)
+        args.out.mkdir(parents=True, exist_ok=True)
+        for index, (path, stem) in enumerate(zip(args.inputs, stems, strict=True)):
+            reconstruction = reconstruct(model, read_input(cfg, path, args.seed), args.seed)
+            # inputs of one name from several folders must not overwrite each other
+            out = args.out / (stem if stems.count(stem) == 1 else f'{stem}_{index}')
+            draw(Path(f'{out}.png'), reconstruction, caption(model))
+            print(f'{out}.png')
+            if len(model.patch) == 3:
+                write_gif(Path(f'{out}.gif'), reconstruction)
+                print(f'{out}.gif')
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'show_mae.py: {error}') from None
+
+
+if __name__ == '__main__':
+    main()
