@@ -173,6 +173,14 @@ def test_what_a_source_drops_is_told(convert, tmp_path: Path) -> None:
     assert rows(out)[1][2].endswith(': computed, not learned')
 
 
+def test_what_comes_back_by_another_name_is_not_dropped() -> None:
+    model = timm.create_model('vit_tiny_patch16_224', img_size=32, global_pool='avg', num_classes=0)
+    theirs = model.state_dict() | {'decoder_embed.weight': torch.ones(2, 2)}
+    ours, source = migrate.convert(theirs, 'file')
+    assert source is migrate.vit and 'backbone.norm.weight' in ours and 'norm.weight' not in theirs
+    assert not {'fc_norm.weight', 'fc_norm.bias'} & set(migrate.dropped(theirs, ours, source))
+
+
 def test_wrong_guesses_are_overridden(convert, image_file: Path, tmp_path: Path) -> None:
     status, out, _ = convert(image_file, tmp_path / 'ours.pth', '--source', 'hiera')
     assert status == 0 and 'of hiera-transformer' in out

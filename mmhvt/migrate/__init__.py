@@ -113,10 +113,12 @@ def convert(content: dict[str, Tensor], path: str, source: str | None = None) ->
 
 
 def dropped(content: dict[str, Tensor], converted: dict[str, Tensor], source: Any) -> dict[str, str]:
-    """What a source left out when it converted a state dict, and why: what does not come back when it is exported."""
+    """What a source left out when it converted a state dict, and why."""
     if source is None:
         return {}
     back = source.export(converted)
+    # what comes back by another name, or as a part of something
+    kept = {value.untyped_storage().data_ptr() for value in converted.values()}
 
     def comes_back(name: str) -> bool:
         parts = name.split('.')
@@ -125,8 +127,8 @@ def dropped(content: dict[str, Tensor], converted: dict[str, Tensor], source: An
     buffers = ('relative_position_index', 'relative_coords_table', 'attn_mask')
     return {
         name: 'computed, not learned' if name.endswith(buffers) else 'of no part of a backbone, and of no classifier'
-        for name in content
-        if not comes_back(name)
+        for name, value in content.items()
+        if not comes_back(name) and value.untyped_storage().data_ptr() not in kept
     }
 
 
