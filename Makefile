@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae test lint format docs lock
+.PHONY: help base env demo demo-mae demo-ava test lint format docs lock
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,9 @@ demo: base ## generate moving shapes, train and test SMViT on them, draw work_di
 SEED ?= 0
 demo-mae: base ## pre-train SMViT on moving shapes, fine-tune with 40 labels, draw work_dirs/demo-mae/seed0/demo-mae.png (SEED=0)
 	$(BIN)/python tools/demo/train_mae_demo.py --seed $(SEED)
+
+demo-ava: env ## generate moving actors in AVA's format, train SMViT to detect their actions, draw work_dirs/demo-ava/seed0/demo-ava.mp4
+	$(BIN)/python tools/demo/train_ava_demo.py --seed $(SEED)
 
 test: env lint ## all tests, the long ones last
 	$(BIN)/python -m pytest -m 'not slow'

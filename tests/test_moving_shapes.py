@@ -16,7 +16,7 @@ from mmhvt.datasets.moving_shapes import MOTIONS, draw_clip, draw_poses, write_d
 from mmhvt.registry import TRANSFORMS
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = sorted((ROOT / 'configs/smvit').glob('smvit-micro*_moving-shapes*.py'))
+CONFIGS = sorted((ROOT / 'configs/smvit').glob('smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb*.py'))
 SMALL = dict(clips_per_class=2, val_clips_per_class=1, size=32, frames=24)
 OPPOSITES = [('up', 'down'), ('left', 'right'), ('clockwise', 'counter-clockwise'), ('growing', 'shrinking')]
 

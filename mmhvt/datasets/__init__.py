@@ -1,5 +1,6 @@
 """Datasets and transforms that mm* lack."""
 
+from .ava import RepeatKeyFrame, SampleKeyFrameClip
 from .segment_dataset import SegmentVideoDataset
 from .transforms import FiveCrop, NameDataset, RandAugment, ShuffleFrames, ThreeCrop
 from .video_dataset import RepeatAugDataset, UnreadableVideoError, VideoDataset
@@ -9,6 +10,8 @@ __all__ = [
     'NameDataset',
     'RandAugment',
     'RepeatAugDataset',
+    'RepeatKeyFrame',
+    'SampleKeyFrameClip',
     'SegmentVideoDataset',
     'ShuffleFrames',
     'ThreeCrop',

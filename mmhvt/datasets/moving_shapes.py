@@ -29,6 +29,7 @@ MOTIONS: dict[str, tuple[int, int]] = {
 }
 SPLITS = ('train', 'val')
 FPS = 16
+UNFINISHED = 'manifest.unfinished.json'
 
 # The share of its circle that x, y, angle or size goes in a clip: the speed.
 TRAVEL = ((0.5, 1.0), (0.5, 1.0), (0.75, 1.5), (0.5, 1.0))
@@ -107,10 +108,10 @@ def draw_clip(motion: str, frames: int, size: int, rng: np.random.Generator) -> 
     poses = draw_poses(motion, frames, rng)
     polygon = SHAPES[rng.choice(list(SHAPES))] * [rng.choice([-1, 1]) * rng.uniform(0.8, 1), 1]
     head = rng.uniform(*SHAPE_LEVELS, 3)
-    return _paint(poses, polygon, head, _draw_ground(size, rng), size)
+    return paint(poses, polygon, head, draw_ground(size, rng))
 
 
-def _draw_ground(size: int, rng: np.random.Generator) -> np.ndarray:
+def draw_ground(size: int, rng: np.random.Generator) -> np.ndarray:
     """(size, size, 3): one dark colour that turns into another, in a random direction."""
     one, other = rng.uniform(*GROUND_LEVELS, (2, 3))
     direction = rng.uniform(0, 2 * math.pi)
@@ -119,41 +120,71 @@ def _draw_ground(size: int, rng: np.random.Generator) -> np.ndarray:
     return one * (1 - mix) + other * mix
 
 
-def _paint(poses: np.ndarray, polygon: np.ndarray, head: np.ndarray, ground: np.ndarray, size: int) -> np.ndarray:
-    """(frames, size, size, 3) uint8. The shape fades from `head` to a darker tail, which shows its angle."""
-    x, y, angle, scale = poses.T
-    radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** scale  # shares of the frame
-    cos, sin = np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)
+def radii(scale: np.ndarray, radius: tuple[float, float] = RADIUS) -> np.ndarray:
+    """Radius of a shape, as a share of the frame, for its coordinate of size in [0, 1]."""
+    return radius[0] * (radius[1] / radius[0]) ** scale
+
+
+def outline(poses: np.ndarray, polygon: np.ndarray, radius: tuple[float, float] = RADIUS) -> np.ndarray:
+    """(frames, corners, 2): x and y of a polygon's corners in each pose, as shares of the frame."""
+    angle = 2 * np.pi * poses[:, 2]
+    cos, sin = np.cos(angle), np.sin(angle)
     turn = np.stack([cos, sin, -sin, cos], axis=-1).reshape(-1, 2, 2)
-    corners = (polygon @ turn * radius[:, None, None] + poses[:, None, :2]) * size - 0.5  # (frames, corners, 2)
+    return polygon @ turn * radii(poses[:, 3], radius)[:, None, None] + poses[:, None, :2]
+
+
+def paint(
+    poses: np.ndarray,
+    polygon: np.ndarray,
+    head: np.ndarray,
+    ground: np.ndarray,
+    radius: tuple[float, float] = RADIUS,
+) -> np.ndarray:
+    """Frames of a shape that fades from its head to a darker tail, which shows its angle.
+
+    Args:
+        poses: (frames, 4): x, y, angle and size, as :func:`draw_poses` gives them.
+        polygon: (corners, 2), see :data:`SHAPES`.
+        head: RGB.
+        ground: (size, size, 3).
+        radius: Of the smallest and of the largest shape, as shares of the frame.
+
+    Returns:
+        (frames, size, size, 3) uint8. What leaves the frame comes back opposite.
+    """
+    size = len(ground)
+    x, y, angle, scale = poses.T
+    cos, sin = np.cos(2 * np.pi * angle), np.sin(2 * np.pi * angle)
+    corners = outline(poses, polygon, radius) * size - 0.5
+    reach = radii(scale, radius)
 
     cover = np.zeros((len(poses), size, size), np.uint8)
     bits = 6  # of a pixel, in cv2's fixed-point coordinates
-    for mask, outline in zip(cover, corners, strict=True):
-        low, high = outline.min(0), outline.max(0)
+    for mask, shape in zip(cover, corners, strict=True):
+        low, high = shape.min(0), shape.max(0)
         for shift in np.array([(i, j) for i in (-size, 0, size) for j in (-size, 0, size)]):
             if (high + shift > -1).all() and (low + shift < size).all():
-                points = np.round((outline + shift) * 2**bits).astype(np.int32)
+                points = np.round((shape + shift) * 2**bits).astype(np.int32)
                 cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, bits)
 
     pixels = (np.arange(size) + 0.5) / size
     right = (pixels - x[:, None] + 0.5) % 1 - 0.5  # from the centre of the shape, the shorter way round
     below = (pixels - y[:, None] + 0.5) % 1 - 0.5
     along = (cos[:, None] * below)[:, :, None] - (sin[:, None] * right)[:, None, :]  # -radius at the head
-    fade = np.clip(along / (2 * radius[:, None, None]) + 0.5, 0, 1)
+    fade = np.clip(along / (2 * reach[:, None, None]) + 0.5, 0, 1)
     shape = head.astype(np.float32) * (1 - (1 - TAIL_SHADE) * fade.astype(np.float32))[..., None]
     cover = (cover * np.float32(1 / 255))[..., None]
     return np.rint(ground.astype(np.float32) * (1 - cover) + shape * cover).astype(np.uint8)
 
 
-def write_video(path: Path, clip: np.ndarray) -> None:
-    """Write (frames, size, size, 3) uint8 RGB as MP4 (MPEG-4 part 2, which needs nothing but OpenCV's wheel).
+def write_video(path: Path, clip: np.ndarray, fps: float = FPS) -> None:
+    """Write (frames, height, width, 3) uint8 RGB as MP4 (MPEG-4 part 2, which needs nothing but OpenCV's wheel).
 
     Raises:
         OSError: If the file cannot be written.
     """
     frames, height, width, _ = clip.shape
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), FPS, (width, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, (width, height))
     for frame in clip:
         writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     writer.release()
@@ -227,24 +258,9 @@ def write_dataset(
     arguments = dict(
         clips_per_class=clips_per_class, val_clips_per_class=val_clips_per_class, size=size, frames=frames, seed=seed
     )
-    manifest, unfinished = out / 'manifest.json', out / 'manifest.unfinished.json'
-    if manifest.is_file():
-        _check_arguments(manifest, arguments)
-        for split, count in counts.items():
-            there = sum(1 for _ in (out / f'videos_{split}').glob('*.mp4'))
-            if there != count * len(MOTIONS):
-                raise FileExistsError(
-                    f'{out}/videos_{split} has {there} of {count * len(MOTIONS)} videos: remove {out} and call again'
-                )
+    videos = {split: count * len(MOTIONS) for split, count in counts.items()}
+    if not begin_dataset(out, arguments, videos, 'moving shapes'):
         return False
-    if unfinished.is_file():
-        _check_arguments(unfinished, arguments)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} is there already and no dataset of moving shapes: choose a new or empty folder')
-
-    for split in SPLITS:
-        (out / f'videos_{split}').mkdir(parents=True, exist_ok=True)
-    unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
     some = 20  # clips a task: often enough to see progress
     tasks = [
         (split, motion, first, min(first + some, count))
@@ -261,8 +277,48 @@ def write_dataset(
         ]
         (out / f'moving_shapes_{split}_list_videos.txt').write_text('\n'.join(lines) + '\n')
     (out / 'label_map.txt').write_text('\n'.join(MOTIONS) + '\n')
-    unfinished.rename(manifest)
+    finish_dataset(out)
     return True
+
+
+def begin_dataset(out: Path, arguments: dict, videos: dict[str, int], kind: str) -> bool:
+    """Make the folders of a generated dataset, or find it written.
+
+    Args:
+        out: Folder; new, empty, or what an earlier call with the same arguments left.
+        arguments: What decides the contents.
+        videos: Videos of each split, in folders `videos_SPLIT`.
+        kind: What is generated, for messages.
+
+    Returns:
+        False if the dataset is there, True if it is to be written.
+
+    Raises:
+        FileExistsError: If `out` holds anything else, or has lost videos.
+    """
+    manifest, unfinished = out / 'manifest.json', out / UNFINISHED
+    if manifest.is_file():
+        _check_arguments(manifest, arguments)
+        for split, count in videos.items():
+            there = sum(1 for _ in (out / f'videos_{split}').glob('*.mp4'))
+            if there != count:
+                raise FileExistsError(
+                    f'{out}/videos_{split} has {there} of {count} videos: remove {out} and call again'
+                )
+        return False
+    if unfinished.is_file():
+        _check_arguments(unfinished, arguments)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f'{out} is there already and no dataset of {kind}: choose a new or empty folder')
+    for split in videos:
+        (out / f'videos_{split}').mkdir(parents=True, exist_ok=True)
+    unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
+    return True
+
+
+def finish_dataset(out: Path) -> None:
+    """Say that a dataset that :func:`begin_dataset` began is whole."""
+    (out / UNFINISHED).rename(out / 'manifest.json')
 
 
 def _check_arguments(manifest: Path, arguments: dict) -> None:

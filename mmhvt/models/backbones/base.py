@@ -122,6 +122,18 @@ class HierarchicalBackbone(BaseModule):
             )
         return tuple(n // s for n, s in zip(size, self.patch_stride, strict=True))
 
+    @property
+    def out_strides(self) -> list[tuple[int, ...]]:
+        """Frames and pixels from one token to the next, per axis, of each output as a feature map."""
+        return [
+            tuple(patch * pool for patch, pool in zip(self.patch_stride, self.pooling(stage), strict=True))
+            for stage in self.out_indices
+        ]
+
+    def pooling(self, stage: int) -> tuple[int, ...]:
+        """Tokens of the patch embedding that one of a stage's stands for, per axis; one in plain ViTs."""
+        return (1,) * len(self.patch_stride)
+
     def init_weights(self) -> None:
         """The paper's initialisation, or `init_cfg`; a checkpoint goes on top of either.
 

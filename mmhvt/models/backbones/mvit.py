@@ -612,6 +612,7 @@ class MViT(HierarchicalBackbone):
         )
         self._check(cfg, window_size)
         self.with_cp, self.mean_before_norm = with_cp, mean_before_norm
+        self.q_stride = tuple(cfg['q_stride'])
         coarse_last_kv = bool(window_size) if coarse_last_kv is None else coarse_last_kv
         grid = self.token_grid(self.input_size)
         embed_dims, num_heads = cfg['embed_dims'], cfg['num_heads']
@@ -689,6 +690,10 @@ class MViT(HierarchicalBackbone):
         # blocks behind the last output do not run
         self.num_running = self.last_blocks[self.out_indices[-1]] + 1
         self.freeze_idle(self.blocks[self.num_running :])
+
+    def pooling(self, stage: int) -> tuple[int, ...]:
+        """See :class:`HierarchicalBackbone`; queries are pooled where a stage begins."""
+        return tuple(stride**stage for stride in self.q_stride)
 
     def _settings(self, arch: str | dict, given: dict) -> dict:
         """All structural arguments, those that were not given from preset, arch, version and defaults.

@@ -332,6 +332,10 @@ class SMViT(HierarchicalBackbone):
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]
 
+    def pooling(self, stage: int) -> tuple[int, ...]:
+        """See :class:`HierarchicalBackbone`; the first `q_pool` transitions pool."""
+        return tuple(stride ** min(stage, self.q_pool) for stride in self.q_stride)
+
     @property
     def pooled_unit(self) -> tuple[int, ...]:
         """Tokens of a mask unit after all poolings, per axis.

@@ -451,6 +451,10 @@ class VideoSwin(HierarchicalBackbone):
         """As :meth:`HierarchicalBackbone.optional_part`; image Swin has none of the temporal layers either."""
         return 'temporal' if 'temporal_' in name else super().optional_part(name)
 
+    def pooling(self, stage: int) -> tuple[int, ...]:
+        """See :class:`HierarchicalBackbone`; patches merge in space where a stage begins."""
+        return (*(1 for _ in self.patch_stride[:-2]), 2**stage, 2**stage)
+
     def token_grid(self, size: Sequence[int]) -> tuple[int, ...]:
         """Tokens per axis; what the patch size does not divide is filled up with zeros, as in the public code.
 
