@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae demo-ava test lint format docs lock
+.PHONY: help base env demo demo-mae demo-ava demo-coco test lint format docs lock
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,9 @@ demo-mae: base ## pre-train SMViT on moving shapes, fine-tune with 40 labels, dr
 
 demo-ava: env ## generate moving actors in AVA's format, train SMViT to detect their actions, draw work_dirs/demo-ava/seed0/demo-ava.mp4
 	$(BIN)/python tools/demo/train_ava_demo.py --seed $(SEED)
+
+demo-coco: env ## generate images of shapes, train a Mask R-CNN with SMViT on them, draw work_dirs/demo-coco/demo-coco.png
+	$(BIN)/python tools/demo/train_coco_demo.py
 
 test: env lint ## all tests, the long ones last
 	$(BIN)/python -m pytest -m 'not slow'

@@ -151,4 +151,5 @@ def test_every_family_detects(family: str) -> None:
         (features,) = model.backbone(inputs)
     assert found.scores.shape == (3, 9) and found.scores.isfinite().all()
     ((*_, height, width),) = model.backbone.out_strides
+    assert features.is_contiguous()  # RoIAlign reads memory as if all maps were
     assert features.shape[1:2] + features.shape[3:] == (dims, 64 // height, 96 // width)

@@ -30,10 +30,10 @@ from mmhvt.analysis.views import count_views
 from mmhvt.datasets.kinetics710 import to_k710
 
 ROOT = Path(__file__).parents[1]
-# those of masked pre-training have no head: tests/test_mae.py; detectors have another: tests/test_action_detector.py
-RECIPES = sorted(
-    path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name not in ('_base_', 'mae', 'ava')
-)
+# those of masked pre-training have no head: tests/test_mae.py; detectors have others: tests/test_action_detector.py,
+# tests/test_shapes_coco.py
+ELSEWHERE = ('_base_', 'mae', 'ava', 'coco')
+RECIPES = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name not in ELSEWHERE)
 K400 = {
     size: next((ROOT / 'configs/smvit').glob(f'smvit-{size}-*_kinetics400-rgb.py'))
     for size in ('base', 'large', 'huge')

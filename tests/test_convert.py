@@ -185,7 +185,7 @@ def test_wrong_guesses_are_overridden(convert, image_file: Path, tmp_path: Path)
     status, out, _ = convert(image_file, tmp_path / 'ours.pth', '--source', 'hiera')
     assert status == 0 and 'of hiera-transformer' in out
     for source, message in (
-        ('timm', 'hiera_micro.pth cannot be converted as a file of timm:'),
+        ('timm', 'it looks like a file of hiera-transformer'),
         ('torchvision', 'hiera_micro.pth cannot be converted as a file of torchvision:'),
         ('pytorchvideo', "checkpoints of 'pytorchvideo' are not known; known are hiera-transformer, "),
     ):
@@ -204,6 +204,13 @@ def test_wrong_arguments(convert, image_file: Path, tmp_path: Path) -> None:
     bare.write_text('a = 1')
     other = tmp_path / 'other.py'
     other.write_text("default_scope = 'mmaction'\nmodel = dict(type='Recognizer3D', backbone=dict(type='ResNet3d'))")
+    broken = tmp_path / 'broken.py'
+    broken.write_text('model = dict(')
+    argument = tmp_path / 'argument.py'
+    argument.write_text(CONFIG.format(classes=CLASSES).replace('arch=', 'depth=2, arch='))
+    (tmp_path / 'folder.safetensors').mkdir()
+    weights = tmp_path / 'weights.safetensors'
+    safetensors.torch.save_file(migrate.read(str(image_file)), weights)
     unknown = tmp_path / 'unknown.py'
     unknown.write_text("model = dict(type='mmhvt.Nothing')")
     before = sorted(tmp_path.iterdir())
@@ -211,9 +218,14 @@ def test_wrong_arguments(convert, image_file: Path, tmp_path: Path) -> None:
     for arguments, message in (
         ([image_file, tmp_path / 'no.ckpt'], "no.ckpt: the suffix '.ckpt' is not .pth"),
         ([image_file, image_file], 'is the checkpoint that is read'),
+        ([weights, tmp_path / 'weights.pth', '--safetensors'], 'weights.safetensors is the checkpoint that is read'),
+        ([image_file, tmp_path / 'folder.pth', '--safetensors'], 'folder.safetensors is a folder'),
+        ([image_file, '/proc/no.pth'], '/proc/no.pth cannot be written'),
+        ([image_file, tmp_path / 'no.pth', '--config', broken], 'broken.py: '),
+        ([image_file, tmp_path / 'no.pth', '--config', argument], 'argument.py: SMViT.__init__() got an unexpected'),
         ([tmp_path / 'none.pth', tmp_path / 'no.pth'], 'none.pth'),
         ([image_file, tmp_path / 'no.pth', '--config', tmp_path / 'none.py'], 'none.py: no such config file'),
-        ([image_file, tmp_path / 'no.pth', '--config', bare], 'bare.py has no model'),
+        ([image_file, tmp_path / 'no.pth', '--config', bare], 'bare.py: it has no model'),
         ([image_file, tmp_path / 'no.pth', '--config', other], 'is Recognizer3D without a backbone of mmhvt'),
         (
             [image_file, tmp_path / 'no.pth', '--config', unknown],
@@ -284,6 +296,20 @@ def test_reports() -> None:
         '1  z: why',
         '9 of backbone.blocks',
     ]
+
+
+def test_positions_of_a_decoder_are_resized() -> None:
+    def build(side: int) -> nn.Module:
+        backbone = dict(type='mmhvt.SMViT', arch=dict(embed_dims=16, num_heads=1, depths=(1, 1, 1, 1)), q_pool=2)
+        decoder = dict(embed_dims=16, depth=1, num_heads=1)
+        return MODELS.build(dict(type='mmhvt.MAE', backbone=backbone | dict(input_size=(side, side)), decoder=decoder))
+
+    state, fates = adapt(build(128), build(64).state_dict(), 'file')
+    assert state.keys() == build(128).state_dict().keys()
+    build(128).load_state_dict(state)
+    changed = {fate.name: fate.detail for fate in fates if fate.what == 'resized'}
+    assert changed['decoder.pos_embed.joint'] == '(1, 16, 16) → (1, 64, 16)'
+    assert not [fate for fate in fates if fate.what in ('left out', 'missing')]
 
 
 def test_parts_that_the_model_has_not() -> None:

@@ -4,6 +4,8 @@ import hashlib
 import http.server
 import os
 import pickle
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -108,6 +110,80 @@ def test_what_runners_save_is_loaded(tmp_path):
     assert loaded['message_hub']['loss'].mean() == 1.5 and loaded['scores'] == scores
 
 
+class Made:
+    """Pickles as a call."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def test_arrays_do_not_follow_pointers(tmp_path):
+    """NumPy takes addresses from a file if it is let, and crashes: read in a process of its own."""
+    malicious = [
+        Made(np.ndarray, (1,), np.dtype('f8'), b'A' * 8),
+        Made(np.dtype, 'O'),
+        Made(np.dtype, 'V8'),
+        np.array([dict()], object),
+        np.zeros(1, [('a', 'f8')]),
+    ]
+    for i, made in enumerate(malicious):
+        write(tmp_path / f'{i}.pth', 'torch', made)
+        write(tmp_path / f'{i}.pkl', 'arrays of Python 2', made)
+    script = (
+        'import sys\nfrom mmhvt import migrate\nfor path in sys.argv[1:]:\n'
+        '    try: migrate.read(path)\n    except ValueError as error: print(error)'
+    )
+    command = [sys.executable, '-c', script, *sorted(tmp_path.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [text for text in done.stdout.splitlines() if text.endswith('in a checkpoint; numbers are')
+             or text.endswith('not allowed in a checkpoint')]  # fmt: skip
+    assert len(lines) == 2 * len(malicious), done.stdout
+
+
+def test_arrays_survive(tmp_path):
+    values = {kind: np.arange(6).reshape(2, 3).astype(kind) for kind in ('f2', 'f4', 'f8', 'i8', 'u1', 'bool')}
+    values |= dict(columns=np.asfortranarray(values['f4']), big=values['f4'].astype('>f4'), empty=np.zeros((0, 3)))
+    (tmp_path / 'file.pkl').write_bytes(pickle.dumps(dict(model=values)))
+    found = migrate.read(str(tmp_path / 'file.pkl'))
+    for name, value in values.items():
+        assert np.array_equal(found[name].numpy(), value) and found[name].numpy().dtype == value.dtype.newbyteorder('=')
+    # what was loaded is saved as it was, by runners that go on
+    torch.save(dict(log=HistoryBuffer([1.0, 2.0], [1, 1])), tmp_path / 'one.pth')
+    log = CheckpointLoader.load_checkpoint(str(tmp_path / 'one.pth'))['log']
+    log.update(3.0)
+    torch.save(dict(log=log, array=log._log_history), tmp_path / 'two.pth')
+    assert b'mmhvt' not in (tmp_path / 'two.pth').read_bytes()
+    assert CheckpointLoader.load_checkpoint(str(tmp_path / 'two.pth'))['log'].mean() == 2.0
+
+
+@pytest.mark.parametrize('content, message', [
+    (b'<!DOCTYPE html>' + b'x' * 600, 'is it whole'),
+    (pickle.dumps(STATE['weight'].numpy()), 'is it whole'),
+    (pickle.dumps({1: np.zeros(2)}), 'is it whole'),
+    (b'', 'is it whole'),
+], ids=['page', 'array', 'numbers for names', 'nothing'])  # fmt: skip
+@pytest.mark.parametrize('suffix', ['.pth', '.pkl'])
+def test_what_is_no_checkpoint_says_so(content, message, suffix, tmp_path):
+    (tmp_path / f'file{suffix}').write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        migrate.read(str(tmp_path / f'file{suffix}'))
+    assert 'weights_only' not in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_old_files_of_any_suffix(tmp_path):
+    assert migrate.read(write(tmp_path / 'file.pkl', 'legacy torch')).keys() == STATE.keys()
+    (tmp_path / 'old.pth').write_bytes(bytes(257) + b'ustar' + bytes(600))
+    with pytest.raises(ValueError, match='the tar format of PyTorch 0.1'):
+        migrate.read(str(tmp_path / 'old.pth'))
+    with pytest.raises(ValueError, match='holds no state dict'):
+        torch.save({}, tmp_path / 'empty.pth')
+        migrate.read(str(tmp_path / 'empty.pth'))
+
+
 @pytest.mark.parametrize('url, expected', [
     ('https://a.org/vit-base-p16_clip-rgb_20221219-b8a5da86.pth', 'b8a5da86'),
     ('https://a.org/' + '5' * 63 + 'f/ViT-B-16.pt', '5' * 63 + 'f'),
@@ -142,6 +218,14 @@ def test_downloads_have_their_checksum(server):
         migrate.read(f'{url}/wrong-0123abcd.pth')
     (folder / f'right-{digest[:8]}.pth').unlink()
     assert migrate.read(f'{url}/right-{digest[:8]}.pth').keys() == STATE.keys()  # downloaded once
+    # of one name at two places
+    for place in ('one', 'two'):
+        (folder / place).mkdir()
+        safetensors.torch.save_file({place: torch.ones(1)}, folder / place / 'model.safetensors')
+    assert [*migrate.read(f'{url}/one/model.safetensors'), *migrate.read(f'{url}/two/model.safetensors')] == [
+        'one',
+        'two',
+    ]
     with pytest.raises(ValueError, match='cannot be downloaded .*404'):
         migrate.read(f'{url}/none.pth')
 

@@ -109,7 +109,9 @@ def convert(content: dict[str, Tensor], path: str, source: str | None = None) ->
         return wrote.state_dict(content), wrote
     except (ValueError, LookupError) as error:
         # a source that was named need not find in the file what it builds on
-        raise ValueError(f'{path} cannot be converted as a file of {wrote.NAMES[0]}: {error}') from error
+        seen = recognise(content)
+        hint = f'; it looks like a file of {seen.NAMES[0]}' if seen not in (None, wrote) else ''
+        raise ValueError(f'{path} cannot be converted as a file of {wrote.NAMES[0]}: {error}{hint}') from error
 
 
 def dropped(content: dict[str, Tensor], converted: dict[str, Tensor], source: Any) -> dict[str, str]:

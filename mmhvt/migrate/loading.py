@@ -124,15 +124,18 @@ def adapt(model: nn.Module, content: Mapping[str, Tensor], path: str) -> tuple[d
         if not isinstance(module, nn.Module):
             fates += [Fate(name, 'left out', f'{type(model).__name__} has no {part}') for name in names]
             continue
+        found = {name[len(part) + 1 :]: others[name] for name in names}
         try:
-            absent, unknown = module.load_state_dict({n[len(part) + 1 :]: others[n] for n in names}, strict=False)
+            fitted, changes = fit(found, module)  # positions of a decoder
+            absent, unknown = module.load_state_dict(found | fitted, strict=False)
         except (RuntimeError, ValueError) as error:
             # torch's lists the parameters behind a line of its own
             why = '; '.join(text.strip() for text in str(error).splitlines()[1:] or [str(error)])
             fates += [Fate(name, 'left out', why) for name in names]
             continue
         loaded = {f'{part}.{name}': v.clone() for name, v in module.state_dict().items() if name not in absent}
-        fates += [Fate(name, 'loaded') for name in loaded]
+        changed = {f'{part}.{name}': (what, detail) for name, what, detail in changes}
+        fates += [Fate(name, *changed.get(name, ('loaded',))) for name in loaded]
         fates += [Fate(f'{part}.{name}', 'left out', f'{part} has no such parameter') for name in unknown]
         state |= loaded
     told = {fate.name for fate in fates if fate.what != 'left out'}

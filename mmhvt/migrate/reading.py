@@ -1,11 +1,14 @@
 """Files of checkpoints, read without running anything that is in them."""
 
+import hashlib
 import io
 import pickle
 import re
+import struct
 import zipfile
 from argparse import Namespace
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -33,33 +36,66 @@ def _named_function(owner: type, name: str):
     return getattr(owner, name)
 
 
+class _Kind:
+    """Stands in for numpy.dtype: numbers and truth values. A real one takes flags that make NumPy follow pointers."""
+
+    def __init__(self, name: str, *_):
+        if not re.fullmatch(r'b1|[iu][1248]|f[248]|c8|c16', str(name)):
+            raise pickle.UnpicklingError(f'arrays of {name!r} are not allowed in a checkpoint; numbers are')
+        self.dtype = np.dtype(str(name))
+
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1] if state[1] in ('<', '>') else '=')
+
+    def read(self, data: bytes | str) -> np.ndarray:
+        """Values in the machine's order of bytes."""
+        data = data.encode('latin1') if isinstance(data, str) else data  # written by Python 2
+        if not isinstance(data, bytes):
+            raise pickle.UnpicklingError(f'values of an array are bytes, not {type(data).__name__}')
+        return np.frombuffer(data, self.dtype).astype(self.dtype.newbyteorder('='))
+
+
+class _Array(np.ndarray):
+    """Stands in for numpy.ndarray, which could be given a buffer to misread; it is made of its bytes alone."""
+
+    def __new__(cls, *_, **__):
+        raise pickle.UnpicklingError('an array that is made by hand is not allowed in a checkpoint')
+
+    def __setstate__(self, state: tuple) -> None:
+        *_, shape, kind, fortran, data = state
+        values = kind.read(data).reshape(shape, order='F' if fortran else 'C')
+        super().__setstate__((1, values.shape, values.dtype, False, values.tobytes()))
+
+    def __reduce__(self) -> tuple:
+        return np.array(self, subok=False).__reduce__()
+
+
+def _functions_of_arrays(module: str) -> list[Callable]:
+    """What pickles of arrays call, under the names that NumPy 1 or 2 has for it."""
+
+    def _reconstruct(*_) -> np.ndarray:
+        return np.ndarray.__new__(_Array, 0, 'u1')
+
+    def scalar(kind: _Kind, data: bytes | str) -> np.generic:
+        return kind.read(data)[0]
+
+    for function in (_reconstruct, scalar):
+        function.__module__, function.__qualname__ = module, function.__name__
+    return [_reconstruct, scalar]
+
+
 # What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
 # runs anything when it is loaded.
 _named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
-_reconstruct, _scalar = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
-_dtypes = {type(np.dtype(name)) for name in '?bBhHiIlLqQefd'}
-ALLOWED = [
-    HistoryBuffer,
-    Namespace,
-    OneCycleParamScheduler,
-    _named_function,
-    np.ndarray,
-    np.dtype,
-    _reconstruct,
-    _scalar,
-    *_dtypes,
-]
-# what pickles of arrays name, written by NumPy 1 or 2
-_ARRAYS = {
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-    ('collections', 'OrderedDict'): OrderedDict,
-    **{
-        (f'numpy.{core}.multiarray', name): function
-        for core in ('core', '_core')
-        for name, function in dict(_reconstruct=_reconstruct, scalar=_scalar).items()
-    },
-}
+_Kind.__module__, _Kind.__qualname__ = 'numpy', 'dtype'
+_Array.__module__, _Array.__qualname__ = 'numpy', 'ndarray'
+_ARRAYS = [_Kind, _Array]
+_ARRAYS += [f for core in ('core', '_core') for f in _functions_of_arrays(f'numpy.{core}.multiarray')]
+ALLOWED = [HistoryBuffer, Namespace, OneCycleParamScheduler, _named_function, *_ARRAYS]
+
+
+# how files of torch.save began before they were zip archives: a pickled number
+_LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[:14]
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -68,9 +104,12 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('_codecs', 'encode'):
             return _latin1
-        if (module, name) not in _ARRAYS:
-            raise pickle.UnpicklingError(f'it wants to import {module}.{name}, which is not allowed in a checkpoint')
-        return _ARRAYS[module, name]
+        if (module, name) == ('collections', 'OrderedDict'):
+            return OrderedDict
+        for known in _ARRAYS:
+            if (known.__module__, known.__qualname__) == (module, name):
+                return known
+        raise pickle.UnpicklingError(f'it wants to import {module}.{name}, which is not allowed in a checkpoint')
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -100,18 +139,23 @@ def fetch(path: str) -> str:
     """
     if not path.startswith(('http://', 'https://')):
         return path
-    target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(path).path).name
-    if not target.exists() and get_local_rank() == 0:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    name = Path(urlparse(path).path).name
+    if checksum(path) is None:
+        # many files are called model.safetensors
+        name = f'{hashlib.sha256(path.encode()).hexdigest()[:8]}-{name}'
+    target = Path(torch.hub.get_dir()) / 'checkpoints' / name
+    try:
+        if not target.exists() and get_local_rank() == 0:
+            target.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(path, str(target), hash_prefix=checksum(path))
-        except OSError as error:
-            raise ValueError(
-                f'{path} cannot be downloaded ({error}): fetch it elsewhere and name the file in its place'
-            ) from error
-        except RuntimeError as error:
-            raise ValueError(f'{path} did not arrive whole: {error}') from error
-    barrier()
+    except OSError as error:
+        raise ValueError(
+            f'{path} cannot be downloaded ({error}): fetch it elsewhere and name the file in its place'
+        ) from error
+    except RuntimeError as error:
+        raise ValueError(f'{path} did not arrive whole: {error}') from error
+    finally:
+        barrier()  # also if it fails, so that nobody waits for this process
     return str(target)
 
 
@@ -127,23 +171,32 @@ def read(path: str) -> dict[str, Tensor]:
     """
     local = fetch(path)
     try:
-        content = _unpack(get(local), Path(local).suffix)
+        return _state_dict(_unpack(get(local), Path(local).suffix))
     except (
         pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-        zipfile.BadZipFile, safetensors.SafetensorError,
+        ArithmeticError, AssertionError, ImportError, struct.error, zipfile.BadZipFile, safetensors.SafetensorError,
     ) as error:  # fmt: skip
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f'{path} cannot be read as a checkpoint (is it whole?): {reason}') from error
+
+
+def _state_dict(content: Any) -> dict[str, Tensor]:
+    """The tensors of a file's content by name.
+
+    Raises:
+        ValueError: If there are none, or more than that.
+    """
     # 'teacher': of DINO's training, which evaluates it
     for key in ('state_dict', 'model_state', 'model', 'teacher'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if isinstance(content, dict):
-        content = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in content.items()}
-        if all(str(name).startswith('module.') for name in content):
-            content = {name.removeprefix('module.'): value for name, value in content.items()}  # of DataParallel
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f'{path} holds no state dict')
+    if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
+        raise ValueError('it holds no state dict')
+    content = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in content.items()}
+    if not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError('it holds no state dict')
+    if all(name.startswith('module.') for name in content):
+        content = {name.removeprefix('module.'): value for name, value in content.items()}  # of DataParallel
     return content
 
 
@@ -159,10 +212,11 @@ def _unpack(data: bytes, suffix: str) -> Any:
         file.seek(0)
         if arrays:
             return dict(np.load(file, allow_pickle=False))
-    elif suffix == '.pkl':
-        file.seek(0)
-        return _ArrayUnpickler(file, encoding='latin1').load()
     file.seek(0)
+    if suffix == '.pkl' and data[:2] != b'PK' and not data.startswith(_LEGACY):
+        return _ArrayUnpickler(file, encoding='latin1').load()
+    if data[257:262] == b'ustar':
+        raise ValueError('it is in the tar format of PyTorch 0.1: load and save it again with a PyTorch of 1.x')
     return load_pickle(file)
 
 
@@ -183,9 +237,9 @@ def load_pickle(file: Any, map_location: Any = 'cpu') -> Any:
         except pickle.UnpicklingError as error:
             # of its message of many lines, what concerns the file
             wanted = re.search(r'GLOBAL ([\w.]+)', str(error))
-            reason = re.search(r'WeightsUnpickler error: (.+)', str(error))
+            reason = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
             if wanted:
                 said = f'it wants to import {wanted[1]}, which is not allowed in a checkpoint'
             else:
-                said = reason[1].strip() if reason else str(error).splitlines()[0]
+                said = reason[1].strip() if reason else 'it is no file of torch.save'
             raise pickle.UnpicklingError(said) from error

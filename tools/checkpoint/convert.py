@@ -7,6 +7,7 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import safetensors.torch
@@ -43,35 +44,50 @@ def build(path: str) -> nn.Module:
     """
     if not Path(path).is_file():
         raise ValueError(f'{path}: no such config file')
-    cfg = Config.fromfile(path)
-    if 'model' not in cfg:
-        raise ValueError(f'{path} has no model')
     try:
+        cfg = Config.fromfile(path)
+        if 'model' not in cfg:
+            raise ValueError('it has no model')
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
             model = MODELS.build(cfg.model)
-    except KeyError as error:  # of a registry
-        raise ValueError(f'{path}: {error.args[0]}') from None
+    # what users write is run there
+    except (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError,
+            TypeError, ValueError) as error:  # fmt: skip
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        raise ValueError(f'{path}: {str(reason).splitlines()[0]}') from error
     if not hasattr(getattr(model, 'backbone', None), 'optional_part'):
         raise ValueError(f'{path}: the model is {type(model).__name__} without a backbone of mmhvt')
     return model
 
 
-def write(path: Path, state_dict: dict[str, Tensor], meta: dict[str, str]) -> None:
-    """Write a checkpoint, all of it or nothing; `.safetensors` by its suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'{path.name}.unfinished')
+def write(paths: list[Path], state_dict: dict[str, Tensor], meta: dict[str, str]) -> None:
+    """Write a checkpoint to all paths or to none; `.safetensors` by their suffix.
+
+    Raises:
+        ValueError: If one cannot be written.
+    """
     # views of one another, such as the parts of a joint embedding, are written each for itself
     state_dict = {
         name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in state_dict.items()
     }
+    unfinished = {path: path.with_name(f'{path.name}.unfinished') for path in paths}
     try:
-        if path.suffix == '.safetensors':
-            safetensors.torch.save_file(state_dict, unfinished, metadata=meta)
-        else:
-            torch.save(dict(meta=meta, state_dict=state_dict), unfinished)
-        unfinished.replace(path)
+        for path, scratch in unfinished.items():
+            if path.is_dir():
+                raise ValueError(f'{path} is a folder')
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix == '.safetensors':
+                safetensors.torch.save_file(state_dict, scratch, metadata=meta)
+            else:
+                torch.save(dict(meta=meta, state_dict=state_dict), scratch)
+        for path, scratch in unfinished.items():
+            scratch.replace(path)
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ValueError(f'{path} cannot be written: {error}') from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        for scratch in unfinished.values():
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
 
 
 def convert(arguments: argparse.Namespace) -> list[Path]:
@@ -82,13 +98,15 @@ def convert(arguments: argparse.Namespace) -> list[Path]:
 
     Raises:
         ValueError: If the file cannot be read, is of no known repository, or does not fit the config's backbone; if DST
-            is not a .pth, or is SRC; if the classifier lacks classes of TO.
+            is not a .pth or cannot be written, or would overwrite SRC; if the classifier lacks classes of TO.
     """
     target = Path(arguments.dst)
     if target.suffix not in ('.pth', '.pt'):
         raise ValueError(f'{target}: the suffix {target.suffix!r} is not .pth (safetensors come beside it)')
-    if target.exists() and Path(arguments.src).exists() and target.samefile(arguments.src):
-        raise ValueError(f'{target} is the checkpoint that is read: choose another name')
+    paths = [target, *([target.with_suffix('.safetensors')] if arguments.safetensors else [])]
+    for path in paths:
+        if path.exists() and Path(arguments.src).exists() and path.samefile(arguments.src):
+            raise ValueError(f'{path} is the checkpoint that is read: choose another name for DST')
     # before the long part
     labels = [label_list(name) for name in arguments.labels or ()]
     model = build(arguments.config) if arguments.config else None
@@ -112,9 +130,7 @@ def convert(arguments: argparse.Namespace) -> list[Path]:
         state_dict, fates = adapt(model, state_dict, arguments.src)
     fates += [Fate(name, 'left out', why) for name, why in dropped.items()]
     name = wrote.NAMES[0] if wrote else 'mmhvt'
-    paths = [target, *([target.with_suffix('.safetensors')] if arguments.safetensors else [])]
-    for path in paths:
-        write(path, state_dict, dict(source=name, file=Path(arguments.src).name))
+    write(paths, state_dict, dict(source=name, file=Path(arguments.src).name))
     print(f'{arguments.src}: {len(content)} tensors of {name}\n{table(fates)}')
     return paths
 

@@ -191,5 +191,6 @@ class HierarchicalBackbone(BaseModule):
     def format_output(self, tokens: Tensor) -> Tensor:
         """A stage's tokens (N, [T,] H, W, C) in the shape that `out_type` names."""
         if self.out_type == 'featmap':
-            return tokens.movedim(-1, 1)
+            # mmcv's RoIAlign reads memory as if maps were laid out so, and convolutions keep what they are given
+            return tokens.movedim(-1, 1).contiguous()
         return tokens.flatten(1, -2) if self.out_type == 'raw' else tokens.flatten(1, -2).mean(1)

@@ -1,10 +1,15 @@
 """Norms by name for configs."""
 
-from torchvision.models.convnext import LayerNorm2d
+from torch import Tensor
+from torchvision.models import convnext
 
 from mmhvt.registry import MODELS
 
-# norm over channels of maps (N, C, H, W): norm_cfg=dict(type='mmhvt.LN2d')
-MODELS.register_module('LN2d', module=LayerNorm2d)
 
-__all__ = ['LayerNorm2d']
+@MODELS.register_module('LN2d')
+class LayerNorm2d(convnext.LayerNorm2d):
+    """Norm over the channels of maps: norm_cfg=dict(type='mmhvt.LN2d')."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same, laid out in this order: mmcv's RoIAlign reads memory as if all maps were."""
+        return super().forward(x).contiguous()
