@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmhvt.analysis.reconstructions import draw, frames_of_patches, load_model, read_input, reconstruct, write_gif
@@ -68,7 +69,8 @@ def image_config() -> Config:
 
 def save(cfg: Config, path: Path) -> Path:
     """A checkpoint of the config's model with random weights."""
-    model = MODELS.build(cfg.model)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
     model.init_weights()
     torch.save(dict(state_dict=model.state_dict()), path)
     return path
