@@ -3,6 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+# before any test imports decord: behind decord's libraries cv2 reads no PNG
+import cv2  # noqa: F401
 import pytest
 import torch
 
