@@ -15,14 +15,12 @@ import cv2
 import numpy as np
 from mmengine.utils import track_parallel_progress
 
+from .generated import SPLITS, begin_dataset, check_least, finish_dataset
 from .moving_shapes import (
     MOTIONS,
     SHAPE_LEVELS,
     SHAPES,
-    SPLITS,
-    begin_dataset,
     draw_ground,
-    finish_dataset,
     outline,
     paint,
     radii,
@@ -207,23 +205,22 @@ def write_dataset(
         FileExistsError: If `out` holds anything else.
         OSError: If a file cannot be written.
     """
-    for name, value, least in [
+    check_least(
         ('videos', videos, 1),
         ('val_videos', val_videos, 1),
         ('seconds', seconds, 2),
         ('size', size, 64),
         ('seed', seed, 0),
         ('processes', processes, 1),
-    ]:
-        if value < least:
-            raise ValueError(f'{name}={value}: {least} is the least')
+    )
     if size % 4:
         raise ValueError(f'size={size}: a multiple of 4 is needed, such as {size + 4 - size % 4}')
 
     out = Path(out)
     arguments = dict(videos=videos, val_videos=val_videos, seconds=seconds, size=size, seed=seed)
     counts = {'train': videos, 'val': val_videos}
-    if not begin_dataset(out, arguments, counts, 'moving actors'):
+    folders = {f'videos_{split}': count for split, count in counts.items()}
+    if not begin_dataset(out, arguments, folders, 'moving actors'):
         return False
     tasks = [(split, index) for split, count in counts.items() for index in range(count)]
     write = partial(_write_one, out=out, seconds=seconds, size=size, seed=seed)

@@ -7,7 +7,6 @@ nothing. A clip played backwards belongs to the opposite class, so frames in ran
 they do show which coordinate varies, that is the pair of opposites: no more than 0.5 is to be had from them.
 """
 
-import json
 import math
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmengine.utils import track_parallel_progress
+
+from .generated import SPLITS, begin_dataset, check_least, finish_dataset
 
 # motion: (coordinate of the pose that it advances, direction); opposites stand side by side
 MOTIONS: dict[str, tuple[int, int]] = {
@@ -27,9 +28,7 @@ MOTIONS: dict[str, tuple[int, int]] = {
     'growing': (3, 1),
     'shrinking': (3, -1),
 }
-SPLITS = ('train', 'val')
 FPS = 16
-UNFINISHED = 'manifest.unfinished.json'
 
 # The share of its circle that x, y, angle or size goes in a clip: the speed.
 TRAVEL = ((0.5, 1.0), (0.5, 1.0), (0.75, 1.5), (0.5, 1.0))
@@ -41,7 +40,8 @@ TAIL_SHADE = 0.55
 GROUND_LEVELS = (0, 70)
 
 
-def _arc(start: float, stop: float, points: int, radius: float = 1.0, y: float = 0.0) -> list[tuple[float, float]]:
+def arc(start: float, stop: float, points: int, radius: float = 1.0, y: float = 0.0) -> list[tuple[float, float]]:
+    """Points of an arc about (0, y), from `start` to `stop` degrees."""
     angles = np.deg2rad(np.linspace(start, stop, points))
     return [(radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
@@ -63,10 +63,10 @@ SHAPES: dict[str, np.ndarray] = {
         [(0, -1), (0.8, -0.1), (0.28, -0.1), (0.28, 0.95), (-0.28, 0.95), (-0.28, -0.1), (-0.8, -0.1)]
     ),
     'wedge': _normalised([(0, -1), (0.6, 0.8), (-0.6, 0.8)]),
-    'mouth': _normalised([(0, 0), *_arc(-50, -310, 24)]),
-    'drop': _normalised([(0, -1), *_arc(-30, 210, 20, radius=0.6, y=0.35)]),
+    'mouth': _normalised([(0, 0), *arc(-50, -310, 24)]),
+    'drop': _normalised([(0, -1), *arc(-30, 210, 20, radius=0.6, y=0.35)]),
     'flag': _normalised([(-0.6, -1), (0.8, -0.5), (-0.2, 0), (-0.2, 1), (-0.6, 1)]),
-    'bowl': _normalised(_arc(0, 180, 20)),
+    'bowl': _normalised(arc(0, 180, 20)),
 }
 
 
@@ -240,16 +240,14 @@ def write_dataset(
         FileExistsError: If `out` holds anything else.
         OSError: If a file cannot be written.
     """
-    for name, value, least in [
+    check_least(
         ('clips_per_class', clips_per_class, 1),
         ('val_clips_per_class', val_clips_per_class, 1),
         ('size', size, 16),
         ('frames', frames, 2),
         ('seed', seed, 0),
         ('processes', processes, 1),
-    ]:
-        if value < least:
-            raise ValueError(f'{name}={value}: {least} is the least')
+    )
     if size % 2:
         raise ValueError(f'size={size}: MPEG-4 needs an even number, such as {size + 1}')
 
@@ -258,7 +256,7 @@ def write_dataset(
     arguments = dict(
         clips_per_class=clips_per_class, val_clips_per_class=val_clips_per_class, size=size, frames=frames, seed=seed
     )
-    videos = {split: count * len(MOTIONS) for split, count in counts.items()}
+    videos = {f'videos_{split}': count * len(MOTIONS) for split, count in counts.items()}
     if not begin_dataset(out, arguments, videos, 'moving shapes'):
         return False
     some = 20  # clips a task: often enough to see progress
@@ -279,51 +277,3 @@ def write_dataset(
     (out / 'label_map.txt').write_text('\n'.join(MOTIONS) + '\n')
     finish_dataset(out)
     return True
-
-
-def begin_dataset(out: Path, arguments: dict, videos: dict[str, int], kind: str) -> bool:
-    """Make the folders of a generated dataset, or find it written.
-
-    Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
-        arguments: What decides the contents.
-        videos: Videos of each split, in folders `videos_SPLIT`.
-        kind: What is generated, for messages.
-
-    Returns:
-        False if the dataset is there, True if it is to be written.
-
-    Raises:
-        FileExistsError: If `out` holds anything else, or has lost videos.
-    """
-    manifest, unfinished = out / 'manifest.json', out / UNFINISHED
-    if manifest.is_file():
-        _check_arguments(manifest, arguments)
-        for split, count in videos.items():
-            there = sum(1 for _ in (out / f'videos_{split}').glob('*.mp4'))
-            if there != count:
-                raise FileExistsError(
-                    f'{out}/videos_{split} has {there} of {count} videos: remove {out} and call again'
-                )
-        return False
-    if unfinished.is_file():
-        _check_arguments(unfinished, arguments)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} is there already and no dataset of {kind}: choose a new or empty folder')
-    for split in videos:
-        (out / f'videos_{split}').mkdir(parents=True, exist_ok=True)
-    unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
-    return True
-
-
-def finish_dataset(out: Path) -> None:
-    """Say that a dataset that :func:`begin_dataset` began is whole."""
-    (out / UNFINISHED).rename(out / 'manifest.json')
-
-
-def _check_arguments(manifest: Path, arguments: dict) -> None:
-    """Raise FileExistsError if the folder of `manifest` was made with other arguments."""
-    earlier = json.loads(manifest.read_text())
-    if earlier != arguments:
-        other = ', '.join(f'{key}={earlier.get(key)}' for key in arguments if earlier.get(key) != arguments[key])
-        raise FileExistsError(f'{manifest.parent} was made with {other}: choose another folder or remove it')

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from mmengine.utils import track_parallel_progress
 
-from .moving_shapes import SPLITS, _arc, _check_arguments, draw_ground
+from .generated import SPLITS, begin_dataset, check_least, finish_dataset
+from .moving_shapes import arc, draw_ground
 
 
 def _ring(points: int, *radii: float) -> list[tuple[float, float]]:
@@ -28,7 +29,7 @@ def _ring(points: int, *radii: float) -> list[tuple[float, float]]:
 _ARM = 0.33  # half the width of the cross's arms
 # category: polygon (corners, 2) about the origin, the farthest corner at distance 1; x to the right and y down
 FORMS: dict[str, np.ndarray] = {
-    'circle': np.array(_arc(0, 360, 41)[:-1]),
+    'circle': np.array(arc(0, 360, 41)[:-1]),
     'square': np.array(_ring(4, 1.0)),
     'triangle': np.array(_ring(3, 1.0)),
     'star': np.array(_ring(10, 1.0, 0.42)),
@@ -212,35 +213,20 @@ def write_dataset(
         FileExistsError: If `out` holds anything else.
         OSError: If a file cannot be written.
     """
-    for name, value, least in [
+    check_least(
         ('images', images, 1),
         ('val_images', val_images, 1),
         ('size', size, 64),
         ('seed', seed, 0),
         ('processes', processes, 1),
-    ]:
-        if value < least:
-            raise ValueError(f'{name}={value}: {least} is the least')
+    )
 
     out = Path(out)
     counts = {'train': images, 'val': val_images}
     arguments = dict(images=images, val_images=val_images, size=size, seed=seed)
-    manifest, unfinished = out / 'manifest.json', out / 'manifest.unfinished.json'
-    if manifest.is_file():
-        _check_arguments(manifest, arguments)
-        for split, count in counts.items():
-            there = sum(1 for _ in (out / split).glob('*.png'))
-            if there != count:
-                raise FileExistsError(f'{out}/{split} has {there} of {count} images: remove {out} and call again')
+    if not begin_dataset(out, arguments, counts, 'shapes', 'images', '.png'):
         return False
-    if unfinished.is_file():
-        _check_arguments(unfinished, arguments)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} is there already and no dataset of shapes: choose a new or empty folder')
-
-    for folder in (*SPLITS, 'annotations'):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
+    (out / 'annotations').mkdir(exist_ok=True)
     some = 20  # images a task: often enough to see progress
     tasks = [
         (split, first, min(first + some, count)) for split, count in counts.items() for first in range(0, count, some)
@@ -265,5 +251,5 @@ def write_dataset(
             categories=[dict(id=number, name=name, supercategory='shape') for number, name in enumerate(FORMS, 1)],
         )
         (out / f'annotations/instances_{split}.json').write_text(json.dumps(content) + '\n')
-    unfinished.rename(manifest)
+    finish_dataset(out)
     return True

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from mmhvt.datasets.generated import run_generator
 from mmhvt.datasets.shapes_coco import write_dataset
 
 
@@ -16,17 +17,7 @@ def main() -> int:
     parser.add_argument('--size', type=int, default=160, help='largest height and width in pixels')
     parser.add_argument('--seed', type=int, default=0, help='decides every image')
     parser.add_argument('--processes', type=int, default=os.cpu_count(), help='draw at the same time')
-    arguments = parser.parse_args()
-    try:
-        wrote = write_dataset(**vars(arguments))
-    except (OSError, ValueError) as error:
-        print(f'{parser.prog}: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'\n{parser.prog}: interrupted; the same call again finishes {arguments.out}', file=sys.stderr)
-        return 130
-    print(f'{arguments.out}: {"written" if wrote else "there already, nothing to do"}')
-    return 0
+    return run_generator(parser, write_dataset)
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ import decord
 import numpy as np
 from mmaction.evaluation import read_labelmap
 from mmengine.config import Config
-from train_demo import ROOT, StepError, mim, newest_log, step
+from train_demo import ROOT, StepError, mim, newest_log, run_program, step
 from train_mae_demo import train
 
 from mmhvt.datasets.moving_shapes import write_video
@@ -207,12 +207,7 @@ def main() -> int:
     parser.add_argument('--min-map', type=float, default=0.8, help='exit status 1 below this mAP')
     parser.add_argument('--max-key-frame-map', type=float, default=0.4, help='and from this mAP on from key frames')
     parser.add_argument('--seed', type=int, default=0, help='of initialisation and order of clips')
-    try:
-        run(**vars(parser.parse_args()))
-    except StepError as error:
-        print(f'train_ava_demo.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_program(parser, run)
 
 
 if __name__ == '__main__':

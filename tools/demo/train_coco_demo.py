@@ -15,9 +15,8 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
-import torch
 from pycocotools import mask as rle
-from train_demo import GRID, INK, MUTED, ROOT, StepError, newest_log, step
+from train_demo import GRID, INK, MUTED, ROOT, StepError, mim, newest_log, run_program, step
 from train_mae_demo import BLUE, ORANGE, curve, train
 
 matplotlib.use('Agg')
@@ -52,9 +51,8 @@ def test(checkpoint: Path, work_dir: Path) -> tuple[dict[str, float], Path]:
     if predictions.is_file() and predictions.stat().st_mtime > checkpoint.stat().st_mtime:
         print(f'\n=== Testing: done already, {predictions}', flush=True)
     else:
-        command = [Path(sys.executable).with_name('mim'), 'test', PACKAGE, CONFIG, '--checkpoint', checkpoint]
-        options = ['--work-dir', work_dir, '--cfg-options', f'test_evaluator.outfile_prefix={prefix}']
-        step('Testing', *command, '--gpus', str(int(torch.cuda.is_available())), *options)
+        command = mim('test', CONFIG, work_dir, '--checkpoint', checkpoint, package=PACKAGE)
+        step('Testing', *command, '--cfg-options', f'test_evaluator.outfile_prefix={prefix}')
     entry = next((entry for entry in newest_log(work_dir, '*/*.json') if METRICS['bbox_AP50'] in entry), None)
     if entry is None or not predictions.is_file():
         raise StepError(f'no result in {work_dir}: did the test stop early? Remove the folder and call again')
@@ -178,12 +176,7 @@ def main() -> int:
     parser.add_argument('--epochs', type=int, help='in place of those of the config')
     parser.add_argument('--min-bbox', type=float, default=0.6, help='exit status 1 below this AP50 of boxes')
     parser.add_argument('--min-segm', type=float, default=0.5, help='exit status 1 below this AP50 of masks')
-    try:
-        run(**vars(parser.parse_args()))
-    except StepError as error:
-        print(f'train_coco_demo.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_program(parser, run)
 
 
 if __name__ == '__main__':

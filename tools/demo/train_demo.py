@@ -12,6 +12,7 @@ import pickle
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import decord
@@ -60,11 +61,21 @@ def step(title: str, *command: str | Path) -> float:
     return time.monotonic() - start
 
 
-def mim(verb: str, config: Path, work_dir: Path, *arguments: str | Path) -> list[str | Path]:
-    """Command line of `mim VERB mmaction CONFIG`, on a GPU where there is one."""
+def mim(verb: str, config: Path, work_dir: Path, *arguments: str | Path, package: str = 'mmaction') -> list[str | Path]:
+    """Command line of `mim VERB PACKAGE CONFIG`, on a GPU where there is one."""
     program = Path(sys.executable).with_name('mim')
     gpus = 1 if torch.cuda.is_available() else 0
-    return [program, verb, 'mmaction', config, *arguments, '--gpus', str(gpus), '--work-dir', work_dir]
+    return [program, verb, package, config, *arguments, '--gpus', str(gpus), '--work-dir', work_dir]
+
+
+def run_program(parser: argparse.ArgumentParser, run: Callable[..., None]) -> int:
+    """Call a demo with what the command line says; returns the exit status."""
+    try:
+        run(**vars(parser.parse_args()))
+    except StepError as error:
+        print(f'{parser.prog}: {error}', file=sys.stderr)
+        return 1
+    return 0
 
 
 def newest_log(work_dir: Path, pattern: str) -> list[dict]:
@@ -198,12 +209,7 @@ def main() -> int:
     parser.add_argument('--clips-per-class', type=int, default=400, help='training clips of each class')
     parser.add_argument('--val-clips-per-class', type=int, default=50, help='validation clips of each class')
     parser.add_argument('--min-top1', type=float, default=0.95, help='exit status 1 below this accuracy')
-    try:
-        run(**vars(parser.parse_args()))
-    except StepError as error:
-        print(f'train_demo.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_program(parser, run)
 
 
 if __name__ == '__main__':

@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 
 import matplotlib
-import torch
 from mmengine.config import Config, DictAction
-from train_demo import DATA, GRID, INK, MUTED, ROOT, StepError, newest_log, step
+from train_demo import DATA, GRID, INK, MUTED, ROOT, StepError, mim, newest_log, run_program, step
 
 from mmhvt.analysis.reconstructions import Reconstruction, draw_rows, load_model, read_input, reconstruct, write_gif
 from mmhvt.datasets.moving_shapes import MOTIONS
@@ -57,10 +56,7 @@ def train(title: str, package: str, config: Path, work_dir: Path, options: list[
         print(f'\n=== {title}: done already, {checkpoint}', flush=True)
         return checkpoint
     resume = ['--resume'] if (work_dir / 'last_checkpoint').is_file() else []
-    mim = Path(sys.executable).with_name('mim')
-    gpus = str(int(torch.cuda.is_available()))
-    command = [mim, 'train', package, config, '--gpus', gpus, '--work-dir', work_dir, *resume]
-    step(title, *command, '--cfg-options', *options)
+    step(title, *mim('train', config, work_dir, *resume, package=package), '--cfg-options', *options)
     if not checkpoint.is_file():
         raise StepError(f'{title} left no {checkpoint}: did the run stop early?')
     return checkpoint
@@ -193,12 +189,7 @@ def main() -> int:
     parser.add_argument('--pretraining-epochs', type=int, help='in place of those of the config')
     parser.add_argument('--fine-tuning-epochs', type=int, help='in place of those of the configs')
     parser.add_argument('--clips-per-class', type=int, default=400, help='training videos of each class')
-    try:
-        run(**vars(parser.parse_args()))
-    except StepError as error:
-        print(f'train_mae_demo.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_program(parser, run)
 
 
 if __name__ == '__main__':
