@@ -8,6 +8,7 @@ Prints a JSON object: case -> what was tried -> 'ok' or the error.
 import contextlib
 import json
 import os
+import pickle
 import sys
 import warnings
 from multiprocessing import get_context
@@ -54,6 +55,16 @@ def acc_metric() -> None:
             assert shape == (1, 4) and 'average_clips' in str(error)
         else:
             assert metric.evaluate(4) == {'acc/top1': 1.0}, 'a wrong top-1 of scores with a clip axis'
+
+
+def ava_proposals() -> None:
+    from mmaction.datasets import AVADataset
+
+    (FOLDER / 'ava.csv').write_text('video,0903,0.1,0.2,0.5,0.6,1,0\n')
+    (FOLDER / 'proposals.pkl').write_bytes(pickle.dumps({'video,0903': np.zeros((0, 5))}))
+    paths = dict(ann_file=f'{FOLDER}/ava.csv', proposal_file=f'{FOLDER}/proposals.pkl')
+    dataset = AVADataset(**paths, exclude_file=None, label_file=None, pipeline=[], test_mode=True)
+    assert dataset.get_data_info(0)['proposals'].tolist() == [[0, 0, 1, 1]]
 
 
 def color_jitter() -> None:
@@ -136,6 +147,16 @@ def data_parallel() -> None:
         Runner.wrap_model(runner, config, torch.nn.Linear(1, 1))
 
 
+def no_samples() -> None:
+    from mmengine.dataset import BaseDataset
+
+    (FOLDER / 'empty.json').write_text('{"metainfo": {}, "data_list": []}')
+    try:
+        BaseDataset(f'{FOLDER}/empty.json')
+    except AssertionError as error:
+        assert 'empty.json: no sample is left' in str(error)
+
+
 class Runs:
     """Pickles as a command."""
 
@@ -156,6 +177,7 @@ def pickles() -> None:
 
 TRIALS = {
     'AccMetric on single clips': acc_metric,
+    'empty proposals of AVA': ava_proposals,
     'uint8 arithmetic in ColorJitter': color_jitter,
     'np.bool in ImgAug': img_aug,
     'np.NAN in AVA metric': ava_metric,
@@ -167,6 +189,7 @@ TRIALS = {
     'moviepy': moviepy,
     'process groups without CUDA': gloo,
     'DistributedDataParallel without CUDA': data_parallel,
+    'datasets of nothing': no_samples,
     'pickles in checkpoints': pickles,
 }
 CASES = {

@@ -71,6 +71,18 @@ def test_training_reaches_the_patch_embedding() -> None:
     assert not idle  # DistributedDataParallel would wait for them
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision(dtype: torch.dtype) -> None:
+    model = build()
+    exact = model.eval().test_step(batch())[0].pred_instances.scores
+    with torch.autocast('cpu', dtype=dtype):
+        scores = model.test_step(batch())[0].pred_instances.scores
+        loss = model.parse_losses(model.train()(**model.data_preprocessor(batch()), mode='loss'))[0]
+    loss.backward()
+    torch.testing.assert_close(scores, exact, atol=0.02, rtol=0)
+    assert loss.isfinite() and model.backbone.patch_embed.proj.weight.grad.abs().sum() > 0
+
+
 def test_trains_on_close_proposals_alone() -> None:
     """Ground truth, and proposals that overlap it by more than 0.9."""
     model = build().train()
@@ -95,6 +107,14 @@ def test_backbones_that_do_not_fit() -> None:
         build(out_indices=(2, 3))
     with pytest.raises(ValueError, match='one stride, the backbone has 16 and 32'):
         build(patch_stride=(2, 4, 8), patch_padding=(1, 3, 3), patch_kernel=(3, 7, 11))
+
+
+def test_backbones_of_other_packages() -> None:
+    config = Config.fromfile(CONFIG)
+    init_default_scope(config.default_scope)
+    config.model.backbone = dict(type='mmaction.ResNet3dSlowOnly', depth=18, pretrained=None)
+    with pytest.raises(TypeError, match="ResNet3dSlowOnly does not tell its stride.* type='FastRCNN'"):
+        MODELS.build(config.model)
 
 
 FAMILIES = {
@@ -124,20 +144,28 @@ FAMILIES = {
 }
 
 
+def last_dims(family: str) -> int:
+    """Channels of a family's last stage."""
+    arch = FAMILIES[family]['arch']
+    return arch['embed_dims'] * (8 if len(arch.get('depths', ())) == 4 else 1)
+
+
+def build_family(family: str) -> nn.Module:
+    """The detector of the config on another backbone, which is made for clips of (8, 64, 64)."""
+    config = Config.fromfile(CONFIG)
+    init_default_scope(config.default_scope)
+    config.model.backbone = dict(FAMILIES[family], input_size=(8, 64, 64), out_type='featmap')
+    config.model.roi_head.bbox_head.in_channels = last_dims(family)
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    return model
+
+
 @pytest.mark.parametrize('family', FAMILIES)
 def test_every_family_detects(family: str) -> None:
     """A step of training reaches the patch embedding, and boxes get scores, by the config alone."""
-    config = Config.fromfile(CONFIG)
-    init_default_scope(config.default_scope)
-    backbone = dict(FAMILIES[family], input_size=(8, 64, 64), out_type='featmap')
-    config.model.backbone = backbone
-    dims = (
-        128 if 'depths' in backbone['arch'] and len(backbone['arch']['depths']) == 4 else backbone['arch']['embed_dims']
-    )
-    config.model.roi_head.bbox_head.in_channels = dims
-    model = MODELS.build(config.model)
-    model.init_weights()
-
+    model, dims = build_family(family), last_dims(family)
     data = batch((64, 96))
     model.train()
     losses, _ = model.parse_losses(model(**model.data_preprocessor(deepcopy(data)), mode='loss'))
@@ -153,3 +181,133 @@ def test_every_family_detects(family: str) -> None:
     ((*_, height, width),) = model.backbone.out_strides
     assert features.is_contiguous()  # RoIAlign reads memory as if all maps were
     assert features.shape[1:2] + features.shape[3:] == (dims, 64 // height, 96 // width)
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_pictures_of_any_size(family: str) -> None:
+    """Those that the patches do not divide are filled up behind the normalisation. Boxes stay where they are."""
+    model = build_family(family).eval()
+    data = batch((66, 75))
+    with torch.no_grad():
+        found = model.test_step(deepcopy(data))[0].pred_instances
+        inputs = model.data_preprocessor(deepcopy(data))['inputs']
+        patch = model.backbone.patch_stride[-1]
+        filled = nn.functional.pad(inputs, (0, -75 % patch, 0, -66 % patch))
+        assert filled.shape[-2:] > inputs.shape[-2:]
+        (features,) = model.backbone(filled)
+        ((*_, stride),) = model.backbone.out_strides
+        rois = torch.cat([torch.zeros(3, 1), BOXES], dim=1)
+        pooled = roi_align(features.mean(2), rois, 4, 1 / stride, aligned=True).amax((2, 3))
+        torch.testing.assert_close(found.scores, model.roi_head.bbox_head.fc_cls(pooled).sigmoid())
+        embed = model.backbone.patch_embed.proj
+        if embed.padding[-1] > 0:  # nothing but what the convolution sees over an edge
+            torch.testing.assert_close(embed(inputs), embed(filled))
+    torch.testing.assert_close(found.bboxes, BOXES / torch.tensor([75, 66, 75, 66]))
+
+    losses, _ = model.train().parse_losses(model(**model.data_preprocessor(batch((66, 75))), mode='loss'))
+    assert losses.isfinite()
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_features_are_those_of_recognition(family: str) -> None:
+    """On the same weights and input: their mean is what a recognizer takes, or they stand beside its class token."""
+    backbone = build_family(family).backbone.eval()
+    recognizer = MODELS.build(dict(FAMILIES[family], input_size=(8, 64, 64))).eval()
+    recognizer.load_state_dict(backbone.state_dict())
+    last = []
+    recognizer.blocks[-1].register_forward_hook(lambda module, args, out: last.append(out))
+    clip = torch.randn(2, 3, 8, 64, 64)
+    with torch.no_grad():
+        (features,), (wanted,) = backbone(clip), recognizer(clip)
+        if family == 'UniFormerV2':
+            # frames have class tokens of their own, and no global block is between them and the feature
+            torch.testing.assert_close(recognizer.norm(last[0][:, :, 0].mean(1)), wanted)
+            torch.testing.assert_close(features.movedim(1, -1).flatten(2, 3), last[0][:, :, 1:])
+        elif backbone.has_cls_token:
+            tokens = recognizer.norm(last[0][0])
+            torch.testing.assert_close(tokens[:, 0], wanted)
+            torch.testing.assert_close(features.flatten(2).transpose(1, 2), tokens[:, 1:])
+        else:
+            mean = features.mean((2, 3, 4))
+            torch.testing.assert_close(recognizer.norm(mean) if family == 'SMViT' else mean, wanted)
+
+
+def with_boxes(proposals: Tensor | None, truth: Tensor = BOXES, count: int = 1) -> dict:
+    """A batch whose first sample has these boxes."""
+    data = batch(count=count)
+    sample = data['data_samples'][0]
+    sample.set_metainfo(dict(img_key='v,0001'))
+    sample.gt_instances = InstanceData(bboxes=truth, labels=torch.eye(9)[1 : 1 + len(truth)])
+    del sample.proposals
+    if proposals is not None:
+        sample.proposals = InstanceData(bboxes=proposals.clone())
+    return data
+
+
+def loss_of(model: nn.Module, data: dict) -> Tensor:
+    return model.parse_losses(model.train()(**model.data_preprocessor(data), mode='loss'))[0]
+
+
+NONE = torch.zeros(0, 4)
+OUTSIDE = torch.tensor([[-30.0, -10.0, -3.0, -2.0], [70.0, 70.0, 99.0, 99.0]])
+NO_AREA = torch.tensor([[63.0, 10.0, 63.0, 20.0], [5.0, 5.0, 5.0, 5.0]])
+
+
+def test_nobody_in_a_key_frame() -> None:
+    model = build()
+    # the other sample's loss, in whichever place it stands
+    alone = loss_of(model, batch())
+    for order in (0, 1), (1, 0):
+        pair = [with_boxes(BOXES, NONE), batch()]
+        pair[0]['inputs'][0] = 255 - pair[0]['inputs'][0]
+        data = {key: [pair[i][key][0] for i in order] for key in ('inputs', 'data_samples')}
+        torch.testing.assert_close(loss_of(model, data), alone)
+    # nobody at all: zero, which reaches all parameters
+    for proposals in (NONE, BOXES):
+        model.zero_grad()
+        loss = loss_of(model, with_boxes(proposals, NONE))
+        loss.backward()
+        assert loss == 0
+        assert all(p.grad is not None and not p.grad.any() for p in model.parameters() if p.requires_grad)
+    # nobody was detected: ground truth is there to train, and nothing to test
+    torch.testing.assert_close(loss_of(model, with_boxes(NONE)), alone)
+    (sample,) = model.eval().test_step(with_boxes(NONE))
+    assert sample.pred_instances.bboxes.shape == (0, 4) and sample.pred_instances.scores.shape == (0, 9)
+
+
+@pytest.mark.parametrize('boxes', [OUTSIDE, NO_AREA], ids=['outside', 'no area'])
+def test_boxes_without_picture(boxes: Tensor) -> None:
+    model = build()
+    loss = loss_of(model, with_boxes(boxes, boxes))
+    loss.backward()
+    assert loss.isfinite() and all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    (sample,) = model.eval().test_step(with_boxes(boxes))
+    assert sample.pred_instances.scores.shape == (2, 9) and sample.pred_instances.scores.isfinite().all()
+
+
+def test_boxes_that_are_none() -> None:
+    model = build()
+    inverted = torch.tensor([[1.0, 2.0, 3.0, 4.0], [30.0, 20.0, 10.0, 25.0]])
+    message = r'key frame v,0001 has \[30.0, 20.0, 10.0, 25.0\] among its {}, in pixels'
+    with pytest.raises(ValueError, match=message.format('proposals')):
+        loss_of(model, with_boxes(inverted))
+    with pytest.raises(ValueError, match=message.format('gt_instances')):
+        loss_of(model, with_boxes(BOXES, inverted))
+    with pytest.raises(ValueError, match=message.format('proposals')):
+        model.eval().test_step(with_boxes(inverted))
+    with pytest.raises(ValueError, match='key frame v,0001 has no proposals: give the dataset a proposal_file'):
+        model.eval().test_step(with_boxes(None))
+    with pytest.raises(ValueError, match='no proposals'):
+        loss_of(model, with_boxes(None))
+
+
+def test_scores_are_for_whole_boxes() -> None:
+    """Of what a crop cut, the boxes from before it come out, in their order."""
+    model = build().eval()
+    whole = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
+    data = batch()
+    plain = model.test_step(deepcopy(data))[0].pred_instances
+    data['data_samples'][0].set_metainfo(dict(whole_proposals=whole.double().numpy()))
+    found = model.test_step(data)[0].pred_instances
+    torch.testing.assert_close(found.bboxes, whole)
+    torch.testing.assert_close(found.scores, plain.scores)

@@ -115,7 +115,7 @@ def test_interrupted_call_leaves_nothing_that_trains(
 
     out = tmp_path / 'd'
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(moving_shapes, 'track_parallel_progress', interrupted)
+        patch.setattr(moving_shapes, 'draw_in_parallel', interrupted)
         write_dataset(out, **SMALL)
     assert not list(out.glob('*.txt')) and not (out / 'manifest.json').exists()
     with pytest.raises(FileExistsError, match='made with seed=0'):

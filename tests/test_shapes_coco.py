@@ -169,7 +169,7 @@ def test_interrupted_call_leaves_nothing_that_trains(
 
     out = tmp_path / 'd'
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(shapes_coco, 'track_parallel_progress', interrupted)
+        patch.setattr(shapes_coco, 'draw_in_parallel', interrupted)
         write_dataset(out, **SMALL)
     assert sum(1 for _ in out.rglob('*.png')) == 8
     assert not list((out / 'annotations').iterdir()) and not (out / 'manifest.json').exists()
@@ -177,6 +177,20 @@ def test_interrupted_call_leaves_nothing_that_trains(
         write_dataset(out, seed=1, **SMALL)
     assert write_dataset(out, processes=1, **SMALL)
     assert contents(out) == contents(dataset)
+
+
+def test_threads_of_opencv_do_not_stop_it(tmp_path: Path) -> None:
+    """Processes that are forked beside them must not wait for them."""
+    script = (
+        'import sys, cv2, numpy as np\n'
+        'from mmhvt.datasets.shapes_coco import write_dataset\n'
+        'cv2.setNumThreads(2)\n'
+        'cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (5, 5), 1)\n'
+        'write_dataset(sys.argv[1], images=4, val_images=2, size=64)\n'
+        'assert cv2.getNumThreads() == 2\n'
+    )
+    subprocess.run([sys.executable, '-c', script, tmp_path / 'd'], check=True, capture_output=True, timeout=60)
+    assert (tmp_path / 'd/manifest.json').is_file()
 
 
 def test_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

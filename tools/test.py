@@ -1,5 +1,7 @@
 """Tests a model: `python tools/test.py CONFIG CHECKPOINT`, for configs of mmaction, mmdet and mmpretrain alike."""
 
+from mmengine.config import ConfigDict
+
 from mmhvt.engine.command_line import build_runner, config_parser, load_config
 
 
@@ -7,9 +9,15 @@ def main() -> None:
     parser = config_parser('Test a model')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--dump', metavar='FILE.pkl', help='write the predictions for offline evaluation')
+    parser.add_argument('--tta', action='store_true', help="merge several views as the config's tta_model says")
     args = parser.parse_args()
     cfg = load_config(args)
     cfg.load_from = args.checkpoint
+    if args.tta:
+        if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+            raise SystemExit(f'{args.config} has no tta_model and tta_pipeline, which --tta needs')
+        cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     if args.dump:
         if not args.dump.endswith(('.pkl', '.pickle')):
             raise SystemExit(f'--dump writes a pickle: FILE.pkl, not {args.dump}')

@@ -8,14 +8,21 @@ _base_ = [
 # FPN and heads of the paper's form, at a width that trains in minutes on a CPU
 width = 32
 model = dict(
+    data_preprocessor=dict(pad_size_divisor=32),
     backbone=dict(
         arch=dict(_delete_=True, embed_dims=48, num_heads=1, depths=(1, 1, 2, 1)),
         input_size=(160, 160),
         drop_path_rate=0.0,
         # the paper's initialisation is made for long masked pre-training
-        init_cfg=dict(type='Xavier', layer='Linear', distribution='uniform')),
+        init_cfg=dict(
+            _delete_=True,
+            type='Xavier',
+            layer='Linear',
+            distribution='uniform')),
     neck=dict(in_channels=[48, 96, 192, 384], out_channels=width, num_outs=4),
     rpn_head=dict(
+        # without norms: what the README's figures were measured with
+        type='RPNHead',
         in_channels=width,
         feat_channels=width,
         # 12, 24, 48 and 96 pixels

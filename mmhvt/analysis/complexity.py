@@ -71,10 +71,41 @@ class FusedAttention(TorchFunctionMode):
         )[0]
 
 
+def detections(model: nn.Module, x: Tensor) -> list:
+    """What the parts of a two-stage detector make of images (1, C, H, W) or of a clip (1, C, T, H, W).
+
+    Which boxes an image leads to takes values, so that their number is the largest that `test_cfg` lets through: of
+    proposals to the box heads, and of detections to the mask heads. Where boxes are given, it is one.
+    """
+    cfg = model.test_cfg or {}
+    features = model.extract_feat(x)
+    outputs, roi_head = [], model.roi_head
+    if model.with_rpn:
+        outputs.append(model.rpn_head(features))
+    for kind, counts in (('bbox', cfg.get('rpn')), ('mask', cfg.get('rcnn'))):
+        head = getattr(roi_head, f'{kind}_head', None)
+        if head is None:
+            continue
+        extractor = getattr(roi_head, f'{kind}_roi_extractor')
+        heads = head if isinstance(head, nn.ModuleList) else [head]
+        extractors = extractor if isinstance(extractor, nn.ModuleList) else [extractor] * len(heads)
+        for head, extractor in zip(heads, extractors, strict=True):
+            # one layer a level, or of video the only one
+            layer = extractor.roi_layers[0] if hasattr(extractor, 'roi_layers') else extractor.roi_layer
+            time = [1] if x.ndim == 5 else []
+            count, channels = counts['max_per_img'] if counts else 1, features[0].shape[1]
+            outputs.append(head(x.new_empty(count, channels, *time, *layer.output_size)))
+    return outputs
+
+
 def scores(model: nn.Module, x: Tensor) -> object:
-    """What a model makes of inputs (N, C, [T,] H, W): the scores of mmaction's recognizers, else its forward pass."""
+    """What a model makes of inputs (N, C, [T,] H, W): the scores of mmaction's recognizers and of the parts of mmdet's
+    two-stage detectors, else its forward pass.
+    """
     if hasattr(model, 'extract_feat') and hasattr(model, 'cls_head'):
         return model.extract_feat(x[:, None], stage='head')[0]
+    if hasattr(model, 'roi_head'):
+        return detections(model, x)
     return model(x)
 
 
@@ -137,7 +168,10 @@ def parts(model: nn.Module) -> dict[str, list[nn.Module]]:
         found[f'stage {stage + 1}'] = list(backbone.blocks[first : last + 1])
         first = last + 1
     found['rest of the backbone'] = [backbone]
-    found['head'] = [head for head in (getattr(model, name, None) for name in ('cls_head', 'head')) if head is not None]
+    heads = [getattr(model, name, None) for name in ('neck', 'cls_head', 'head', 'rpn_head')]
+    # these are not called through what holds them
+    heads += getattr(model, 'roi_head', nn.Module()).modules()
+    found['head'] = [head for head in heads if head is not None]
     return found
 
 
@@ -183,8 +217,8 @@ def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
     """Parameters, multiply-adds and activation memory of one input.
 
     Args:
-        model: A backbone, an mmaction recognizer, an mmpretrain classifier or any module of one tensor, on any
-            device; nothing of it changes.
+        model: A backbone, an mmaction recognizer, an mmpretrain classifier, a two-stage detector of mmdet or any
+            module of one tensor, on any device; nothing of it changes.
         input_shape: (C, [T,] H, W).
 
     Raises:

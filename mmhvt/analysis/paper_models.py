@@ -1,10 +1,14 @@
-"""The models behind the rows of paper_figures.yaml: backbones and what reads them out."""
+"""The models behind the rows of paper_figures.yaml: backbones and what reads them out, and detectors of recipes."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+import mmhvt
 from mmhvt.registry import MODELS
 
 # classes of the classifier that the tables' parameters include, by (family, table)
@@ -36,6 +40,17 @@ CLASSES = {
     ('uniformerv2', '4'): 174,  # "on Something-Something V2"
     ('uniformerv2', '15'): 174,  # "SSV2"
 }
+# configs of detectors, by row
+CONFIGS = Path(mmhvt.__file__).parent / '.mim/configs'
+DETECTORS = {
+    'smvit-b-mask-rcnn': 'coco/mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py',
+    'smvit-bplus-mask-rcnn': 'coco/mask-rcnn_smvit-baseplus_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py',
+    'smvit-l-mask-rcnn': 'coco/mask-rcnn_smvit-large_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py',
+    'mvitv2-b-mask-rcnn': 'coco/mask-rcnn_mvitv2-base_in1k-pre_fpn_64xb1-lsj-100e_coco.py',
+    'mvitv2-l-mask-rcnn': 'coco/mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-lsj-100e_coco.py',
+    # from ImageNet-21K in the paper; the detector is the same but for where channels expand, and 270 M has it as here
+    'mvitv2-l-cascade': 'coco/cascade-mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-amp-ms-crop-36e_coco.py',
+}
 SMVIT_ARCHS = {'b': 'base', 'bplus': 'base_plus', 'l': 'large', 'h': 'huge'}
 
 
@@ -52,17 +67,19 @@ class ReadOut(nn.Module):
         return self.head(self.backbone(x)[-1])
 
 
-def backbone_cfg(family: str, row: Mapping) -> dict | None:
-    """The config of a row's backbone, or None where the package does not have it.
+def input_shape(row: Mapping) -> tuple[int, ...]:
+    """([T,] H, W) of a row's input; detectors have 1024² (papers/smvit, appendix A.2)."""
+    return (1024, 1024) if row['id'] in DETECTORS else tuple(map(int, row['input']))
+
+
+def backbone_cfg(family: str, row: Mapping) -> dict:
+    """The config of the backbone of a row that is no detector.
 
     Args:
         family: 'mvit', 'mvitv2', …
         row: 'id' and 'input' of the row.
     """
-    name, size = row['id'], row['input']
-    if (family, row['table']) not in CLASSES or isinstance(size, str):
-        return None
-    size = tuple(map(int, size))
+    name, size = row['id'], input_shape(row)
     if family == 'smvit':
         return dict(type='mmhvt.SMViT', arch=SMVIT_ARCHS[name.split('-')[1]], input_size=size)
     if family == 'video_swin':
@@ -73,10 +90,11 @@ def backbone_cfg(family: str, row: Mapping) -> dict | None:
     return dict(type='mmhvt.VisionTransformer' if name.startswith('vit-') else 'mmhvt.MViT', arch=name, input_size=size)
 
 
-def build(family: str, row: Mapping) -> nn.Module | None:
-    """A row's model on the meta device, or None where the package does not have it."""
-    cfg = backbone_cfg(family, row)
-    if cfg is None or MODELS.get(cfg['type']) is None:
-        return None
+def build(family: str, row: Mapping) -> nn.Module:
+    """A row's model on the meta device."""
+    if row['id'] in DETECTORS:
+        cfg = Config.fromfile(CONFIGS / DETECTORS[row['id']])
+        with DefaultScope.overwrite_default_scope('mmdet'), torch.device('meta'):
+            return MODELS.build(cfg.model)
     with torch.device('meta'):
-        return ReadOut(MODELS.build(cfg), CLASSES[family, row['table']])
+        return ReadOut(MODELS.build(backbone_cfg(family, row)), CLASSES[family, row['table']])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mmhvt import migrate
 from mmhvt.datasets import UnreadableVideoError
-from mmhvt.datasets.video_dataset import _NamingFile
+from mmhvt.datasets.video_dataset import NamingFile
 from mmhvt.models import MAE
 from mmhvt.models.selfsup.mask import draw_visible
 from mmhvt.models.selfsup.target import pixel_patches
@@ -90,7 +90,7 @@ def read_input(cfg: Config, path: str, seed: int = 0) -> dict:
     torch.manual_seed(seed)
     for transform in transforms:
         if isinstance(transform, DecordInit | DecordDecode):
-            transform = _NamingFile(transform)
+            transform = NamingFile(transform)
         try:
             results = transform(results)
         except UnreadableVideoError as error:

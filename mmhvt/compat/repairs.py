@@ -95,6 +95,13 @@ REPAIRS = [
         'mean_class_accuracy failed with an error on array dimensions',
     ),
     Repair(
+        'empty proposals of AVA',
+        'mmaction.datasets.ava_dataset',
+        'self.proposals = load(self.proposal_file)',
+        'self.proposals = {key: found for key, found in load(self.proposal_file).items() if len(found)}',
+        'an empty array for a key frame fails with "max() arg is an empty sequence"; now it is as no entry for it',
+    ),
+    Repair(
         'uint8 arithmetic in ColorJitter',
         'mmaction.datasets.transforms.processing',
         '(hsv[..., 0] + offset) % 180',
@@ -201,6 +208,14 @@ REPAIRS = [
         "[int(os.environ['LOCAL_RANK'])] if next(model.parameters()).device.type != 'cpu' else None",
         'mmengine hands it a device id, which it refuses for a model on CPU',
         has_no_cuda,
+    ),
+    Repair(
+        'datasets of nothing',
+        'mmengine.dataset.base_dataset',
+        'data_list = [_serialize(x) for x in self.data_list]',
+        "data_list = [_serialize(x) for x in self.data_list]; assert data_list, f'{self.ann_file}: no sample is left: "
+        "are the classes of metainfo those of the file, and does filter_cfg={self.filter_cfg} leave any?'",
+        'a file none of whose samples passes the filter fails with "need at least one array to concatenate"',
     ),
     Repair(
         'pickles in checkpoints',

@@ -5,6 +5,10 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import cv2
+from mmengine.utils import track_parallel_progress
 
 SPLITS = ('train', 'val')
 UNFINISHED = 'manifest.unfinished.json'
@@ -59,6 +63,20 @@ def begin_dataset(
         (out / folder).mkdir(parents=True, exist_ok=True)
     unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
     return True
+
+
+def draw_in_parallel(draw: Callable[[Any], Any], tasks: list, processes: int, keep_order: bool = True) -> list:
+    """What `draw` makes of each task, with a progress bar; arguments as of mmengine's `track_parallel_progress`.
+
+    OpenCV has no threads of its own for as long: in several processes they would get in each other's way, and a forked
+    one that sets their number waits for ever for those of this one.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        return track_parallel_progress(draw, tasks, processes, keep_order=keep_order)
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def finish_dataset(out: Path) -> None:

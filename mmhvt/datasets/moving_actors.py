@@ -11,11 +11,9 @@ import pickle
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-from mmengine.utils import track_parallel_progress
 
-from .generated import SPLITS, begin_dataset, check_least, finish_dataset
+from .generated import SPLITS, begin_dataset, check_least, draw_in_parallel, finish_dataset
 from .moving_shapes import (
     MOTIONS,
     SHAPE_LEVELS,
@@ -224,8 +222,7 @@ def write_dataset(
         return False
     tasks = [(split, index) for split, count in counts.items() for index in range(count)]
     write = partial(_write_one, out=out, seconds=seconds, size=size, seed=seed)
-    # one thread each: more of OpenCV's would get in the way of the other processes
-    parts = track_parallel_progress(write, tasks, processes, initializer=cv2.setNumThreads, initargs=(1,))
+    parts = draw_in_parallel(write, tasks, processes)
     folder = out / 'annotations'
     folder.mkdir(exist_ok=True)
     for split in counts:

@@ -8,14 +8,15 @@ they do show which coordinate varies, that is the pair of opposites: no more tha
 """
 
 import math
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import track_parallel_progress
 
-from .generated import SPLITS, begin_dataset, check_least, finish_dataset
+from .generated import SPLITS, begin_dataset, check_least, draw_in_parallel, finish_dataset
 
 # motion: (coordinate of the pose that it advances, direction); opposites stand side by side
 MOTIONS: dict[str, tuple[int, int]] = {
@@ -177,17 +178,32 @@ def paint(
     return np.rint(ground.astype(np.float32) * (1 - cover) + shape * cover).astype(np.uint8)
 
 
-def write_video(path: Path, clip: np.ndarray, fps: float = FPS) -> None:
-    """Write (frames, height, width, 3) uint8 RGB as MP4 (MPEG-4 part 2, which needs nothing but OpenCV's wheel).
+def write_video(path: Path, clip: Iterable[np.ndarray], fps: float = FPS) -> None:
+    """Write frames as MP4 (MPEG-4 part 2, which needs nothing but OpenCV's wheel), each as it comes.
+
+    Args:
+        path: File to write.
+        clip: One or more frames (height, width, 3) uint8 RGB: an array of them, or an iterator over a video of any
+            length. Where a side is odd, its last row or column is repeated.
+        fps: Frames a second, rounded to what the format can say: 65535 ticks a second at most.
 
     Raises:
         OSError: If the file cannot be written.
     """
-    frames, height, width, _ = clip.shape
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, (width, height))
-    for frame in clip:
-        writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    writer.release()
+    clip = iter(clip)
+    first = next(clip)
+    height, width, _ = first.shape
+    down, right = height % 2, width % 2  # OpenCV would cut off what is odd
+    fps = round(fps, int(math.log10(65535 / fps)))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, (width + right, height + down))
+    frames = 0
+    try:
+        for frame in chain([first], clip):
+            frame = cv2.copyMakeBorder(frame, 0, down, 0, right, cv2.BORDER_REPLICATE)
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+            frames += 1
+    finally:
+        writer.release()
     # OpenCV reports neither a missing folder nor a full disk; the index, written last, tells both
     written = int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) if path.is_file() else 0
     if written != frames:
@@ -267,8 +283,7 @@ def write_dataset(
         for first in range(0, count, some)
     ]
     write = partial(_write_some, out=out, size=size, frames=frames, seed=seed)
-    # one thread each: more of OpenCV's would get in the way of the other processes
-    track_parallel_progress(write, tasks, processes, initializer=cv2.setNumThreads, initargs=(1,), keep_order=False)
+    draw_in_parallel(write, tasks, processes, keep_order=False)
     for split, count in counts.items():
         lines = [
             f'{_clip_name(motion, index)} {label}' for index in range(count) for label, motion in enumerate(MOTIONS)

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import track_parallel_progress
 
-from .generated import SPLITS, begin_dataset, check_least, finish_dataset
+from .generated import SPLITS, begin_dataset, check_least, draw_in_parallel, finish_dataset
 from .moving_shapes import arc, draw_ground
 
 
@@ -231,14 +230,7 @@ def write_dataset(
     tasks = [
         (split, first, min(first + some, count)) for split, count in counts.items() for first in range(0, count, some)
     ]
-    # one thread each: more of OpenCV's would get in the way of the other processes
-    parts = track_parallel_progress(
-        partial(_write_some, out=out, size=size, seed=seed),
-        tasks,
-        processes,
-        initializer=cv2.setNumThreads,
-        initargs=(1,),
-    )
+    parts = draw_in_parallel(partial(_write_some, out=out, size=size, seed=seed), tasks, processes)
     for split in SPLITS:
         entries = [entry for task, part in zip(tasks, parts, strict=True) if task[0] == split for entry in part]
         pairs = [(image['id'], annotation) for image, annotations in entries for annotation in annotations]

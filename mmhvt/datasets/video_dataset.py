@@ -43,7 +43,7 @@ def _check_avi(filename: str) -> None:
             raise OSError(f'cut off after {size} of {declared} bytes')
 
 
-class _NamingFile:
+class NamingFile:
     """DecordInit or DecordDecode, whose errors name the file. No other transform reads, so no other is wrapped: what
     goes wrong there is no fault of the file.
     """
@@ -116,7 +116,7 @@ class VideoDataset(mmaction.datasets.VideoDataset):
         self._warned: set[str] = set()
         super().__init__(ann_file, pipeline=pipeline, max_refetch=max_refetch, **kwargs)
         self.pipeline.transforms = [
-            _NamingFile(t) if isinstance(t, DecordInit | DecordDecode) else t for t in self.pipeline.transforms
+            NamingFile(t) if isinstance(t, DecordInit | DecordDecode) else t for t in self.pipeline.transforms
         ]
 
     def load_data_list(self) -> list[dict]:

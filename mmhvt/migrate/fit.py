@@ -1,5 +1,8 @@
 """Parameters of one backbone for another of other size, frame count or number of axes."""
 
+import math
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +13,8 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
     Modules with a method `fit` (position embeddings, tables of relative positions) take theirs as they need.
     Kernels of convolutions get a time axis as the backbone's `inflation` says: 'centre', with the weights in its
     centre and zeros elsewhere (mvitv2, section 4.3), or 'mean', with an equal part in every frame (video_swin,
-    section 3.4). They lose it by a sum.
+    section 3.4). They lose it by a sum: a still clip is then to the video model what its frame is to the backbone, as
+    far as kernels do not reach over the clip's ends.
 
     Half precision becomes single first, so that nothing is rounded on the way.
 
@@ -23,7 +27,7 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
         'derived', 'inflated' or 'summed'), and the shapes.
 
     Raises:
-        ValueError: If a module cannot use what there is.
+        ValueError: If a module cannot use what there is, or frames of a clip's positions cannot be told.
     """
     expected = backbone.state_dict()
     halves = (torch.float16, torch.bfloat16)
@@ -31,6 +35,7 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
     fitted = {name: value for name, value in found.items() if name in expected}
     patches = found.get('patch_embed.proj.weight')
     image = patches is not None and patches.ndim == 4
+    clip_to_image = loses_time(found, expected)
     changes = []
     for prefix, module in backbone.named_modules():
         if hasattr(module, 'fit'):
@@ -38,6 +43,8 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
             if image and prefix == 'pos_embed' and own.keys() <= {'joint', 'cls'}:
                 # of one frame, which the number of its tokens alone does not say
                 own = {name.replace('joint', 'spatial'): value for name, value in own.items()}
+            if clip_to_image and prefix == 'pos_embed' and 'joint' in own:
+                _check_joint(own['joint'].shape[1], module.grid)
             mine = {f'{prefix}.{name}': parameter for name, parameter in module.named_parameters()}
             if own and any(name not in fitted or fitted[name].shape != mine[name].shape for name in mine):
                 new = {f'{prefix}.{name}': value for name, value in module.fit(own).items()}
@@ -54,6 +61,25 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
             fitted[name] = _inflate(value, target.shape[2], backbone.inflation) if inflated else value.sum(2)
             changes.append((name, 'inflated' if inflated else 'summed', _shapes(value, fitted[name])))
     return fitted, changes
+
+
+def loses_time(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
+    """Whether parameters of a video model go into a model of images."""
+    kernels = [parameters.get('patch_embed.proj.weight') for parameters in (found, expected)]
+    return all(kernel is not None for kernel in kernels) and kernels[0].ndim > kernels[1].ndim
+
+
+def _check_joint(tokens: int, space: Sequence[int]) -> None:
+    """Refuses a clip's joint position embedding whose frames cannot be told: its grid is nowhere in the file.
+
+    Raises:
+        ValueError: If it is not of several frames of the image's grid.
+    """
+    if tokens % math.prod(space) or tokens == math.prod(space):
+        raise ValueError(
+            f"a clip's joint embedding of {tokens} tokens does not tell its frames, and is not of frames of this "
+            f"image's grid {tuple(space)}: an input_size of the clip's height and width would do"
+        )
 
 
 def _inflate(kernel: Tensor, frames: int, how: str) -> Tensor:

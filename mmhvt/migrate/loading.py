@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from .fit import fit
+from .fit import fit, loses_time
 
 # in the order of reports
 FATES = ('loaded', 'resized', 'inflated', 'summed', 'derived', 'left out', 'missing')
@@ -191,13 +191,20 @@ def _without_place(found: Mapping[str, Tensor], backbone: nn.Module) -> list[str
     """Parameters of the file that shape what its blocks see and do, of which the backbone has no like."""
     # what modules make theirs from
     used = tuple(f'{name}.' for name, module in backbone.named_modules() if name and hasattr(module, 'fit'))
-    own = set(backbone.state_dict())
+    own = backbone.state_dict()
+    # of a video model, an image's may do without what looks between frames, if it has none of it
+    optional = {backbone.optional_part(name) for name in found} - {backbone.optional_part(name) for name in own}
+    spare = optional if loses_time(found, own) else set()
     # the position of a class token goes with the token, which a model may do without
     parts = ('patch_embed.', 'pos_embed.', 'pre_norm.', 'blocks.')
     return [
         name
         for name in found
-        if name.startswith(parts) and name not in own and not name.startswith(used) and name != 'pos_embed.cls'
+        if name.startswith(parts)
+        and name not in own
+        and not name.startswith(used)
+        and name != 'pos_embed.cls'
+        and backbone.optional_part(name) not in spare
     ]
 
 

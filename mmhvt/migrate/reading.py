@@ -98,7 +98,7 @@ ALLOWED = [HistoryBuffer, Namespace, OneCycleParamScheduler, _named_function, *_
 _LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[:14]
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class ArrayUnpickler(pickle.Unpickler):
     """Knows arrays and plain values: the files of detectron2's model zoo."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -214,7 +214,7 @@ def _unpack(data: bytes, suffix: str) -> Any:
             return dict(np.load(file, allow_pickle=False))
     file.seek(0)
     if suffix == '.pkl' and data[:2] != b'PK' and not data.startswith(_LEGACY):
-        return _ArrayUnpickler(file, encoding='latin1').load()
+        return ArrayUnpickler(file, encoding='latin1').load()
     if data[257:262] == b'ustar':
         raise ValueError('it is in the tar format of PyTorch 0.1: load and save it again with a PyTorch of 1.x')
     return load_pickle(file)

@@ -2,11 +2,13 @@
 
     python tools/analysis/get_flops.py CONFIG [--shape 16 224 224] [--cfg-options model.backbone.arch=large]
 
-For recognizers of mmaction and classifiers of mmpretrain. Nothing is computed with values, so any size takes
-seconds and no memory. `mim run mmhvt get_flops CONFIG` is the same.
+For recognizers of mmaction, classifiers of mmpretrain and two-stage detectors of mmdet, which are counted with as many
+boxes as their `test_cfg` lets through. Nothing is computed with values, so any size takes seconds and no memory.
+`mim run mmhvt get_flops CONFIG` is the same.
 """
 
 import argparse
+import copy
 from pathlib import Path
 
 import torch
@@ -25,7 +27,7 @@ def measure(cfg: Config, shape: list[int] | None) -> tuple[tuple[int, ...], Comp
     """
     if 'model' not in cfg:
         raise ValueError('the config has no model')
-    model_cfg = cfg.model.to_dict()
+    model_cfg = copy.deepcopy(cfg.model)
     # it has no part in this, and blends batches with distributions, which need values
     model_cfg.pop('data_preprocessor', None)
     try:

@@ -12,18 +12,15 @@ import pickle
 import sys
 from pathlib import Path
 
-import cv2
 import decord
 import numpy as np
+from action_video import Colour, KeyFrame, draw_video, iou
 from mmaction.evaluation import read_labelmap
 from mmengine.config import Config
 from train_demo import ROOT, StepError, mim, newest_log, run_program, step
 from train_mae_demo import train
 
 from mmhvt.datasets.moving_shapes import write_video
-
-# OpenCV's threads do not outlive a fork: whoever forks later, such as the generators of videos, would wait for ever
-cv2.setNumThreads(0)
 
 CONFIG = ROOT / 'configs/ava/smvit-micro_1xb8-8x2x1-2e_moving-actors-rgb.py'
 KEY_FRAME_CONFIG = CONFIG.with_name(CONFIG.stem + '_key-frame.py')
@@ -68,35 +65,9 @@ def read_truth(path: Path, video: str) -> dict[int, list[tuple[np.ndarray, int]]
     return truth
 
 
-def iou(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    both = sides.clip(0).prod()
-    return float(both / ((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - both))
-
-
-def follow(boxes: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
-    """Boxes on their way to the next key frame.
-
-    Args:
-        boxes: (actors, 4) at a key frame.
-        others: (found, 4) at the next.
-        share: Of the way.
-
-    Returns:
-        (actors, 4). A box that overlaps none at the next key frame rests.
-    """
-    moved = boxes.copy()
-    for index, box in enumerate(boxes):
-        overlap, nearest = max(((iou(box, other), i) for i, other in enumerate(others)), default=(0.0, 0))
-        if overlap > 0.1:
-            moved[index] += share * (others[nearest] - box)
-    return moved
-
-
 def judge(
     boxes: np.ndarray, scores: np.ndarray, truth: list[tuple[np.ndarray, int]], names: dict[int, str]
-) -> list[tuple[str, tuple[int, int, int]]]:
+) -> list[tuple[str, Colour]]:
     """Caption and colour of each box at a key frame.
 
     Args:
@@ -116,21 +87,6 @@ def judge(
         colour = NOBODY if overlap < 0.5 else RIGHT if actual == action else WRONG
         captions.append((f'{names[action]} {score[action]:.2f}', colour))
     return captions
-
-
-def draw_frame(frame: np.ndarray, boxes: np.ndarray, captions: list[tuple[str, tuple[int, int, int]]]) -> np.ndarray:
-    """A frame (H, W, 3) uint8, `ZOOM` times as large, with boxes (actors, 4) in shares of the frame and captions."""
-    frame = cv2.resize(frame, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_LINEAR)
-    height, width = frame.shape[:2]
-    for box, (text, colour) in zip(boxes, captions, strict=True):
-        x1, y1, x2, y2 = (box * [width, height, width, height]).round().astype(int).tolist()
-        cv2.rectangle(frame, (x1, y1), (x2, y2), colour, 2, cv2.LINE_AA)
-        font = (cv2.FONT_HERSHEY_SIMPLEX, 0.5)
-        (length, tall), _ = cv2.getTextSize(text, *font, 1)
-        left, top = min(x1, width - length - 6), max(y1 - tall - 8, 0)
-        cv2.rectangle(frame, (left, top), (left + length + 6, top + tall + 8), colour, cv2.FILLED)
-        cv2.putText(frame, text, (left + 3, top + tall + 4), *font, (255, 255, 255), 1, cv2.LINE_AA)
-    return frame
 
 
 def write_demo_video(path: Path, dump: Path, config: Config) -> str:
@@ -153,21 +109,16 @@ def write_demo_video(path: Path, dump: Path, config: Config) -> str:
     truth = read_truth(Path(config.ann_file_val), name)
     with open(config.label_file) as file:
         names = {entry['id']: entry['name'] for entry in read_labelmap(file)[0]}
-    boxes = {time: np.asarray(instances['bboxes'], float) for time, instances in found.items()}
-    captions = {
-        time: judge(boxes[time], np.asarray(instances['scores']), truth[time], names)
-        for time, instances in found.items()
-    }
     video = decord.VideoReader(str(Path(config.val_dataloader.dataset.data_prefix.img) / f'{name}.mp4'))
-    nobody, fps, frames = np.zeros((0, 4)), video.get_avg_fps(), []
-    for index, frame in enumerate(video.get_batch(range(len(video))).asnumpy()):
-        key_frame = int(index / fps + 0.5)
-        ahead = index / fps - key_frame
-        neighbour = boxes.get(key_frame + (1 if ahead > 0 else -1), nobody)
-        moved = follow(boxes.get(key_frame, nobody), neighbour, abs(ahead))
-        frames.append(draw_frame(frame, moved, captions.get(key_frame, [])))
+    fps = video.get_avg_fps()
+    key_frames = [KeyFrame(second, np.zeros((0, 4)), []) for second in range(round(len(video) / fps))]
+    for second, instances in found.items():
+        boxes = np.asarray(instances['bboxes'], float)
+        captions = judge(boxes, np.asarray(instances['scores']), truth[second], names)
+        key_frames[second] = KeyFrame(second, boxes, captions)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, np.stack(frames), fps)
+    frames = (video[index].asnumpy() for index in range(len(video)))
+    write_video(path, draw_video(frames, fps, key_frames, ZOOM), fps)
     return name
 
 

@@ -19,7 +19,7 @@ def _shape(value: object) -> tuple[int, ...] | None:
     return tuple(value.shape) if hasattr(value, 'shape') else None
 
 
-class _Comparison:
+class Comparison:
     """Tensors of a model beside those of a checkpoint.
 
     Args:
@@ -109,7 +109,7 @@ class CheckpointCheckHook(Hook):
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
         state_dict = checkpoint.get('state_dict', checkpoint)
-        comparison = _Comparison(model, {re.sub(r'^module\.', '', str(name)): v for name, v in state_dict.items()})
+        comparison = Comparison(model, {re.sub(r'^module\.', '', str(name)): v for name, v in state_dict.items()})
         problems, behind = comparison.problems, {}
 
         starts_training = isinstance(runner._train_loop, BaseLoop) and not runner._resume

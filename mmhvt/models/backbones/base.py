@@ -1,5 +1,6 @@
 """What every backbone of this package promises, once."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from mmengine.model import BaseModule
@@ -116,9 +117,11 @@ class HierarchicalBackbone(BaseModule):
             raise ValueError(f'{self.name} was built for {kind} by input_size={self.input_size}, got a size of {size}')
         if any(n < s or n % s for n, s in zip(size, self.patch_stride, strict=True)):
             nearest = tuple(max(1, round(n / s)) * s for n, s in zip(size, self.patch_stride, strict=True))
+            # batches of mmdet's detectors have the size of their largest images
+            padding = f', and so would pad_size_divisor={math.lcm(*self.patch_stride)} of a data_preprocessor'
             raise ValueError(
                 f'{self.name}: the patch stride {self.patch_stride} does not divide an input of {size}; '
-                f'{nearest} would do'
+                f'{nearest} would do{padding if len(size) == 2 else ""}'
             )
         return tuple(n // s for n, s in zip(size, self.patch_stride, strict=True))
 

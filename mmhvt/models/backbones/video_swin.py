@@ -67,13 +67,13 @@ SHIFTS = {'all': (True, True, True), 'space': (False, True, True), 'none': (Fals
 
 
 @functools.lru_cache(maxsize=64)
-def bias_index(window: tuple[int, ...], device: torch.device) -> Tensor:
-    """Row of the bias table for each pair of tokens of a window, (n, n)."""
+def bias_index(window: tuple[int, ...], whole: tuple[int, ...], device: torch.device) -> Tensor:
+    """Row of the bias table of windows of `whole` tokens for each pair of tokens of a window no larger, (n, n)."""
     sides = [torch.arange(side, device=device) for side in window]
     places = torch.stack(torch.meshgrid(*sides, indexing='ij')).flatten(1)  # (axes, n)
     offsets = places[:, :, None] - places[:, None, :]
     index = torch.zeros_like(offsets[0])
-    for offset, side in zip(offsets, window, strict=True):
+    for offset, side in zip(offsets, whole, strict=True):
         index = index * (2 * side - 1) + offset + side - 1
     return index
 
@@ -129,6 +129,9 @@ class WindowAttention(BaseModule):
     def fit(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         """The bias table from one of other windows, bicubically in space and linearly in time, or of an image.
 
+        An image's from a clip's is the logarithm of the mean of exp(bias) over all pairs of frames of a window: what a
+        still clip's softmax has for each offset in space, added up over the frames.
+
         Raises:
             ValueError: If the windows of the file's table cannot be told.
         """
@@ -141,7 +144,8 @@ class WindowAttention(BaseModule):
         if (side, side) != tuple(sides[-2:]):
             x = F.interpolate(x.flatten(1, 2), size=sides[-2:], mode='bicubic', align_corners=False)[:, None]
         if len(sides) == 2:
-            x = x[:, :, frames // 2]  # within a frame
+            pairs = (frames + 1) // 2 - (torch.arange(frames) - frames // 2).abs()
+            x = (x + (pairs / pairs.sum()).log()[:, None, None].to(x)).logsumexp(2)
         elif frames == 1 and self.inflation == 'centre':
             within, x = x, torch.full((len(x), 1, *sides), -4.6, dtype=x.dtype)
             x[:, :, sides[0] // 2] = within[:, :, 0]
@@ -181,8 +185,11 @@ class WindowAttention(BaseModule):
     def _attend(self, qkv: Tensor, window: tuple[int, ...], shift: tuple[int, ...], padded: Sequence[int]) -> Tensor:
         """(N * windows, n, 3 C) -> (N * windows, n, C)."""
         size = math.prod(window)
-        # as the public code: a window that shrank takes the first rows of the whole window's index
-        index = bias_index(self.window_size, qkv.device)[:size, :size]
+        if len(window) == 2:
+            index = bias_index(window, self.window_size, qkv.device)
+        else:
+            # as the public code: a clip's window that shrank takes the first rows of the whole window's index
+            index = bias_index(self.window_size, self.window_size, qkv.device)[:size, :size]
         bias = self.bias_table[index].permute(2, 0, 1)[None]  # (1, heads, n, n)
         counts = [n // side for n, side in zip(padded, window, strict=True)]
         if not any(shift):

@@ -51,7 +51,8 @@ class SimpleFeaturePyramid(BaseModule):
             ),
             nn.ConvTranspose2d(dims, dims // 2, 2, 2),
             nn.Identity(),
-            nn.MaxPool2d(2, 2),
+            # as backbones of stages round, which leave no map without a token
+            nn.MaxPool2d(2, 2, ceil_mode=True),
         ]
         conv = dict(bias=False, norm_cfg=norm_cfg, act_cfg=None)
         self.levels = ModuleList(

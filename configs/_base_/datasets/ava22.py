@@ -1,0 +1,82 @@
+# AVA v2.2 as mmaction2's preparation leaves it: frames, extracted at 30 a second from minutes 15 to 30 of a film, in
+# data/ava/rawframes/VIDEO/img_00001.jpg and on.
+dataset_type = 'AVADataset'
+data_root = 'data/ava/rawframes'
+anno_root = 'data/ava/annotations'
+
+ann_file_train = f'{anno_root}/ava_train_v2.2.csv'
+ann_file_val = f'{anno_root}/ava_val_v2.2.csv'
+exclude_file_train = f'{anno_root}/ava_train_excluded_timestamps_v2.2.csv'
+exclude_file_val = f'{anno_root}/ava_val_excluded_timestamps_v2.2.csv'
+# the 60 classes that count in the mAP
+label_file = f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt'
+# "The region proposals are identical to the ones used in [30]" (mvit, D.2), which is SlowFast. It takes those of a
+# confidence above 0.8.
+proposal_file_train = f'{anno_root}/ava_dense_proposals_train.FAIR.recall_93.9.pkl'
+proposal_file_val = f'{anno_root}/ava_dense_proposals_val.FAIR.recall_93.9.pkl'
+person_det_score_thr = 0.8
+
+train_pipeline = [
+    dict(type='mmhvt.SampleKeyFrameClip', clip_len=16, frame_interval=4),
+    dict(type='RawFrameDecode'),
+    # the short side, and crops of 224²: papers silent, as SlowFast, whose framework they follow
+    dict(type='RandomRescale', scale_range=(256, 320)),
+    dict(type='RandomCrop', size=224),
+    # paper silent, as SlowFast
+    dict(type='Flip', flip_ratio=0.5),
+    dict(type='FormatShape', input_format='NCTHW', collapse=True),
+    dict(type='PackActionInputs')
+]
+# "center": short side 224 and a 224² centre crop (mvitv2, table A.2). Without CenterCrop it is "full".
+test_pipeline = [
+    dict(type='mmhvt.SampleKeyFrameClip', clip_len=16, frame_interval=4),
+    # actions of whole boxes, of which a crop may show a part
+    dict(type='mmhvt.KeepWholeProposals'),
+    dict(type='RawFrameDecode'),
+    dict(type='Resize', scale=(-1, 224)),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCTHW', collapse=True),
+    dict(
+        type='PackActionInputs',
+        meta_keys=('img_shape', 'img_key', 'video_id', 'timestamp', 'whole_proposals'))
+]
+val_pipeline = test_pipeline
+
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        ann_file=ann_file_train,
+        exclude_file=exclude_file_train,
+        label_file=label_file,
+        proposal_file=proposal_file_train,
+        person_det_score_thr=person_det_score_thr,
+        data_prefix=dict(img=data_root),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    # AVARoIHead takes one sample at a time
+    batch_size=1,
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type,
+        ann_file=ann_file_val,
+        exclude_file=exclude_file_val,
+        label_file=label_file,
+        proposal_file=proposal_file_val,
+        person_det_score_thr=person_det_score_thr,
+        data_prefix=dict(img=data_root),
+        pipeline=val_pipeline,
+        test_mode=True))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type='AVAMetric',
+    ann_file=ann_file_val,
+    label_file=label_file,
+    exclude_file=exclude_file_val)
+test_evaluator = val_evaluator

@@ -1,0 +1,74 @@
+# COCO with large-scale jittering: images resized by a factor in [0.1, 2.0] of 1024² pixels, then cut to no
+# more than that (smvit, table A2; mvitv2, B.3). The model's data_preprocessor fills them up to 1024².
+_base_ = ['mmdet::_base_/datasets/coco_instance.py']
+
+image_size = (1024, 1024)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(
+        type='RandomResize',
+        scale=image_size,
+        ratio_range=(0.1, 2.0),
+        keep_ratio=True),
+    dict(
+        type='RandomCrop',
+        crop_type='absolute',
+        crop_size=image_size,
+        recompute_bbox=True,
+        allow_negative_crop=True),
+    # what keeps no object is trained on as ground
+    dict(
+        type='FilterAnnotations',
+        min_gt_bbox_wh=(1e-2, 1e-2),
+        keep_empty=False),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackDetInputs')
+]
+# the longer side, as ViTDet's public code: paper silent
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=image_size, keep_ratio=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                   'scale_factor'))
+]
+
+train_dataloader = dict(
+    batch_size=1,  # 64 in all with 64 GPUs
+    # all images have the same size in the end
+    batch_sampler=None,
+    dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+# for several scales: mim test onedl-mmdetection CONFIG --checkpoint CHECKPOINT --tta; which: paper silent
+tta_model = dict(
+    type='mmhvt.InstanceTTAModel',
+    # not up to 2048²
+    pad_size_divisor=32,
+    tta_cfg=dict(
+        nms=dict(type='soft_nms', iou_threshold=0.5), max_per_img=100))
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale=(768, 768), keep_ratio=True),
+                dict(type='Resize', scale=(1024, 1024), keep_ratio=True),
+                dict(type='Resize', scale=(1280, 1280), keep_ratio=True),
+            ],
+            [
+                dict(type='RandomFlip', prob=0.0),
+                dict(type='RandomFlip', prob=1.0)
+            ],
+            [
+                dict(
+                    type='PackDetInputs',
+                    meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                               'scale_factor', 'flip', 'flip_direction'))
+            ]
+        ])
+]

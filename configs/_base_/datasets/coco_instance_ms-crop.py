@@ -1,0 +1,37 @@
+# COCO with multi-scale training: the shorter side in [480, 800] while the longer one is no more than 1333 (mvitv2,
+# B.3). Half of the images are cut before that, as in the public code of Swin and of MViTv2: paper silent.
+_base_ = ['mmdet::_base_/datasets/coco_instance.py']
+
+scales = [(480, 1333), (512, 1333), (544, 1333), (576, 1333), (608, 1333),
+          (640, 1333), (672, 1333), (704, 1333), (736, 1333), (768, 1333),
+          (800, 1333)]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [
+                dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)
+            ],
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    scales=[(400, 4200), (500, 4200), (600, 4200)],
+                    keep_ratio=True),
+                dict(
+                    type='RandomCrop',
+                    crop_type='absolute_range',
+                    crop_size=(384, 600),
+                    allow_negative_crop=True),
+                dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)
+            ]
+        ]),
+    dict(type='PackDetInputs')
+]
+
+train_dataloader = dict(
+    batch_size=8,  # 64 in all with 8 GPUs
+    num_workers=8,
+    dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,50 @@
+# What stands behind a backbone on AVA (mvit, D.2; mvitv2, B.6; smvit, A.1): frame-wise RoIAlign, mean over time,
+# maximum over space, a linear layer and a sigmoid for each class.
+model = dict(
+    type='mmhvt.ActionDetector',
+    _scope_='mmdet',
+    data_preprocessor=dict(
+        type='mmaction.ActionDataPreprocessor',
+        # as for Kinetics: 255 · 0.45 and 255 · 0.225
+        mean=[114.75, 114.75, 114.75],
+        std=[57.375, 57.375, 57.375],
+        format_shape='NCTHW'),
+    # its type is the recipe's; the stride of the features is taken from it
+    backbone=dict(out_type='featmap'),
+    roi_head=dict(
+        type='AVARoIHead',
+        bbox_roi_extractor=dict(
+            type='SingleRoIExtractor3D',
+            # 7 x 7: paper silent, as PySlowFast
+            output_size=7),
+        bbox_head=dict(
+            type='BBoxHeadAVA',
+            # class 0 is nobody's: AVA counts its 80 from 1
+            background_class=True,
+            num_classes=81,
+            in_channels=768,
+            # Binary cross-entropy of each class. SMViT's "linear classifier trained with cross entropy" is read so,
+            # too: actors do several things at once, the framework that it follows (smvit, A.1) has sigmoids, and a
+            # learning rate of 6.0 fits a loss that is the mean over 80 classes.
+            multilabel=True,
+            # of MViT and MViTv2 as for Kinetics: papers silent; SMViT's table 13 has it. Behind the pooling, as
+            # PySlowFast
+            dropout_ratio=0.5,
+            dropout_before_pool=False)),
+    train_cfg=dict(
+        rcnn=dict(
+            # "Ground-truth boxes, and proposals overlapping with ground-truth boxes by IoU > 0.9" (mvit, D.2)
+            assigner=dict(
+                type='MaxIoUAssignerAVA',
+                pos_iou_thr=0.9,
+                neg_iou_thr=0.9,
+                min_pos_iou=0.9),
+            # all of them, but for crowds: paper silent, as mmaction2. Negatives have no part in the loss.
+            sampler=dict(
+                type='RandomSampler',
+                num=32,
+                pos_fraction=1,
+                neg_pos_ub=-1,
+                add_gt_as_proposals=True),
+            pos_weight=1.0)),
+    test_cfg=dict(rcnn=None))

@@ -1,0 +1,37 @@
+# SGD with linear warm-up and cosine decay, as MViT (mvit, D.2) and MViTv2 (mvitv2, B.6) train on AVA.
+train_cfg = dict(
+    type='EpochBasedTrainLoop',
+    max_epochs=30,
+    val_begin=5,
+    val_interval=5)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(
+        type='SGD',
+        lr=0.6,  # for 512 clips
+        momentum=0.9,  # paper silent
+        weight_decay=1e-8),
+    # as for Kinetics: papers silent
+    paramwise_cfg=dict(flat_decay_mult=0.0),
+    clip_grad=dict(max_norm=1.0))
+
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=0.01,  # as for Kinetics: papers silent
+        begin=0,
+        end=5,
+        convert_to_iter_based=True),
+    # whether it counts from the end of the warm-up: papers silent
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=0,
+        begin=5,
+        end=30,
+        convert_to_iter_based=True)
+]
+
+auto_scale_lr = dict(enable=False, base_batch_size=512)

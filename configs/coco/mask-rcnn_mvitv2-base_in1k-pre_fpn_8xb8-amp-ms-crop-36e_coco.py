@@ -1,0 +1,9 @@
+# MViTv2-B, Mask R-CNN, from ImageNet-1K: 51.0 box AP and 45.7 mask AP in the paper (table A.5).
+_base_ = 'mask-rcnn_mvitv2-tiny_in1k-pre_fpn_8xb8-amp-ms-crop-36e_coco.py'
+
+model = dict(
+    backbone=dict(
+        arch='v2_base',
+        drop_path_rate=0.4,
+        init_cfg=dict(
+            checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_B_in1k.pyth')))

@@ -1,0 +1,14 @@
+# MViTv2-L, Mask R-CNN, from ImageNet-1K: 51.8 box AP and 46.2 mask AP in the paper (table A.5).
+_base_ = 'mask-rcnn_mvitv2-tiny_in1k-pre_fpn_8xb8-amp-ms-crop-36e_coco.py'
+
+model = dict(
+    backbone=dict(
+        arch='v2_large',
+        # the public weights of ImageNet-1K are of this; an inner stage ends with the channels of the next
+        expand_in='mlp',
+        drop_path_rate=0.5,
+        init_cfg=dict(
+            checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_L_in1k.pyth')),
+    neck=dict(in_channels=[288, 576, 1152, 1152]))
+
+train_dataloader = dict(batch_size=1, num_workers=2)  # 64 in all with 64 GPUs

@@ -1,0 +1,139 @@
+"""What becomes of SMViT's position embedding on larger images: stretched, and kept to its windows.
+
+    python tools/analysis/plot_positions.py [CHECKPOINT] [--grid 256 256] [--out PNG]
+
+CHECKPOINT is a file or URL of an SMViT for images, of any source of mmhvt.migrate, with square images. Without one, a
+table stands in for it that is made up of a pattern that repeats itself from mask unit to mask unit and of one that
+varies slowly, of equal variance. Prints a row for each measure of the table as it was trained, of 'joint', which is
+stretched, and of 'windowed' on a grid of that many tokens (256² of 1024² pixels), and draws which tokens are like one
+in the middle.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mmhvt import migrate
+from mmhvt.models.layers import PositionEmbedding
+from mmhvt.models.layers.position import places_in_windows
+
+UNIT = (8, 8)
+
+
+def stand_in(grid: Sequence[int] = (56, 56), dims: int = 96) -> Tensor:
+    """A table (1, H·W, C): half of its variance repeats itself, half changes slowly over the image."""
+    generator = torch.Generator().manual_seed(0)
+    pattern = torch.randn(math.prod(UNIT), dims, generator=generator)
+    slow = F.interpolate(torch.randn(1, dims, 4, 4, generator=generator), size=tuple(grid), mode='bicubic')
+    parts = (pattern[places_in_windows(grid, UNIT)], slow[0].flatten(1).t())
+    return sum((part - part.mean(0)) / (part - part.mean(0)).square().mean().sqrt() for part in parts)[None]
+
+
+def read_table(path: str) -> Tensor:
+    """The table (1, H·W, C) of the images that a checkpoint was trained on.
+
+    Raises:
+        ValueError: If it has none, or one of video.
+    """
+    found = {name.removeprefix('backbone.pos_embed.'): value for name, value in migrate.load(path).items()}
+    if 'joint' not in found or math.isqrt(found['joint'].shape[1]) ** 2 != found['joint'].shape[1]:
+        raise ValueError(f'{path} has no position embedding of square images')
+    return found['joint'].float()
+
+
+def embedding(table: Tensor, kind: str) -> PositionEmbedding:
+    """A position embedding of a kind with the values of a table of square images."""
+    side = math.isqrt(table.shape[1])
+    result = PositionEmbedding(table.shape[2], (side, side), kind, window=UNIT)
+    result.load_state_dict(result.fit(dict(joint=table)))
+    return result.requires_grad_(False)
+
+
+def cut(x: Tensor) -> Tensor:
+    """(1, H, W, C) -> whole mask units (units, h·w, C)."""
+    height, width = (n // side for n, side in zip(x.shape[1:3], UNIT, strict=True))
+    x = x[0, : height * UNIT[0], : width * UNIT[1]]
+    x = x.unflatten(1, (width, UNIT[1])).unflatten(0, (height, UNIT[0]))
+    return x.transpose(1, 2).flatten(0, 1).flatten(1, 2)
+
+
+def repeats(x: Tensor) -> float:
+    """Share of the variance of a table (1, H, W, C) that is the same in all mask units."""
+    units = cut(x)
+    units = units - units.mean((0, 1))
+    return (units.mean(0).square().mean() / units.square().mean()).item()
+
+
+def likeness(x: Tensor, trained: Tensor) -> float:
+    """Mean correlation of a mask unit's embeddings with the mean unit of the table that was trained."""
+    units, mean = (y - y.mean(-2, keepdim=True) for y in (cut(x), cut(trained).mean(0)))
+    return F.cosine_similarity(units.flatten(1), mean.flatten()[None]).mean().item()
+
+
+def contrast(x: Tensor) -> float:
+    """Root mean square of the difference between neighbouring tokens of a mask unit."""
+    units = cut(x).unflatten(1, UNIT)
+    steps = [units.diff(dim=axis).square().mean() for axis in (1, 2)]
+    return (sum(steps) / 2).sqrt().item()
+
+
+def measure(table: Tensor, grid: Sequence[int]) -> list[tuple[str, float, float, float]]:
+    """Rows of a measure's name and its values for the trained table, 'joint' and 'windowed' on a grid."""
+    trained = embedding(table, 'joint')
+    trained = trained(trained.grid)
+    tables = (trained, *(embedding(table, kind)(grid) for kind in ('joint', 'windowed')))
+    return [
+        ('share that repeats itself from mask unit to mask unit', *map(repeats, tables)),
+        ("correlation of a mask unit with the trained table's mean one", *(likeness(x, trained) for x in tables)),
+        (
+            'step between neighbouring tokens of a mask unit, relative',
+            *(contrast(x) / contrast(trained) for x in tables),
+        ),
+    ]
+
+
+def draw(path: Path, table: Tensor, grid: Sequence[int]) -> None:
+    """Cosine similarity of all tokens with one in the middle of the image, and of the mask unit it is in."""
+    trained = embedding(table, 'joint')
+    side = trained.grid[0]
+    parts = {f'trained, {side}²': trained(trained.grid)}
+    parts |= {f"'{kind}', {grid[0]}×{grid[1]}": embedding(table, kind)(grid) for kind in ('joint', 'windowed')}
+    figure = Figure(figsize=(9, 3.2), layout='constrained')
+    for axes, (title, x) in zip(figure.subplots(1, 3), parts.items(), strict=True):
+        x = x[0] - x[0].mean((0, 1))
+        row, column = (n // 2 // unit * unit + unit // 2 for n, unit in zip(x.shape[:2], UNIT, strict=True))
+        # 8 units of tokens, as large as can be drawn
+        area = [slice(max(0, c - 4 * unit), c + 4 * unit) for c, unit in zip((row, column), UNIT, strict=True)]
+        similar = F.cosine_similarity(x, x[row, column], dim=-1)[area[0], area[1]]
+        axes.imshow(similar, vmin=-1, vmax=1, cmap='RdBu_r', interpolation='nearest')
+        axes.set(title=title, xticks=[], yticks=[])
+    figure.savefig(path, dpi=80, pil_kwargs=dict(optimize=True))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', nargs='?', help='file or URL; by default a table that stands in for one')
+    parser.add_argument('--grid', type=int, nargs=2, default=(256, 256), metavar=('H', 'W'), help='tokens')
+    parser.add_argument('--out', type=Path, metavar='PNG', help='picture to draw')
+    args = parser.parse_args()
+    try:
+        table = read_table(args.checkpoint) if args.checkpoint else stand_in()
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'plot_positions.py: {error}') from None
+    print(f'| | trained | joint {args.grid[0]}×{args.grid[1]} | windowed {args.grid[0]}×{args.grid[1]} |')
+    print('| --- | --- | --- | --- |')
+    for name, *values in measure(table, args.grid):
+        print(f'| {name} | {" | ".join(f"{value:.2f}" for value in values)} |')
+    if args.out:
+        draw(args.out, table, args.grid)
+
+
+if __name__ == '__main__':
+    main()
