@@ -111,7 +111,8 @@ def test_whole_demo_on_few_videos(tmp_path: Path) -> None:
 
     # the README's call on what the demo left
     (call,) = re.findall(r'python (tools/demo/spatiotemporal\.py (?:.*\\\n)*.*)', (ROOT / 'README.md').read_text())
-    arguments = [ROOT / part if part.startswith(('tools/', 'configs/')) else part for part in shlex.split(call.replace('\\\n', ' '))]
+    parts = shlex.split(call.replace('\\\n', ' '))
+    arguments = [ROOT / part if part.startswith(('tools/', 'configs/')) else part for part in parts]
     subprocess.run([sys.executable, *arguments], cwd=tmp_path, env=environment, check=True, timeout=300)
     written = json.loads((tmp_path / 'work_dirs/shown/val_00000.json').read_text())
     assert any(entry['boxes'] for entry in written['key_frames'])
