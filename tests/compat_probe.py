@@ -57,6 +57,14 @@ def acc_metric() -> None:
             assert metric.evaluate(4) == {'acc/top1': 1.0}, 'a wrong top-1 of scores with a clip axis'
 
 
+def ava_nobody() -> None:
+    from mmaction.datasets import AVADataset
+
+    (FOLDER / 'nobody.csv').write_text('video,0902,,,,,,\nvideo,0903,0.1,0.2,0.5,0.6,1,0\n')
+    dataset = AVADataset(f'{FOLDER}/nobody.csv', exclude_file=None, label_file=None, pipeline=[], test_mode=True)
+    assert len(dataset) == 1 and dataset.get_data_info(0)['timestamp'] == 903
+
+
 def ava_proposals() -> None:
     from mmaction.datasets import AVADataset
 
@@ -147,6 +155,12 @@ def data_parallel() -> None:
         Runner.wrap_model(runner, config, torch.nn.Linear(1, 1))
 
 
+def thin_images() -> None:
+    import mmcv
+
+    assert mmcv.imrescale(np.zeros((1, 300, 3), np.uint8), 0.1).shape == (1, 30, 3)
+
+
 def no_samples() -> None:
     from mmengine.dataset import BaseDataset
 
@@ -177,6 +191,7 @@ def pickles() -> None:
 
 TRIALS = {
     'AccMetric on single clips': acc_metric,
+    'key frames of AVA without a person': ava_nobody,
     'empty proposals of AVA': ava_proposals,
     'uint8 arithmetic in ColorJitter': color_jitter,
     'np.bool in ImgAug': img_aug,
@@ -189,6 +204,7 @@ TRIALS = {
     'moviepy': moviepy,
     'process groups without CUDA': gloo,
     'DistributedDataParallel without CUDA': data_parallel,
+    'thin images': thin_images,
     'datasets of nothing': no_samples,
     'pickles in checkpoints': pickles,
 }

@@ -373,8 +373,6 @@ def on_actors(config: Config, actors: Path, work_dir: Path) -> Config:
 def test_recipe_trains_and_tests(family: str, actors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step of training on four clips reaches the patch embedding, and AVAMetric evaluates four others."""
     monkeypatch.chdir(tmp_path)  # where AVAMetric puts its temporary file
-    # runners print the config six times, beautifully
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda config: repr(config)))
     # in place of 32 processes
     monkeypatch.setattr(ava_utils.multiprocessing, 'Pool', lambda _: ThreadPool(1))
     config = on_actors(tiny(family), actors, tmp_path)
@@ -544,6 +542,23 @@ def test_nobody_was_found_in_a_key_frame(
     sample = build(loader, monkeypatch, ava)[1]['data_samples']
     assert sample.timestamp == 906 and sample.whole_proposals.tolist() == [[0, 0, 1, 1]]
     assert sample.proposals.bboxes.tolist() == [[0, 0, 223, 223]]
+
+
+def test_no_proposals_at_all(ava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = read('mvitv2-small-p244_k400-pre_64xb8-16x4x1-30e_ava22-rgb').test_dataloader
+    loader.dataset.proposal_file = None
+    with pytest.raises(ValueError, match=f'key frame {VIDEO},0902 has no proposals: give the dataset a proposal_file'):
+        build(loader, monkeypatch, ava)[0]
+
+
+@pytest.mark.parametrize('part', ['model.roi_head.bbox_head', 'train_dataloader.dataset', 'val_evaluator'])
+def test_numbers_of_classes_that_differ(part: str, actors: Path, tmp_path: Path) -> None:
+    config = on_actors(tiny('SMViT'), actors, tmp_path)
+    config.merge_from_dict({f'{part}.num_classes': 12})
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        runner = Runner.from_cfg(config)
+        with pytest.raises(ValueError, match='bbox_head has num_classes=.* has num_classes=.*: they must be equal'):
+            runner.train()
 
 
 def test_proposals_outside_the_picture(ava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

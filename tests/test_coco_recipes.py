@@ -64,7 +64,7 @@ PAPER = {
     },
     # "large-scale jittering … and a longer schedule (50 epochs) with IN-21K pre-training" (B.3)
     **{
-        f'cascade-mask-rcnn_mvitv2-{size}_in21k-pre_fpn_64xb1-lsj-50e_coco': B3
+        f'cascade-mask-rcnn_mvitv2-{size}_in21k-pre_fpn_64xb1-amp-lsj-50e_coco': B3
         | dict(epochs=50, augmentation='lsj', drop_path=DROP_PATH[size])
         for size in ('large', 'huge')
     },
@@ -77,7 +77,7 @@ OURS = {
     | dict(lr=1e-4, batch=16, weight_decay=0.05, drop_path=0.2),
 }
 OURS_MVIT, OURS_UNIFORMER, OURS_SWIN = OURS
-SYSTEM = 'cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-lsj-50e_coco'
+SYSTEM = 'cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-amp-lsj-50e_coco'
 # one of each backbone, framework and augmentation
 TRAINED = [
     'mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco',
@@ -206,7 +206,7 @@ def test_recipe_says_what_the_paper_says(name: str) -> None:
     assert optimizer.type == 'AdamW' and config.auto_scale_lr.base_batch_size == said['batch']
     assert batch == config.train_dataloader.batch_size and epochs == said['epochs'] and said['augmentation'] in name
     # B.3's recipe for MViTv2-L and -H has mixed precision, too
-    assert ('amp' in name) == (said['amp'] and 'lsj' not in name)
+    assert ('amp' in name) == said['amp']
     assert ('RandomChoice' in pipeline) == ('ms-crop' in name)
     # images are filled up to 1024² or to the last stage's stride
     assert config.model.data_preprocessor.pad_size_divisor == (1024 if 'lsj' in name else 32)
@@ -583,7 +583,7 @@ def test_several_scales_by_our_own_tool(load_tool: Callable, root: Path, monkeyp
         monkeypatch.setattr(sys, 'argv', ['test.py', str(root / f'configs/coco/{name}.py'), 'x.pth', '--tta'])
         tool.main()
 
-    call('cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-lsj-50e_coco')
+    call('cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-amp-lsj-50e_coco')
     (cfg,) = built
     assert cfg.model.type == 'mmhvt.InstanceTTAModel' and cfg.model.module.type == 'CascadeRCNN'
     assert cfg.test_dataloader.dataset.pipeline == cfg.tta_pipeline

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import mmdet
 import pytest
 import torch
 import yaml
@@ -76,6 +77,9 @@ def test_attention_is_two_products_whatever_computes_it(kind, form):
         assert count_multiply_adds(Attention(kind), (3, 8, 16)) == expected
 
 
+MMDET = f'{mmdet.__path__[0]}/.mim/configs'
+QUERIES = f'{MMDET}/deformable_detr/deformable-detr_r50_16xb2-50e_coco.py'
+MASK_SCORING = f'{MMDET}/ms_rcnn/ms-rcnn_r50_fpn_1x_coco.py'
 MASK_RCNN = 'configs/coco/mask-rcnn_smvit-micro_fpn_1xb4-8e_shapes-coco.py'
 
 
@@ -255,6 +259,9 @@ def test_get_flops_of_an_image_classifier(get_flops, tmp_path):
         ([MICRO, '--shape', '8', '33', '32'], r'does not divide an input of \(8, 33, 32\)'),
         ([MICRO, '--shape', '32', '32'], 'SMViT was built for video'),
         ([MICRO, '--shape', '32'], '--shape is T H W, or H W for images, not 32'),
+        ([MASK_RCNN], 'say --shape H W of the images'),
+        ([QUERIES, '--shape', '64', '64'], 'DeformableDETR does not run on images alone'),
+        ([MASK_SCORING, '--shape', '64', '64'], 'MaskScoringRCNN has a roi_head with mask_iou_head, of which'),
         ([MICRO, '--cfg-options', 'model.backbone.type=mmhvt.Nothing'], 'mmhvt.Nothing is not in the'),
     ],
 )
@@ -357,6 +364,7 @@ def test_unknown_families_are_named(figures):
         figures([GOOD], args=['--family', 'svit'])
 
 
+@pytest.mark.slow  # a minute
 def test_the_papers_rows(root):
     done = subprocess.run([sys.executable, root / 'tools/analysis/paper_figures.py'], capture_output=True, text=True)
     lines = done.stdout.splitlines()

@@ -538,7 +538,9 @@ def test_the_log_says_what_was_loaded(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize('sides', [(32, 32), (64, 64)], ids=['other grid', 'as many tokens'])
-def test_joint_positions_of_clips_need_their_space(sides: tuple[int, int], tmp_path: Path) -> None:
+def test_joint_positions_of_clips_need_their_space(
+    sides: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """4 slices of 8×8 tokens are as many as 16×16 of an image: files do not tell which."""
     model = MODELS.build(dict(SMVIT, input_size=(8, 32, 32), sep_pos_embed=False))
     path = save(model, tmp_path / 'joint.pth')
@@ -546,8 +548,11 @@ def test_joint_positions_of_clips_need_their_space(sides: tuple[int, int], tmp_p
         with pytest.raises(ValueError, match=r"clip's joint embedding of 256 tokens .* an input_size of the clip's"):
             from_file(SMVIT, path, input_size=sides)
         return
+    lines = []
+    monkeypatch.setattr(migrate, 'print_log', lambda message, *_: lines.append(message))
     image = from_file(SMVIT, path, input_size=sides)
     torch.testing.assert_close(image.pos_embed.joint, model.pos_embed.joint.unflatten(1, (4, 64)).mean(1))
+    assert 'pos_embed.joint (1, 256, 16) → (1, 64, 16), read as 4 frames of 8x8' in lines[0]
 
 
 AXES = (
@@ -617,6 +622,24 @@ def test_page_on_positions_has_what_the_tool_prints(
     printed = capsys.readouterr().out
     assert printed in (root / 'docs/positions.md').read_text()
     assert (tmp_path / 'positions.png').stat().st_size > 10000
+
+
+@pytest.mark.parametrize(
+    ('args', 'says'),
+    [
+        (['--grid', '4', '4'], 'less than a mask unit of 8 8'),
+        (['--out', 'no/x.png'], 'No such file'),
+        (['no.pth'], 'no.pth'),
+    ],
+)
+def test_plot_positions_says_what_is_wrong(
+    args: list[str], says: str, load_tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('sys.argv', ['plot_positions.py', *args])
+    with pytest.raises(SystemExit) as caught:
+        load_tool('analysis/plot_positions.py').main()
+    assert says in f'{caught.value}{capsys.readouterr().err}'
 
 
 def test_measures_of_positions_are_what_they_are_called(load_tool, tmp_path: Path) -> None:

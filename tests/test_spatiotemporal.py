@@ -57,6 +57,12 @@ test_pipeline = [
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 """
 
+# of clips, and yet its pipeline begins as one of pictures
+IMAGES = f"""
+_base_ = '{RECOGNIZER}'
+test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile')]))
+"""
+
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
@@ -213,6 +219,7 @@ def test_video_and_json_tell_of_the_same(call, home: Path, tmp_path: Path, capsy
     boxes = sum(len(entry['boxes']) for entry in found['key_frames'])
     assert f'{len(plain)} frames, 5 key frames, {boxes} boxes' in output.out
     assert 'lacks 1 of the 5 key frames' in output.out  # the first, of which AVA's files say nothing
+    assert 'are no key frames' not in output.out and 'no boxes' not in output.out
     assert '5/5' in output.err
     assert {path.name for path in tmp_path.iterdir()} == {'val_00000.mp4', 'val_00000.json'}
 
@@ -330,7 +337,7 @@ def test_no_boxes_at_all(call, home: Path, tmp_path: Path, capsys: pytest.Captur
     (tmp_path / 'boxes.csv').write_text(''.join(f'val_00000,{second},,,,,,\n' for second in range(5)))
     assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv') == 0
     output = capsys.readouterr().out
-    assert 'note: no boxes of a score of 0.8 or more' in output and 'lacks' not in output
+    assert 'note: the video shows no boxes\n' in output and 'lacks' not in output
     plain, drawn = decode(home / VIDEO)[0], decode(tmp_path / 'a.mp4')[0]
     assert np.abs(plain.astype(int) - drawn).mean() < 6
     assert [entry['boxes'] for entry in json.loads((tmp_path / 'a.json').read_text())['key_frames']] == [[]] * 5
@@ -340,14 +347,55 @@ def test_boxes_outside_the_frame(call, tmp_path: Path, capsys: pytest.CaptureFix
     boxes = [[-0.5, 0.25, 0.5, 1.5], [1.1, 0.2, 1.5, 0.4], [0.5, 0.5, 0.5, 0.9], [0.9, 0.9, 0.1, 0.1], [np.nan] * 4]
     (tmp_path / 'boxes.pkl').write_bytes(pickle.dumps({'val_00000,0001': np.array(boxes)}))
     assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.pkl') == 0
-    assert '4 boxes lie outside the frame or have no area' in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert '4 boxes lie outside the frame or have no area' in output and 'are shares of the frame, not pixels' in output
     (found,) = json.loads((tmp_path / 'a.json').read_text())['key_frames'][1]['boxes']
     assert found['box'] == [0, 24, 48, 96] and found['score'] is None
+
+
+def test_boxes_of_other_times(call, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """They are counted, and no score is blamed for them."""
+    lines = [f'val_00000,{seconds},0.1,0.1,0.5,0.5,,0.9\n' for seconds in (0.5, 1, 2.5, 902)]
+    (tmp_path / 'boxes.csv').write_text(''.join(lines))
+    assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv', every=2) == 0
+    output = capsys.readouterr().out
+    assert f'note: 4 of the 4 times in {tmp_path / "boxes.csv"} are no key frames: --every, --boxes-start' in output
+    assert 'note: the video shows no boxes\n' in output
+    assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv', every=0.5) == 0
+    output = capsys.readouterr().out
+    assert 'note: 1 of the 4 times' in output and 'no boxes' not in output
+
+
+def test_boxes_of_low_scores(call, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / 'boxes.csv').write_text('val_00000,1,0.1,0.1,0.5,0.5,,0.7\nval_00000,2,0.1,0.1,0.5,0.5,,0.6\n')
+    assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv') == 0
+    output = capsys.readouterr().out
+    assert 'note: the video shows no boxes; 2 have a score below 0.8: --det-score' in output
+    assert 'are no key frames' not in output
+
+
+@pytest.mark.parametrize(
+    ('name', 'content'),
+    [
+        # in some files an array of nobody has no columns
+        ('a.pkl', pickle.dumps({'a,1': np.array([[0, 0, 1, 1, 0.9]]), 'a,2': np.zeros(0), 'a,3': []})),
+        ('a.csv', b'\xef\xbb\xbfa,1,0,0,1,1,,0.9\r\na,2,,,,\r\na,3,,,,\r\n'),  # as spreadsheets write it
+    ],
+)
+def test_other_forms_of_files_of_boxes(tool: ModuleType, tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    boxes = tool.read_boxes(tmp_path / name, 'a', 0)
+    assert {seconds: rows.tolist() for seconds, rows in boxes.items()} == {1: [[0, 0, 1, 1, 0.9]], 2: [], 3: []}
 
 
 class _Malicious:
     def __reduce__(self):
         return os.mkdir, ('broken_in',)
+
+
+def changed(folder: Path, lines: str) -> tuple[Path, bytes]:
+    """The config of the actions with other lines."""
+    return folder / 'a.py', f"_base_ = '{CONFIG}'\n{lines}\n".encode()
 
 
 def _cut(path: Path, source: Path) -> Path:
@@ -372,11 +420,45 @@ BAD = {
     "line 2: could not convert string to float: 'x'": lambda tmp, home: dict(
         boxes=(tmp / 'a.csv', b'val_00000,1,0,0,1,1,1,0\nval_00000,1,x,0,1,1,1,0\n')
     ),
+    'a.csv: inf is no time in seconds': lambda tmp, home: dict(boxes=(tmp / 'a.csv', b'val_00000,inf,0,0,1,1,1,0\n')),
+    'a.csv: nan is no time in seconds': lambda tmp, home: dict(boxes=(tmp / 'a.csv', b'val_00000,nan,0,0,1,1,1,0\n')),
     'line 1: not enough values': lambda tmp, home: dict(boxes=(tmp / 'a.csv', b'val_00000,1,0,0\n')),
     "it lacks 'size'": lambda tmp, home: dict(boxes=(tmp / 'a.json', b'{}')),
     'a.json cannot be read as boxes': lambda tmp, home: dict(boxes=(tmp / 'a.json', b'{"size": ')),
     'none.py: no such config file': lambda tmp, home: dict(config='none.py'),
-    'cannot be read as a config': lambda tmp, home: dict(config='mmhvt::ava/none.py'),
+    'mmdet::faster_rcnn/none.py is no config that works here: FileNotFoundError': lambda tmp, home: dict(
+        config='mmdet::faster_rcnn/none.py'
+    ),
+    'a.py is no config that works here: KeyError: .Nothing is not in': lambda tmp, home: dict(
+        config=changed(tmp, "model = dict(backbone=dict(type='Nothing'))")
+    ),
+    'py is no config that works here: KeyError: .Nowhere is not in': lambda tmp, home: dict(
+        config=changed(tmp, "test_dataloader = dict(dataset=dict(pipeline=[dict(type='Nowhere')]))")
+    ),
+    'py is no config that works here: TypeError: .*colour': lambda tmp, home: dict(
+        config=changed(tmp, 'model = dict(backbone=dict(colour=1))')
+    ),
+    'py is no config that works here: ImportError: .*nothing_there': lambda tmp, home: dict(
+        config=changed(tmp, "custom_imports = dict(imports=['nothing_there'])")
+    ),
+    'a.py is no config that works here: ConfigParsingError': lambda tmp, home: dict(
+        config=(tmp / 'a.py', b'from mmengine.config import read_base\nwith read_base():\n    from .nothing import *\n')
+    ),
+    'needs mmhvt.SampleKeyFrameClip, and DecordDecode or RawFrameDecode': lambda tmp, home: dict(
+        config=changed(tmp, 'test_dataloader = dict(dataset=dict(pipeline=[]))')
+    ),
+    'rgb.py is no detector: its test pipeline loads no image, but begins by': lambda tmp, home: dict(
+        boxes=None, det_config=CONFIG, det_checkpoint='actions.pth'
+    ),
+    'py is no config that works here: ValueError: not enough': lambda tmp, home: dict(
+        boxes=None,
+        det_config=changed(tmp, 'test_dataloader = dict(dataset=dict(pipeline=[]))'),
+        det_checkpoint='det.pth',
+    ),
+    'a.py has no test_dataloader': lambda tmp, home: dict(config=changed(tmp, 'test_dataloader = dict(dataset=None)')),
+    'the model is Recognizer3D, and has to be mmdet.BaseDetector': lambda tmp, home: dict(
+        boxes=None, det_config=(tmp / 'a.py', IMAGES.encode()), det_checkpoint='shapes.pth'
+    ),
     'the model is Recognizer3D, and has to be mmhvt.ActionDetector': lambda tmp, home: dict(config=RECOGNIZER),
     'shapes.pth is no checkpoint of .*: [1-9][0-9]* of the': lambda tmp, home: dict(checkpoint='shapes.pth'),
     'none.pth cannot be read as a checkpoint': lambda tmp, home: dict(checkpoint='none.pth'),
@@ -390,7 +472,11 @@ BAD = {
     ),
     'names.txt has no names of actions': lambda tmp, home: dict(labels=(tmp / 'names.txt', b'\n')),
     r'would be overwritten, which is read': lambda tmp, home: dict(out=home / VIDEO),
+    r'--out .*result.avi: MP4 is what is written': lambda tmp, home: dict(out=tmp / 'out/result.avi'),
     'cannot be both': lambda tmp, home: dict(json=tmp / 'out/val_00000.mp4'),
+    'names.txt: an item needs a name .* and a whole number as id: name: "up" id: x': lambda tmp, home: dict(
+        labels=(tmp / 'names.txt', b'item {\n  name: "up"\n  id: x\n}\n')
+    ),
     r'--every 0.001: frames of .* are .* s apart': lambda tmp, home: dict(every=0.001),
     '--device cuda:99': lambda tmp, home: dict(device='cuda:99'),
 }
@@ -412,6 +498,38 @@ def test_one_line_tells_what_is_wrong(
     assert re.search(message, last), last
     assert before == {path: path.stat().st_mtime_ns for path in home.rglob('*')}
     assert not list(tmp_path.glob('out/*'))
+
+
+def test_what_cannot_be_written_is_told_before_the_work(
+    call, tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / 'folder.mp4').mkdir()
+    (tmp_path / 'file').touch()
+    monkeypatch.setattr(tool, 'load_model', lambda *_: pytest.fail('works'))
+    for options in [
+        dict(out=tmp_path / 'folder.mp4'),
+        dict(out=tmp_path / 'a.mp4', json=tmp_path / 'folder.mp4'),
+        dict(out=tmp_path / 'file/a.mp4'),
+        dict(out=tmp_path / 'a.mp4', json=tmp_path / 'file/a.json'),
+    ]:
+        assert call(**options) == 1
+        assert re.search("folder.mp4 is a folder|File exists: '.*/file'", capsys.readouterr().err), options
+    assert {path.name for path in tmp_path.rglob('*')} == {'folder.mp4', 'file'}
+
+
+def test_out_in_capitals_is_a_file(call, tmp_path: Path) -> None:
+    assert call(tmp_path / 'OUT.MP4', every=4) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {'OUT.MP4', 'OUT.json'}
+    assert len(decode(tmp_path / 'OUT.MP4')[0]) > 10
+
+
+@pytest.mark.parametrize('option', ['every', 'boxes_start', 'det_score', 'action_score'])
+def test_options_are_finite(call, tmp_path: Path, capsys: pytest.CaptureFixture, option: str) -> None:
+    for value in ('inf', 'nan'):
+        with pytest.raises(SystemExit, match='2'):
+            call(tmp_path, **{option: value})
+        wanted = f"--{option.replace('_', '-')}: invalid number value: '{value}'"
+        assert wanted in capsys.readouterr().err
 
 
 def test_detector_needs_a_checkpoint(call, tmp_path: Path) -> None:
@@ -458,6 +576,41 @@ def test_names_of_actions(tool: ModuleType, call, home: Path, tmp_path: Path, ca
     assert finder._names(tmp_path / 'names.txt', None, [2, 4]) == {1: 'does down', 2: 'does right'}
     with pytest.raises(ValueError, match='has no name of action 2, one of custom_classes'):
         finder._names(tmp_path / 'names.pbtxt', None, [1, 2])
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'item {\n  name: "up {a}"\n  id: 1\n}\nitem {\n  name: "to # \\"b\\""\n  id: 12\n}\n',
+        'label {\n  label_id: 1  # the first, and AVA\'s\n  name: "up {a}"\n  label_type: PERSON_MOVEMENT\n}\n'
+        'label:{label_id:12 name:\'to # "b"\'}\n',
+        '# names\nitem { id: 1, name: "up {a}" } item { id: 12; name: "to # \\"b\\"" display_name: "c" }',
+        '\ufeffitem\n{\n\tid: 1\n\tname: "up {a}"\n}\n\nitem\n{\n\tid: 12\n\tname: "to # \\"b\\""\n}',
+    ],
+)
+def test_forms_of_label_maps(tool: ModuleType, tmp_path: Path, text: str) -> None:
+    (tmp_path / 'a.pbtxt').write_text(text)
+    assert tool.read_names(tmp_path / 'a.pbtxt') == {1: 'up {a}', 12: 'to # "b"'}
+    (tmp_path / 'a.txt').write_text(text)
+    assert tool.read_names(tmp_path / 'a.txt') == {1: 'up {a}', 12: 'to # "b"'}
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('item {\n  name: ""\n  id: 1\n}', 'needs a name'),
+        ('item { name: " " id: 1 }', 'needs a name'),
+        ('item { name: "up" }', 'a whole number'),
+        ('item { name: up id: 1 }', 'a name in quotes'),
+        ('item { name: "up" id: 1 }\nitem { name: "down"', 'is no label map'),
+        ('up\ndown\n', 'is no label map'),
+        ('', 'has no names of actions'),
+    ],
+)
+def test_bad_label_maps(tool: ModuleType, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / 'a.pbtxt').write_text(text)
+    with pytest.raises(ValueError, match=f'a.pbtxt.* {message}'):
+        tool.read_names(tmp_path / 'a.pbtxt')
 
 
 def test_configs_by_name(tool: ModuleType) -> None:

@@ -17,7 +17,10 @@ def main() -> None:
         if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
             raise SystemExit(f'{args.config} has no tta_model and tta_pipeline, which --tta needs')
         cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        dataset = cfg.test_dataloader.dataset
+        while 'dataset' in dataset:  # wrapped, as by RepeatDataset
+            dataset = dataset.dataset
+        dataset.pipeline = cfg.tta_pipeline
     if args.dump:
         if not args.dump.endswith(('.pkl', '.pickle')):
             raise SystemExit(f'--dump writes a pickle: FILE.pkl, not {args.dump}')

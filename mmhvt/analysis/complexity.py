@@ -76,10 +76,20 @@ def detections(model: nn.Module, x: Tensor) -> list:
 
     Which boxes an image leads to takes values, so that their number is the largest that `test_cfg` lets through: of
     proposals to the box heads, and of detections to the mask heads. Where boxes are given, it is one.
+
+    Raises:
+        ValueError: If the detector has other parts, which would cost nothing.
     """
     cfg = model.test_cfg or {}
-    features = model.extract_feat(x)
     outputs, roi_head = [], model.roi_head
+    others = {name for name, part in roi_head.named_children() if any(True for _ in part.parameters())}
+    others -= {'bbox_head', 'mask_head'}
+    if others:
+        raise ValueError(
+            f'{type(model).__name__} has a roi_head with {", ".join(sorted(others))}, of which it is not known what it '
+            'costs: counted are box heads and mask heads; the backbone alone would do'
+        )
+    features = model.extract_feat(x)
     if model.with_rpn:
         outputs.append(model.rpn_head(features))
     for kind, counts in (('bbox', cfg.get('rpn')), ('mask', cfg.get('rcnn'))):

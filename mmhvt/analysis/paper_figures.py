@@ -21,7 +21,8 @@ _L_IMAGE = (
 )
 _SMVIT_COCO = (
     'stages 3 and 4 attend globally, as in all of the paper: on 1024² products of attention are {attention} G, and all '
-    'else is {rest} G; the printed cost counts some of them, and the paper names no windows for detection'
+    'else is {rest} G; the printed cost cannot hold all of them, no one share of them gives B, B+ and L, and the paper '
+    'names no windows for detection'
 )
 REASONS = {
     'mvit-s-16x4-max': "table 3c's blocks with keys and values on 7×7 places, as in MViT-B, cost 29.8 G; no "

@@ -95,6 +95,13 @@ REPAIRS = [
         'mean_class_accuracy failed with an error on array dimensions',
     ),
     Repair(
+        'key frames of AVA without a person',
+        'mmaction.datasets.ava_dataset',
+        'fin = list_from_file(self.ann_file)',
+        "fin = [line for line in list_from_file(self.ann_file) if any(line.strip().split(',')[2:])]",
+        "AVA-Kinetics lists key frames in which nobody is, as 'VIDEO,0902,,,,,,'; the datasets fail to read a label",
+    ),
+    Repair(
         'empty proposals of AVA',
         'mmaction.datasets.ava_dataset',
         'self.proposals = load(self.proposal_file)',
@@ -192,6 +199,13 @@ REPAIRS = [
         'from moviepy import',
         'moviepy 2 has no moviepy.editor; the inferencers cannot write videos',
         is_at_least('moviepy', '2.0'),
+    ),
+    Repair(
+        'thin images',
+        'mmcv.image.geometric',
+        'return int(w * float(scale[0]) + 0.5), int(h * float(scale[1]) + 0.5)',
+        'return max(int(w * float(scale[0]) + 0.5), 1), max(int(h * float(scale[1]) + 0.5), 1)',
+        'a short side that is scaled to less than half a pixel is no pixel, which OpenCV refuses',
     ),
     Repair(
         'process groups without CUDA',

@@ -8,11 +8,11 @@ import sys
 
 
 class MMHVTFinder:
-    """Hands the imports of three packages to :mod:`mmhvt.compat.hook`."""
+    """Hands the imports of four packages to :mod:`mmhvt.compat.hook`."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition('.')[0] not in ('mmaction', 'mmengine', 'mmpretrain'):
+        if name.partition('.')[0] not in ('mmaction', 'mmcv', 'mmengine', 'mmpretrain'):
             return None
         try:
             from mmhvt.compat.hook import find_spec

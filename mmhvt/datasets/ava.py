@@ -77,11 +77,19 @@ class KeepWholeProposals(BaseTransform):
 
     Goes before the decoding, which turns shares of the picture into pixels.
 
-    Required keys: ``proposals`` (N, 4), shares of the picture. Added keys: ``whole_proposals``, a copy.
+    Required keys: ``proposals`` (N, 4), shares of the picture; ``img_key``. Added keys: ``whole_proposals``, a copy.
+
+    Raises:
+        ValueError: If there are no proposals, not even an empty array.
     """
 
     def transform(self, results: dict) -> dict:
         """Copies them."""
+        if 'proposals' not in results:
+            raise ValueError(
+                f'KeepWholeProposals: key frame {results["img_key"]} has no proposals: give the dataset a '
+                'proposal_file, which may lack key frames (mmaction2 takes the whole picture for them)'
+            )
         results['whole_proposals'] = results['proposals'].copy()
         return results
 

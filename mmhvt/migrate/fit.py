@@ -27,7 +27,7 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
         'derived', 'inflated' or 'summed'), and the shapes.
 
     Raises:
-        ValueError: If a module cannot use what there is, or frames of a clip's positions cannot be told.
+        ValueError: If a module cannot use what there is, such as joint positions of no whole number of frames.
     """
     expected = backbone.state_dict()
     halves = (torch.float16, torch.bfloat16)
@@ -44,13 +44,15 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
                 # of one frame, which the number of its tokens alone does not say
                 own = {name.replace('joint', 'spatial'): value for name, value in own.items()}
             if clip_to_image and prefix == 'pos_embed' and 'joint' in own:
-                _check_joint(own['joint'].shape[1], module.grid)
+                read_as = _read_joint(own['joint'].shape[1], module.grid)
+            else:
+                read_as = ''
             mine = {f'{prefix}.{name}': parameter for name, parameter in module.named_parameters()}
             if own and any(name not in fitted or fitted[name].shape != mine[name].shape for name in mine):
                 new = {f'{prefix}.{name}': value for name, value in module.fit(own).items()}
                 fitted |= new
                 changes += [
-                    (name, 'resized' if name in found else 'derived', _shapes(found.get(name), value))
+                    (name, 'resized' if name in found else 'derived', _shapes(found.get(name), value) + read_as)
                     for name, value in new.items()
                     if name not in found or found[name].shape != value.shape
                 ]
@@ -69,8 +71,8 @@ def loses_time(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> b
     return all(kernel is not None for kernel in kernels) and kernels[0].ndim > kernels[1].ndim
 
 
-def _check_joint(tokens: int, space: Sequence[int]) -> None:
-    """Refuses a clip's joint position embedding whose frames cannot be told: its grid is nowhere in the file.
+def _read_joint(tokens: int, space: Sequence[int]) -> str:
+    """How a clip's joint position embedding is read, for the report: its grid is nowhere in the file.
 
     Raises:
         ValueError: If it is not of several frames of the image's grid.
@@ -80,6 +82,7 @@ def _check_joint(tokens: int, space: Sequence[int]) -> None:
             f"a clip's joint embedding of {tokens} tokens does not tell its frames, and is not of frames of this "
             f"image's grid {tuple(space)}: an input_size of the clip's height and width would do"
         )
+    return f', read as {tokens // math.prod(space)} frames of {"x".join(map(str, space))}'
 
 
 def _inflate(kernel: Tensor, frames: int, how: str) -> Tensor:

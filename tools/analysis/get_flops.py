@@ -2,9 +2,9 @@
 
     python tools/analysis/get_flops.py CONFIG [--shape 16 224 224] [--cfg-options model.backbone.arch=large]
 
-For recognizers of mmaction, classifiers of mmpretrain and two-stage detectors of mmdet, which are counted with as many
-boxes as their `test_cfg` lets through. Nothing is computed with values, so any size takes seconds and no memory.
-`mim run mmhvt get_flops CONFIG` is the same.
+For recognizers of mmaction, classifiers of mmpretrain, and one-stage and two-stage detectors of mmdet, the latter
+counted with as many boxes as their `test_cfg` lets through. Nothing is computed with values, so any size takes seconds
+and no memory. `mim run mmhvt get_flops CONFIG` is the same.
 """
 
 import argparse
@@ -35,12 +35,20 @@ def measure(cfg: Config, shape: list[int] | None) -> tuple[tuple[int, ...], Comp
             model = MODELS.build(model_cfg)
     except KeyError as error:  # of a registry
         raise ValueError(error.args[0]) from None
-    shape = shape or getattr(getattr(model, 'backbone', None), 'input_size', None)
+    given, shape = shape, shape or getattr(getattr(model, 'backbone', None), 'input_size', None)
+    if getattr(model, 'with_rpn', False) and not given:
+        raise ValueError("the backbone's input_size is that of its pre-training: say --shape H W of the images")
     if shape is None:
         raise ValueError('the backbone has no input_size: say --shape T H W, or --shape H W for images')
     if len(shape) not in (2, 3):
         raise ValueError(f'--shape is T H W, or H W for images, not {" ".join(map(str, shape))}')
-    return tuple(shape), complexity(model, (3, *shape))
+    try:
+        return tuple(shape), complexity(model, (3, *shape))
+    except (AssertionError, NotImplementedError) as error:  # of mmdet, which asks for boxes or queries
+        raise ValueError(
+            f'{type(model).__name__} does not run on images alone ({str(error) or type(error).__name__}), as '
+            'recognizers, classifiers and one-stage and two-stage detectors do; its backbone alone would do'
+        ) from None
 
 
 def report(shape: tuple[int, ...], cost: Complexity, views: tuple[int, int] | None) -> str:

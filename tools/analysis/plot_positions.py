@@ -123,16 +123,18 @@ def main() -> None:
     parser.add_argument('--grid', type=int, nargs=2, default=(256, 256), metavar=('H', 'W'), help='tokens')
     parser.add_argument('--out', type=Path, metavar='PNG', help='picture to draw')
     args = parser.parse_args()
+    if any(side < unit for side, unit in zip(args.grid, UNIT, strict=True)):
+        parser.error(f'--grid {args.grid[0]} {args.grid[1]} is less than a mask unit of {UNIT[0]} {UNIT[1]} tokens')
     try:
         table = read_table(args.checkpoint) if args.checkpoint else stand_in()
+        if args.out:
+            draw(args.out, table, args.grid)
     except (OSError, ValueError) as error:
         raise SystemExit(f'plot_positions.py: {error}') from None
     print(f'| | trained | joint {args.grid[0]}×{args.grid[1]} | windowed {args.grid[0]}×{args.grid[1]} |')
     print('| --- | --- | --- | --- |')
     for name, *values in measure(table, args.grid):
         print(f'| {name} | {" | ".join(f"{value:.2f}" for value in values)} |')
-    if args.out:
-        draw(args.out, table, args.grid)
 
 
 if __name__ == '__main__':

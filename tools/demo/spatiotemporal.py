@@ -13,7 +13,8 @@ found by a detector of mmdet, or their boxes read from a file:
   .json  what this program wrote
 
 VIDEO there is the name of the file without folder and suffix. The written video has the size and rate of VIDEO and no
-sound; an action stands from half way to the key frame before to half way to the next. The JSON:
+sound; pixels that are not square (anamorphic video) are written as they are coded. An action stands from half way to
+the key frame before to half way to the next. The JSON:
 
   {"video": …, "frames": …, "fps": …, "size": [width, height], "config": …, "checkpoint": …, "key_frames": [
   {"seconds": 1.0, "frame": 25, "boxes": [
@@ -27,7 +28,9 @@ they are whole. `mim run mmhvt spatiotemporal VIDEO …` is the same.
 import argparse
 import csv
 import json
+import math
 import pickle
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -43,8 +46,8 @@ import numpy as np
 import torch
 from action_video import KeyFrame, draw_video
 from mmaction.datasets.transforms import DecordDecode, DecordInit, RawFrameDecode
-from mmaction.evaluation import read_labelmap
 from mmdet.apis import inference_detector
+from mmdet.models import BaseDetector
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -64,6 +67,8 @@ from mmhvt.models.detectors import ActionDetector
 COLOUR = (26, 140, 220)
 # of the actions above --action-score, in the picture
 MOST_SHOWN = 5
+OTHER_VIDEOS = ('.avi', '.flv', '.gif', '.m4v', '.mkv', '.mov', '.mpeg', '.mpg', '.webm', '.wmv')
+QUOTED = r'"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'"
 
 
 class Video:
@@ -149,7 +154,10 @@ def read_boxes(path: Path, video: str, start: float) -> dict[float, np.ndarray]:
     if found and video not in found:
         some = ', '.join(sorted(found)[:3]) + (' …' if len(found) > 3 else '')
         raise ValueError(f'{path} has boxes of {some}, and none of {video}: the video has to be named as there')
-    return {seconds - start: rows for seconds, rows in found.get(video, {}).items()}
+    times = found.get(video, {})
+    if endless := [seconds for seconds in times if not math.isfinite(seconds)]:
+        raise ValueError(f'{path}: {endless[0]} is no time in seconds')
+    return {seconds - start: rows for seconds, rows in times.items()}
 
 
 def _boxes_of_pickle(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]:
@@ -158,8 +166,9 @@ def _boxes_of_pickle(path: Path, video: str) -> dict[str, dict[float, np.ndarray
     boxes: dict[str, dict[float, np.ndarray]] = {}
     for key, rows in content.items():
         name, _, seconds = key.rpartition(',')
-        rows = np.array(rows, float).reshape(len(rows), -1)
-        if len(rows) and rows.shape[1] not in (4, 5):
+        # of nobody there are arrays of any shape
+        rows = np.array(rows, float).reshape(len(rows), -1) if len(rows) else np.zeros((0, 5))
+        if rows.shape[1] not in (4, 5):
             raise ValueError(f'{key!r} has {rows.shape[1]} columns, not 4 or 5')
         full = np.full((len(rows), 5), np.nan)
         full[:, : rows.shape[1]] = rows
@@ -170,7 +179,7 @@ def _boxes_of_pickle(path: Path, video: str) -> dict[str, dict[float, np.ndarray
 def _boxes_of_csv(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]:
     # of a person who does several things there are several lines
     found: dict[str, dict[float, dict[tuple[float, ...], float]]] = {}
-    with path.open(newline='') as file:
+    with path.open(newline='', encoding='utf-8-sig') as file:
         for number, row in enumerate(csv.reader(file), 1):
             if not row:
                 continue
@@ -201,37 +210,47 @@ def _boxes_of_json(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]
     return {video: boxes}
 
 
+@contextmanager
+def naming_config(config: str) -> Iterator[None]:
+    """Raises what a config, which is a program, does wrong as a ValueError of one line that names the config."""
+    try:
+        yield
+    except Exception as error:
+        what = ''.join(str(error).splitlines()[:1])
+        raise ValueError(f'{config} is no config that works here: {type(error).__name__}: {what}') from error
+
+
 def load_config(path: str) -> Config:
-    """A config by its path, or by name as in mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py.
+    """A config by its path, or by its name in another library as in mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py.
 
     Raises:
         ValueError: If there is none, or it has no model or no test pipeline.
     """
     if '::' not in path and not Path(path).is_file():
         raise ValueError(f'{path}: no such config file')
-    try:
+    with naming_config(path):
         cfg = get_config(path) if '::' in path else Config.fromfile(path)
-    except (AssertionError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f'{path} cannot be read as a config: {error}') from error
     try:
         get_test_pipeline_cfg(cfg)
-    except (AttributeError, RuntimeError):
+    except (AttributeError, RuntimeError, TypeError):
         raise ValueError(f'{path} has no test_dataloader whose dataset has a pipeline') from None
     if 'model' not in cfg:
         raise ValueError(f'{path} has no model')
     return cfg
 
 
-def load_model(cfg: Config, checkpoint: str, device: str, kind: type[nn.Module] = nn.Module) -> nn.Module:
+def load_model(cfg: Config, checkpoint: str, device: str, kind: type[nn.Module]) -> nn.Module:
     """The model of a config with the weights of a checkpoint, of which nothing is run, ready to test.
 
     Raises:
-        ValueError: If the model is not of a kind, or the checkpoint cannot be read, lacks a tensor of the model or has
-            it in another shape.
+        ValueError: If the model cannot be built or is not of a kind, or the checkpoint cannot be read, lacks a tensor
+            of the model or has it in another shape.
     """
-    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    with naming_config(cfg.filename):
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
     if not isinstance(model, kind):
-        raise ValueError(f'{cfg.filename}: the model is {type(model).__name__}, and has to be mmhvt.{kind.__name__}')
+        wanted = f'{kind.__module__.partition(".")[0]}.{kind.__name__}'
+        raise ValueError(f'{cfg.filename}: the model is {type(model).__name__}, and has to be {wanted}')
     content = read(checkpoint)
     comparison = Comparison(model, content)
     problems = {name: what for name, what in comparison.problems.items() if what != 'not in the model'}
@@ -253,15 +272,23 @@ class PersonDetector:
         checkpoint: File or URL.
         category: Number of the class of persons.
         device: To run on.
+
+    Raises:
+        ValueError: If the config is of no detector in pictures, or the checkpoint does not fit it.
     """
 
     def __init__(self, config: str, checkpoint: str, category: int, device: str) -> None:
         cfg = load_config(config)
         self.scope, self.category = cfg.get('default_scope', 'mmdet'), category
-        with DefaultScope.overwrite_default_scope(self.scope):
-            self.model = load_model(cfg, checkpoint, device)
+        with naming_config(config):
             first, *others = get_test_pipeline_cfg(cfg)
-            self.pipeline = Compose([{**first, 'type': 'mmdet.LoadImageFromNDArray'}, *others])
+            begins = str(first['type'])
+        if 'LoadImage' not in begins:
+            raise ValueError(f'{config} is no detector: its test pipeline loads no image, but begins by {begins}')
+        with DefaultScope.overwrite_default_scope(self.scope):
+            self.model = load_model(cfg, checkpoint, device, BaseDetector)
+            with naming_config(config):
+                self.pipeline = Compose([{**first, 'type': 'mmdet.LoadImageFromNDArray'}, *others])
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """(n, 5) of a frame (H, W, 3) uint8 RGB: x1, y1, x2, y2 as shares of the frame, and score.
@@ -283,7 +310,7 @@ class ActionFinder:
     """Scores of the actions of persons whose boxes are given.
 
     Args:
-        config: Path or name.
+        config: Path.
         checkpoint: File or URL.
         labels: Names of the actions; by default the config's `label_file`, if it is there.
         device: To run on.
@@ -299,12 +326,15 @@ class ActionFinder:
         cfg = load_config(config)
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
             self.model = load_model(cfg, checkpoint, device, ActionDetector)
-            transforms = Compose(get_test_pipeline_cfg(cfg)).transforms
+            with naming_config(config):
+                transforms = Compose(get_test_pipeline_cfg(cfg)).transforms
         # the video is open already
         transforms = [transform for transform in transforms if not isinstance(transform, DecordInit)]
         decode = [isinstance(transform, DecordDecode | RawFrameDecode) for transform in transforms]
         if not any(decode) or not any(isinstance(transform, SampleKeyFrameClip) for transform in transforms):
-            raise ValueError(f'{config}: the test pipeline needs mmhvt.SampleKeyFrameClip, and DecordDecode')
+            raise ValueError(
+                f'{config}: the test pipeline needs mmhvt.SampleKeyFrameClip, and DecordDecode or RawFrameDecode'
+            )
         self.pipeline = Compose([DecordDecode() if is_one else t for t, is_one in zip(transforms, decode, strict=True)])
         self.columns = self.model.roi_head.bbox_head.num_classes
         dataset = cfg.test_dataloader.dataset
@@ -339,21 +369,39 @@ class ActionFinder:
 
 
 def read_names(path: Path) -> dict[int, str]:
-    """Names of actions by number from 1: of a label map of AVA (.pbtxt), or of a text of one name a line.
+    """Names of actions by number from 1: of a label map as AVA's (.pbtxt), or of a text of one name a line.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none, or the label map is not one of names and numbers.
     """
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'{path} cannot be read as names of actions: {error}') from error
-    if any(line.startswith(('item', 'label')) and line.endswith('{') for line in lines):
-        names = {entry['id']: entry['name'] for entry in read_labelmap(lines)[0]}
+    if path.suffix.lower() == '.pbtxt' or re.search(r'(?m)^\s*(item|label)\s*:?\s*\{', text):
+        names = _names_of_label_map(path, text)
     else:
-        names = dict(enumerate((line.strip() for line in lines if line.strip()), 1))
+        names = dict(enumerate((line.strip() for line in text.splitlines() if line.strip()), 1))
     if not names:
         raise ValueError(f'{path} has no names of actions')
+    return names
+
+
+def _names_of_label_map(path: Path, text: str) -> dict[int, str]:
+    # mmaction's read_labelmap takes one layout alone, and gives wrong names of others
+    text = re.sub(rf'({QUOTED})|#.*', r'\1', text)  # without comments
+    item = rf'(?:item|label)\s*:?\s*\{{((?:[^{{}}"\']|{QUOTED})*)\}}'
+    if rest := re.sub(item, '', text).split():
+        raise ValueError(f'{path} is no label map of items with a name and an id: {" ".join(rest[:5])}')
+    names = {}
+    for content in re.findall(item, text):
+        fields = dict(re.findall(rf'(\w+)\s*:\s*({QUOTED}|[^\s,;]+)', content))
+        name, number = fields.get('name', ''), fields.get('id', fields.get('label_id', ''))
+        if not name[1:-1].strip() or not number.isdecimal() or not re.fullmatch(QUOTED, name):
+            raise ValueError(
+                f'{path}: an item needs a name in quotes and a whole number as id: {" ".join(content.split())}'
+            )
+        names[int(number)] = re.sub(r'\\(.)', r'\1', name[1:-1])
     return names
 
 
@@ -382,16 +430,19 @@ def find_actions(
         finder: Tells actions.
         det_score: Least score of a box that has one.
         action_score: Least score of an action.
-        counts: Gets how many key frames are `unknown`, how many `boxes` there are, and how many lie `outside`.
+        counts: Gets how many key frames are `unknown`, how many `boxes` there are, and how many others have a `low`
+            score or lie `outside`.
     """
     scale = np.array([video.width, video.height] * 2)
     for seconds in times:
         index = round(seconds * video.fps)
         rows = boxes_at(index)
         counts['unknown'] += rows is None
-        rows = np.zeros((0, 5)) if rows is None else rows[~(rows[:, 4] < det_score)]
-        counts['outside'] += len(rows) - len(inside(rows))
-        rows = inside(rows)
+        rows = np.zeros((0, 5)) if rows is None else rows
+        sure = rows[~(rows[:, 4] < det_score)]
+        counts['low'] += len(rows) - len(sure)
+        rows = inside(sure)
+        counts['outside'] += len(sure) - len(rows)
         counts['boxes'] += len(rows)
         scores = finder(video, seconds, rows[:, :4]) if len(rows) else []
         boxes = []
@@ -426,7 +477,6 @@ def to_draw(entry: dict, width: int, height: int) -> KeyFrame:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A name to write to, renamed to `path` in the end; if there is an exception, nothing is left."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{path.name}-', dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         yield unfinished
@@ -456,13 +506,17 @@ def run(
         ValueError: If something does not fit or cannot be read.
         OSError: If a file cannot be written.
     """
-    if out.suffix != '.mp4':
+    if out.suffix.lower() in OTHER_VIDEOS and not out.is_dir():
+        raise ValueError(f'--out {out}: MP4 is what is written')
+    if out.suffix.lower() != '.mp4':
         out = out / f'{video.stem}.mp4'
     json = json or out.with_suffix('.json')
     inputs = {Path(path).resolve() for path in (video, config, checkpoint, boxes, labels) if path}
     for path in (out, json):
         if path.resolve() in inputs:
             raise ValueError(f'{path} would be overwritten, which is read: choose another name to write')
+        if path.is_dir():
+            raise ValueError(f'{path} is a folder, and has to be the name of a file to write')
     if out.resolve() == json.resolve():
         raise ValueError(f'{out} cannot be both, video and JSON')
     source = Video(video)
@@ -475,10 +529,17 @@ def run(
         torch.zeros(1, device=device)
     except (AssertionError, RuntimeError) as error:
         raise ValueError(f'--device {device}: {str(error).splitlines()[0]}') from error
+    for path in (out, json):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryDirectory(dir=path.parent).cleanup()  # fails before the work, not after, if nothing can be written
 
+    given: dict[float, np.ndarray] = {}
+    unasked = 0
     if boxes:
         given = read_boxes(boxes, video.stem, boxes_start)
-        boxes_at = {round(seconds * source.fps): rows for seconds, rows in given.items()}.get
+        by_frame = {round(seconds * source.fps): rows for seconds, rows in given.items()}
+        unasked = len(given) - len(by_frame.keys() & {round(seconds * source.fps) for seconds in times})
+        boxes_at = by_frame.get
     else:
         detector = PersonDetector(det_config, det_checkpoint, det_category, device)
 
@@ -507,30 +568,41 @@ def run(
     print(f'{out}: {len(source)} frames, {len(times)} key frames, {counts["boxes"]} boxes; {json}')
     if counts['unknown']:
         print(f'note: {boxes} lacks {counts["unknown"]} of the {len(times)} key frames')
+    if unasked:
+        print(f'note: {unasked} of the {len(given)} times in {boxes} are no key frames: --every, --boxes-start')
     if counts['outside']:
-        print(f'note: {counts["outside"]} boxes lie outside the frame or have no area, and are left out')
+        shares = '; boxes of .pkl and .csv are shares of the frame, not pixels' if boxes else ''
+        print(f'note: {counts["outside"]} boxes lie outside the frame or have no area, and are left out{shares}')
     if not counts['boxes']:
-        print(f'note: no boxes of a score of {det_score} or more, so the video shows none')
+        low = f'; {counts["low"]} have a score below {det_score}: --det-score' if counts['low'] else ''
+        print(f'note: the video shows no boxes{low}')
+
+
+def number(text: str) -> float:
+    """An option's value: no infinity, no NaN."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(text)
+    return value
 
 
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('video', metavar='VIDEO', type=Path)
-    parser.add_argument('--config', required=True, help='of the actions: path, or mmhvt::PATH')
+    parser.add_argument('--config', required=True, help='of the actions: path')
     parser.add_argument('--checkpoint', required=True, help='of the actions: file or URL')
     parser.add_argument('--out', required=True, type=Path, help='MP4 to write, or folder for one of the name of VIDEO')
     parser.add_argument('--json', type=Path, help='to write (default: beside the video)')
     persons = parser.add_mutually_exclusive_group(required=True)
     persons.add_argument('--boxes', type=Path, help='file of the boxes of persons')
     persons.add_argument('--det-config', help='of a detector of mmdet: path, or mmdet::PATH')
-    parser.add_argument('--boxes-start', type=float, default=0.0, help="time of VIDEO's start in --boxes (AVA's: 900)")
+    parser.add_argument('--boxes-start', type=number, default=0.0, help="time of VIDEO's start in --boxes (AVA's: 900)")
     parser.add_argument('--det-checkpoint', help='of the detector: file or URL')
     parser.add_argument('--det-category', type=int, default=0, help='number of persons among its classes (default: 0)')
-    parser.add_argument('--det-score', type=float, default=0.8, help='least score of a person (default: 0.8)')
+    parser.add_argument('--det-score', type=number, default=0.8, help='least score of a person (default: 0.8)')
     parser.add_argument('--labels', type=Path, help="names of the actions (default: the config's label_file)")
-    parser.add_argument('--action-score', type=float, default=0.5, help='least score of an action (default: 0.5)')
-    parser.add_argument('--every', type=float, default=1.0, help='seconds from key frame to key frame (default: 1)')
+    parser.add_argument('--action-score', type=number, default=0.5, help='least score of an action (default: 0.5)')
+    parser.add_argument('--every', type=number, default=1.0, help='seconds from key frame to key frame (default: 1)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     arguments = parser.parse_args()
     if bool(arguments.det_config) != bool(arguments.det_checkpoint):

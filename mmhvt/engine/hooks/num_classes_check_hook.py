@@ -2,10 +2,11 @@
 
 import logging
 
+from mmaction.models import BBoxHeadAVA
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmhvt.registry import HOOKS
@@ -18,7 +19,7 @@ class NumClassesCheckHook(Hook):
     """Compares `num_classes` of the head with the largest label of the annotation files, before a weight is loaded.
 
     Looks at the datasets of the loops that run (training and its validation, or test) that know their largest label:
-    mmhvt's do.
+    mmhvt's do. For detectors of actions it compares `num_classes` of the head with that of datasets and metrics.
     """
 
     def before_run(self, runner) -> None:
@@ -26,11 +27,14 @@ class NumClassesCheckHook(Hook):
 
         Raises:
             ValueError: If a label is too large for the head, or if what else of the model or the dataset counts
-                classes (blending, `multi_class` labels) counts otherwise.
+                classes (blending, `multi_class` labels, the metric of actions) counts otherwise.
         """
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
+        bbox_head = getattr(getattr(model, 'roi_head', None), 'bbox_head', None)
+        if isinstance(bbox_head, BBoxHeadAVA):
+            self._check_actions(runner, bbox_head.num_classes)
         num_classes = getattr(getattr(model, 'cls_head', None), 'num_classes', None)
         if num_classes is None:
             return
@@ -42,6 +46,22 @@ class NumClassesCheckHook(Hook):
                 for dataset in innermost_datasets(loop.dataloader.dataset):
                     if hasattr(dataset, 'largest_label'):
                         self._check_dataset(dataset, num_classes, mode)
+
+    @staticmethod
+    def _check_actions(runner: Runner, num_classes: int) -> None:
+        for mode in ('train', 'val', 'test'):
+            loop = getattr(runner, f'_{mode}_loop')
+            if not isinstance(loop, BaseLoop):
+                continue
+            counting = [*innermost_datasets(loop.dataloader.dataset)]
+            if mode != 'train':
+                counting += loop.evaluator.metrics
+            for part in counting:
+                if getattr(part, 'num_classes', None) not in (None, num_classes):
+                    raise ValueError(
+                        f'bbox_head has num_classes={num_classes}, but {type(part).__name__} of {mode} has '
+                        f"num_classes={part.num_classes}: they must be equal, and count class 0, which is nobody's"
+                    )
 
     @staticmethod
     def _check_blending(model: nn.Module, num_classes: int) -> None:

@@ -1,5 +1,5 @@
 # MViTv2-H, Cascade Mask R-CNN, from ImageNet-21K: the "stronger recipe" of B.3.
-_base_ = 'cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-lsj-50e_coco.py'
+_base_ = 'cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-amp-lsj-50e_coco.py'
 
 model = dict(
     backbone=dict(
