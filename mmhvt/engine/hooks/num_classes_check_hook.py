@@ -1,8 +1,8 @@
 """Classes of the model and of the annotation files."""
 
 import logging
+from collections.abc import Iterator
 
-from mmaction.models import BBoxHeadAVA
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -33,26 +33,29 @@ class NumClassesCheckHook(Hook):
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
         bbox_head = getattr(getattr(model, 'roi_head', None), 'bbox_head', None)
-        if isinstance(bbox_head, BBoxHeadAVA):
+        # mmaction's BBoxHeadAVA alone has it; its import would need mmdet, and recognition does not
+        if hasattr(bbox_head, 'multilabel'):
             self._check_actions(runner, bbox_head.num_classes)
         num_classes = getattr(getattr(model, 'cls_head', None), 'num_classes', None)
         if num_classes is None:
             return
         self._check_blending(model, num_classes)
+        for mode, loop in self._loops(runner):
+            for dataset in innermost_datasets(loop.dataloader.dataset):
+                if hasattr(dataset, 'largest_label'):
+                    self._check_dataset(dataset, num_classes, mode)
+
+    @staticmethod
+    def _loops(runner: Runner) -> Iterator[tuple[str, BaseLoop]]:
         for mode in ('train', 'val', 'test'):
             # runner.train_loop would build a loop that is not to run
             loop = getattr(runner, f'_{mode}_loop')
             if isinstance(loop, BaseLoop):
-                for dataset in innermost_datasets(loop.dataloader.dataset):
-                    if hasattr(dataset, 'largest_label'):
-                        self._check_dataset(dataset, num_classes, mode)
+                yield mode, loop
 
-    @staticmethod
-    def _check_actions(runner: Runner, num_classes: int) -> None:
-        for mode in ('train', 'val', 'test'):
-            loop = getattr(runner, f'_{mode}_loop')
-            if not isinstance(loop, BaseLoop):
-                continue
+    @classmethod
+    def _check_actions(cls, runner: Runner, num_classes: int) -> None:
+        for mode, loop in cls._loops(runner):
             counting = [*innermost_datasets(loop.dataloader.dataset)]
             if mode != 'train':
                 counting += loop.evaluator.metrics
