@@ -139,10 +139,10 @@ def moviepy() -> None:
     LocalVisBackend(str(FOLDER)).add_video('video', np.zeros((2, 8, 8, 3), np.uint8), out_type='gif')
 
 
-def gloo() -> None:
+def group(backend: str) -> None:
     from mmengine.dist import init_dist
 
-    init_dist('pytorch', backend='gloo', init_method=f'file://{FOLDER}/gloo{os.getpid()}', rank=0, world_size=1)
+    init_dist('pytorch', backend=backend, init_method=f'file://{FOLDER}/{backend}{os.getpid()}', rank=0, world_size=1)
     torch.distributed.destroy_process_group()
 
 
@@ -169,6 +169,14 @@ def no_samples() -> None:
         BaseDataset(f'{FOLDER}/empty.json')
     except AssertionError as error:
         assert 'empty.json: no sample is left' in str(error)
+
+
+def declined_hook() -> None:
+    from mmengine.runner import Runner
+
+    kept = []
+    Runner.register_default_hooks(SimpleNamespace(register_hook=kept.append), dict(timer=None, another=None))
+    assert len(kept) == 5 and dict(type='IterTimerHook') not in kept
 
 
 class Runs:
@@ -202,9 +210,11 @@ TRIALS = {
     'np.in1d in retrieval': retrieval,
     'pytorchvideo': pytorchvideo,
     'moviepy': moviepy,
-    'process groups without CUDA': gloo,
+    'process groups without CUDA': lambda: group('gloo'),
+    'nccl without CUDA': lambda: group('nccl'),
     'DistributedDataParallel without CUDA': data_parallel,
     'thin images': thin_images,
+    'default hooks of None': declined_hook,
     'datasets of nothing': no_samples,
     'pickles in checkpoints': pickles,
 }

@@ -12,7 +12,10 @@ def main() -> None:
     parser.add_argument('--tta', action='store_true', help="merge several views as the config's tta_model says")
     args = parser.parse_args()
     cfg = load_config(args)
+    if not cfg.get('test_dataloader') or not cfg.get('test_cfg'):
+        raise SystemExit(f'{args.config} has no test_dataloader and test_cfg to test with')
     cfg.load_from = args.checkpoint
+    cfg.resume = False  # of a training that went on with this config
     if args.tta:
         if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
             raise SystemExit(f'{args.config} has no tta_model and tta_pipeline, which --tta needs')

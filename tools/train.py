@@ -1,5 +1,7 @@
 """Trains a model: `python tools/train.py CONFIG`, for configs of mmaction, mmdet and mmpretrain alike."""
 
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
 from mmhvt.engine.command_line import build_runner, config_parser, load_config
 
 
@@ -18,12 +20,15 @@ def main() -> None:
     parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')
     args = parser.parse_args()
     cfg = load_config(args)
+    if not cfg.get('train_dataloader') or not cfg.get('train_cfg'):
+        raise SystemExit(f'{args.config} has no train_dataloader and train_cfg to train with')
 
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
-        if wrapper not in ('OptimWrapper', 'AmpOptimWrapper'):
+        # a class in new-style configs
+        if getattr(wrapper, '__name__', wrapper) not in (OptimWrapper.__name__, AmpOptimWrapper.__name__):
             raise SystemExit(f'--amp takes optim_wrapper.type OptimWrapper, the config has {wrapper}')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
@@ -31,13 +36,19 @@ def main() -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise SystemExit('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=…) in the config')
         cfg.auto_scale_lr.enable = True
-    given = dict(seed=args.seed, diff_rank_seed=args.diff_rank_seed, deterministic=args.deterministic)
-    cfg.randomness = cfg.get('randomness', {}) | {
-        key: value for key, value in given.items() if value not in (None, False)
-    }
+    randomness = cfg.get('randomness') or {}
+    if args.seed is not None:
+        randomness['seed'] = args.seed
+    if args.diff_rank_seed:
+        randomness['diff_rank_seed'] = True
+    if args.deterministic:
+        randomness['deterministic'] = True
+    if randomness:
+        # MMEngine wants the key; None has it draw a seed
+        cfg.randomness = dict(seed=None) | randomness
 
     build_runner(cfg).train()
 

@@ -216,12 +216,35 @@ REPAIRS = [
         has_no_cuda,
     ),
     Repair(
+        'nccl without CUDA',
+        'mmengine.dist.utils',
+        'torch_dist.init_process_group(backend=backend, **kwargs)',
+        "torch_dist.init_process_group(backend='gloo' if backend == 'nccl' else backend, **kwargs)",
+        "nccl, every runner's default, has no group on CPU; gloo has",
+        has_no_cuda,
+    ),
+    Repair(
         'DistributedDataParallel without CUDA',
         'mmengine.runner.runner',
         "[int(os.environ['LOCAL_RANK'])]",
         "[int(os.environ['LOCAL_RANK'])] if next(model.parameters()).device.type != 'cpu' else None",
         'mmengine hands it a device id, which it refuses for a model on CPU',
         has_no_cuda,
+    ),
+    Repair(
+        'default hooks of None',
+        'mmengine.runner.runner',
+        """\
+                if name in default_hooks and hook is None:
+                    # remove hook from _default_hooks
+                    default_hooks.pop(name)
+""",
+        """\
+                if hook is None:
+                    # remove hook from _default_hooks
+                    default_hooks.pop(name, None)
+""",
+        "default_hooks=dict(name=None) leaves out mmengine's own six hooks; of any other it is a bare AssertionError",
     ),
     Repair(
         'datasets of nothing',
