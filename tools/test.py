@@ -12,7 +12,7 @@ def main() -> None:
     parser.add_argument('--tta', action='store_true', help="merge several views as the config's tta_model says")
     args = parser.parse_args()
     cfg = load_config(args)
-    if not cfg.get('test_dataloader') or not cfg.get('test_cfg'):
+    if cfg.get('test_dataloader') is None or cfg.get('test_cfg') is None:
         raise SystemExit(f'{args.config} has no test_dataloader and test_cfg to test with')
     cfg.load_from = args.checkpoint
     cfg.resume = False  # of a training that went on with this config

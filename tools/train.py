@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')
     args = parser.parse_args()
     cfg = load_config(args)
-    if not cfg.get('train_dataloader') or not cfg.get('train_cfg'):
+    if cfg.get('train_dataloader') is None or cfg.get('train_cfg') is None:
         raise SystemExit(f'{args.config} has no train_dataloader and train_cfg to train with')
 
     if args.no_validate:
