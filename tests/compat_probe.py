@@ -57,6 +57,16 @@ def acc_metric() -> None:
             assert metric.evaluate(4) == {'acc/top1': 1.0}, 'a wrong top-1 of scores with a clip axis'
 
 
+def feature_head() -> None:
+    from mmaction.models.heads import FeatureHead
+
+    pooled, maps = torch.rand(2, 4), torch.rand(2, 4, 3, 5, 5)
+    assert FeatureHead(average_clips='score')((pooled,)) is pooled
+    assert torch.equal(FeatureHead(average_clips='score')((maps,)), maps.mean((3, 4)).mean(2))
+    both = FeatureHead(backbone_name='slowfast', average_clips='score')((maps, maps))
+    assert both.shape == (2, 8)
+
+
 def ava_nobody() -> None:
     from mmaction.datasets import AVADataset
 
@@ -199,6 +209,7 @@ def pickles() -> None:
 
 TRIALS = {
     'AccMetric on single clips': acc_metric,
+    'FeatureHead on tuples of one': feature_head,
     'key frames of AVA without a person': ava_nobody,
     'empty proposals of AVA': ava_proposals,
     'uint8 arithmetic in ColorJitter': color_jitter,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmaction.apis import init_recognizer
+from mmaction.models import BBoxHeadAVA
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
@@ -311,3 +313,74 @@ def test_scores_are_for_whole_boxes() -> None:
     found = model.test_step(data)[0].pred_instances
     torch.testing.assert_close(found.bboxes, whole)
     torch.testing.assert_close(found.scores, plain.scores)
+
+
+def build_head(**head: object) -> nn.Module:
+    config = Config.fromfile(CONFIG)
+    init_default_scope(config.default_scope)
+    config.model.roi_head.bbox_head.update(head)
+    return MODELS.build(config.model)
+
+
+@pytest.mark.parametrize(
+    ('num_classes', 'topk'), [(2, (1,)), (3, (1,)), (4, (3,)), (5, (3,)), (6, (3, 5)), (81, (3, 5))]
+)
+def test_topk_of_few_classes(num_classes: int, topk: tuple[int, ...]) -> None:
+    model = build_head(num_classes=num_classes)
+    assert model.roi_head.bbox_head.topk == topk
+    data = batch()
+    data['data_samples'][0].gt_instances.labels = torch.eye(num_classes)[[1, num_classes - 1, 1]]
+    log = model.parse_losses(model.train()(**model.data_preprocessor(data), mode='loss'))[1]
+    assert {f'recall@top{k}' for k in topk} == {name for name in log if name.startswith('recall@top')}
+    assert all(value.isfinite() for value in log.values())
+
+
+def test_topk_that_is_given() -> None:
+    for given, kept in ((2, (2,)), ([1, 2], (1, 2)), ((1, 8), (1, 8)), (None, ())):
+        assert build_head(topk=given).roi_head.bbox_head.topk == kept
+    for given in (9, [1, 9], (0,)):
+        with pytest.raises(ValueError, match=r'bbox_head has topk=.*, but num_classes=9 .* from 1 to 8\. Leave topk'):
+            build_head(topk=given)
+    assert build_head(type=BBoxHeadAVA, num_classes=3).roi_head.bbox_head.topk == (1,)
+
+
+def test_several_key_frames_at_once() -> None:
+    """Scores are those of one at a time; of nobody there are none."""
+    model = build().eval()
+    data = batch(count=3)
+    for number, boxes in enumerate((BOXES[:2], NONE, BOXES)):
+        data['data_samples'][number].proposals = InstanceData(bboxes=boxes.clone())
+    single = [
+        model.test_step(dict(inputs=[clip], data_samples=[deepcopy(sample)]))[0].pred_instances
+        for clip, sample in zip(data['inputs'], data['data_samples'], strict=True)
+    ]
+    together = [sample.pred_instances for sample in model.test_step(data)]
+    assert [len(found) for found in together] == [2, 0, 3]
+    for one, other in zip(single, together, strict=True):
+        torch.testing.assert_close(one.scores, other.scores)
+        torch.testing.assert_close(one.bboxes, other.bboxes)
+
+
+def test_mmactions_inference(tmp_path: Path) -> None:
+    """`init_recognizer`, and what mmaction's demo of spatiotemporal detection does with the model."""
+    trained = build()
+    checkpoint = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict=trained.state_dict(), meta={}), checkpoint)
+    model = init_recognizer(str(CONFIG), str(checkpoint), 'cpu')
+    data = batch()
+    sample = ActionDataSample()
+    sample.proposals = InstanceData(bboxes=BOXES.clone())
+    sample.set_metainfo(dict(img_shape=(64, 64)))
+    clip = model.data_preprocessor(deepcopy(data))['inputs']
+    with torch.no_grad():
+        (found,) = model(clip, [sample], mode='predict')
+    wanted = trained.eval().test_step(data)[0].pred_instances
+    torch.testing.assert_close(found.pred_instances.scores, wanted.scores)
+    assert found.pred_instances.scores.shape == (3, 9)
+
+
+def test_nothing_to_train_on() -> None:
+    model, data = build(), batch()
+    del data['data_samples'][0].gt_instances
+    with pytest.raises(ValueError, match='key frame has no gt_instances to train on'):
+        loss_of(model, data)

@@ -4,7 +4,7 @@ _base_ = ['mmaction::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
 # Checks of what goes in (docs/bad_input.md). They stand among the default hooks, so that a config
-# with custom_hooks of its own keeps them.
+# with custom_hooks of its own keeps them; default_hooks=dict(checkpoint_check=None) leaves one out.
 default_hooks = dict(
     # before the first step: do the labels of the annotation files fit num_classes of the head?
     num_classes_check=dict(type='mmhvt.NumClassesCheckHook'),

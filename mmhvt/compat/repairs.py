@@ -95,6 +95,13 @@ REPAIRS = [
         'mean_class_accuracy failed with an error on array dimensions',
     ),
     Repair(
+        'FeatureHead on tuples of one',
+        'mmaction.models.heads.feature_head',
+        'if isinstance(x, Tensor):',
+        'if isinstance(x := x[0] if isinstance(x, tuple) and len(x) == 1 else x, Tensor):',
+        "clip_feature_extraction.py stops at backbones that return a tuple, as mmpretrain's and ours do",
+    ),
+    Repair(
         'key frames of AVA without a person',
         'mmaction.datasets.ava_dataset',
         'fin = list_from_file(self.ann_file)',

@@ -1,11 +1,14 @@
 """Segments of untrimmed videos."""
 
 import math
+import re
 from collections.abc import Callable
 
 from mmhvt.registry import DATASETS
 
-from .video_dataset import RepeatAugDataset, UnreadableVideoError
+from .annotations import Line
+from .reading import UnreadableVideoError
+from .video_dataset import RepeatAugDataset
 
 
 class _InSegment:
@@ -57,29 +60,26 @@ class SegmentVideoDataset(RepeatAugDataset):
         ValueError: If it is empty or a line of it malformed; names file and line.
     """
 
+    columns = ('a path', 'its start', 'its end in seconds')
+
     def __init__(self, ann_file: str, pipeline: list, num_repeats: int = 1, **kwargs) -> None:
         super().__init__(ann_file, pipeline=pipeline, num_repeats=num_repeats, **kwargs)
         self.pipeline.transforms[0] = _InSegment(self.pipeline.transforms[0])
 
-    def load_data_list(self) -> list[dict]:
-        """Lines of the annotation file as dicts of `filename`, `label` and `segment`, (start, end) in seconds."""
-        self._segments: list[tuple[float, float]] = []
-        data_list = super().load_data_list()
-        return [dict(info, segment=segment) for info, segment in zip(data_list, self._segments, strict=True)]
+    def _is_sample(self, fields: list[str]) -> bool:
+        return super()._is_sample(fields) and all(re.fullmatch(r'\d+\.?\d*', field) for field in fields[1:3])
 
-    def _parse(self, line: str, number: int) -> tuple[str, list[int]]:
-        """Path and labels of a line; its segment is put aside."""
-        where = f'{self.ann_file}, line {number}: {line.strip()!r}'
-        path, *fields = (field for field in line.strip().split(self.delimiter) if field)
-        if len(fields) < 3:
+    def _parse(self, line: Line) -> dict:
+        """`filename` and `segment`, (start, end) in seconds, of a line."""
+        if len(line.fields) < 3 + self.has_labels:
             raise ValueError(
-                f'{where} needs path, start and end in seconds, and label, separated by {self.delimiter!r}'
+                f'{line.where} needs path, start and end in seconds, and label, separated by {self.delimiter!r}'
             )
+        times = line.fields[1:3]
         try:
-            start, end = map(float, fields[:2])
+            start, end = map(float, times)
         except ValueError:
-            raise ValueError(f'{where}: start {fields[0]!r} and end {fields[1]!r} are not both seconds') from None
+            raise ValueError(f'{line.where}: start {times[0]!r} and end {times[1]!r} are not both seconds') from None
         if not 0 <= start < end < math.inf:
-            raise ValueError(f'{where}: the segment from {start:g} to {end:g} s: 0 ≤ start < end is needed')
-        self._segments.append((start, end))
-        return super()._parse((self.delimiter or ' ').join([path, *fields[2:]]), number)
+            raise ValueError(f'{line.where}: the segment from {start:g} to {end:g} s: 0 ≤ start < end is needed')
+        return dict(super()._parse(line), segment=(start, end))

@@ -1,174 +1,154 @@
-"""Datasets of videos that say which file or line is at fault."""
+"""Datasets of videos that say which file or line is at fault, and what they have in common with those of frames."""
 
 import logging
-import os
-import re
-from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import mmaction.datasets
-from mmaction.datasets.transforms import DecordDecode, DecordInit
-from mmengine.fileio import list_from_file
+import numpy as np
+from mmaction.datasets.base import BaseActionDataset
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmhvt.registry import DATASETS
 
+from .annotations import Line, is_label, parse_labels, path_of, read_lines
+from .reading import NamingFile, UnreadableVideoError, name_files
 
-class UnreadableVideoError(RuntimeError):
-    """A video that is missing, cut off, empty or no video.
-
-    Args:
-        message: Names the file.
-        filename: The file alone. Empty after the error crossed from a dataloader worker, which hands on the message.
-    """
-
-    def __init__(self, message: str, filename: str = ''):
-        super().__init__(message)
-        self.filename = filename
+__all__ = ['CheckedDataset', 'NamingFile', 'RepeatAugDataset', 'UnreadableVideoError', 'VideoDataset']
 
 
-def _check_avi(filename: str) -> None:
-    """Refuses an AVI that is shorter than its header says.
-
-    mmaction's DecordInit reads from memory, where decord 0.6 runs past the end of such a file and takes the process
-    down with it, so there is no exception to catch.
-    """
-    if not os.path.isfile(filename):
-        return
-    with open(filename, 'rb') as file:
-        head = file.read(12)
-    if head[:4] == b'RIFF' and head[8:] == b'AVI ':
-        declared, size = int.from_bytes(head[4:8], 'little') + 8, os.path.getsize(filename)
-        if size < declared:
-            raise OSError(f'cut off after {size} of {declared} bytes')
-
-
-class NamingFile:
-    """DecordInit or DecordDecode, whose errors name the file. No other transform reads, so no other is wrapped: what
-    goes wrong there is no fault of the file.
-    """
-
-    def __init__(self, transform: Callable):
-        self.transform = transform
-
-    def __call__(self, results: dict) -> dict:
-        import decord
-
-        # FFmpeg writes hundreds of lines about a damaged file to stderr; what counts of it comes as an exception.
-        decord.logging.set_level(decord.logging.QUIET)
-        try:
-            if isinstance(self.transform, DecordInit):
-                _check_avi(results['filename'])
-            return self.transform(results)
-        except (
-            OSError,  # no file, or none that may be read
-            RuntimeError,  # decord: no video, no moov atom; seek failed
-            AssertionError,  # decord: no frames
-            StopIteration,  # decord, mode='efficient': no frame there
-            decord.DECORDError,  # decoding failed, or no index of frames
-            decord.DECORDLimitReachedError,
-        ) as error:
-            filename = results['filename']
-            # decord puts '[time] source file:line: ' before what it says, once for each thread that hands it on
-            reason = re.sub(r'\[\d\d:\d\d:\d\d\] \S+:\d+: ', '', str(error)).strip()
-            raise UnreadableVideoError(
-                f'cannot read video {filename}: {type(error).__name__}: {reason}', filename
-            ) from error
-
-    def __repr__(self) -> str:
-        return repr(self.transform)
-
-
-@DATASETS.register_module()
-class VideoDataset(mmaction.datasets.VideoDataset):
-    """mmaction's VideoDataset that checks its annotation file and outlives unreadable videos.
-
-    A video is unreadable if DecordInit or DecordDecode of the pipeline fail on it. In training another sample, drawn
-    at random, stands in for it, and the sample's metainfo `unreadable` (file -> message) says so;
-    :class:`mmhvt.engine.UnreadableVideoHook` warns and counts. With `test_mode` it is always an error, since a metric
-    over fewer videos could not be compared. docs/bad_input.md tells what happens to which input.
-
-    Args:
-        ann_file: Lines of path and label, or path and labels with `multi_class`. Empty lines are skipped.
-        pipeline: Transforms; reads with DecordInit and DecordDecode.
-        on_unreadable: 'warn' or 'raise'; in training only.
-        max_refetch: Samples to draw in a row for an unreadable one before that is an error.
-        kwargs: As mmaction's: data_root, data_prefix, multi_class, num_classes, delimiter, test_mode, …
+class CheckedDataset(BaseActionDataset):
+    """Base of :class:`VideoDataset` and :class:`RawframeDataset`, to stand before mmaction's class.
 
     Attributes:
-        largest_label: The largest label of the annotation file.
+        largest_label: The largest label of the annotation file, -1 if it has none.
         largest_label_line: The first line that has it, from 1.
-        hook_reports: Set by the hook, which warns once of a file whatever the number of workers. Without the hook each
-            worker warns on its own.
-
-    Raises:
-        FileNotFoundError: If there is no annotation file.
-        ValueError: If it is empty or a line of it malformed; names file and line.
+        has_labels: Whether the annotation file has labels. Without, a sample has none.
+        hook_reports: Set by :class:`mmhvt.engine.UnreadableVideoHook`, which warns once of a file whatever the number
+            of workers. Without the hook each worker warns on its own.
     """
 
+    # fields of a line before the labels, and arguments that say where files are, for messages
+    columns: tuple[str, ...] = ('a path',)
+    settings = 'data_root and data_prefix'
+    delimiter: str | None = ' '
+
     def __init__(
-        self, ann_file: str, pipeline: list, on_unreadable: str = 'warn', max_refetch: int = 10, **kwargs
+        self,
+        ann_file: str,
+        pipeline: list,
+        on_unreadable: str = 'warn',
+        max_refetch: int = 10,
+        labels: str | None = None,
+        test_mode: bool = False,
+        **kwargs,
     ) -> None:
-        if on_unreadable not in ('warn', 'raise'):
-            raise ValueError(f"on_unreadable={on_unreadable!r}: choose 'warn' or 'raise'")
+        for name, value, choices in [
+            ('on_unreadable', on_unreadable, ('warn', 'raise')),
+            ('labels', labels, (None, 'required', 'optional', 'ignored')),
+        ]:
+            if value not in choices:
+                some = ', '.join(map(repr, choices[:-1]))
+                raise ValueError(f'{name}={value!r}: choose {some} or {choices[-1]!r}')
         self.on_unreadable = on_unreadable
+        self.labels = labels or ('optional' if test_mode else 'required')
         self.hook_reports = False
         self._warned: set[str] = set()
-        super().__init__(ann_file, pipeline=pipeline, max_refetch=max_refetch, **kwargs)
-        self.pipeline.transforms = [
-            NamingFile(t) if isinstance(t, DecordInit | DecordDecode) else t for t in self.pipeline.transforms
-        ]
+        super().__init__(ann_file, pipeline=pipeline, max_refetch=max_refetch, test_mode=test_mode, **kwargs)
+        self.pipeline.transforms = name_files(self.pipeline.transforms)
 
     def load_data_list(self) -> list[dict]:
-        """Lines of the annotation file as dicts of `filename` and `label`."""
+        """Samples of the annotation file, with `label`: an index, or several with `multi_class`; -1 without labels."""
         if self.multi_class and self.num_classes is None:
             raise ValueError('multi_class=True needs num_classes')
-        try:
-            lines = list_from_file(self.ann_file)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'there is no annotation file {self.ann_file}: set ann_file, relative to data_root if that is given'
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f'{self.ann_file} cannot be read as an annotation file: {error}') from None
-        data_list = []
-        self.largest_label = -1
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            filename, labels = self._parse(line, number)
-            if max(labels) > self.largest_label:
-                self.largest_label, self.largest_label_line = max(labels), number
-            if self.data_prefix['video'] is not None:
-                filename = os.path.join(self.data_prefix['video'], filename)
-            data_list.append(dict(filename=filename, label=labels if self.multi_class else labels[0]))
-        if not data_list:
-            raise ValueError(f'annotation file {self.ann_file} is empty: it needs a line per video, path and label')
-        return data_list
+        self.largest_label, self.largest_label_line = -1, 0
+        lines = read_lines(self.ann_file, self.delimiter, self._is_sample)
+        # a list has labels throughout, or nowhere
+        first = lines[0]
+        self.has_labels = self.labels == 'required' or (
+            self.labels == 'optional' and len(first.fields) > len(self.columns)
+        )
+        return [self._sample(line, first) for line in lines]
 
-    def _parse(self, line: str, number: int) -> tuple[str, list[int]]:
-        """Path and labels of a line."""
-        where = f'{self.ann_file}, line {number}: {line.strip()!r}'
-        fields = [field for field in line.strip().split(self.delimiter) if field]
-        labels = fields[1:]
+    def _is_sample(self, fields: list[str]) -> bool:
+        """Whether the fields make sense as path and labels."""
+        given = fields[len(self.columns) :]
+        return bool(given) and all(map(is_label, given)) and (self.multi_class or len(given) == 1)
+
+    def _sample(self, line: Line, first: Line) -> dict:
+        given = line.fields[len(self.columns) :]
+        if len(line.fields) < len(self.columns):
+            raise ValueError(f'{line.where} has {len(line.fields)} of the fields: {self._needs()}')
+        sample = self._parse(line)
+        if self.labels == 'ignored':
+            given = []
+        elif not given and not self.has_labels:
+            pass
+        elif not self.has_labels:
+            raise ValueError(f'{line.where} has labels, but line {first.number} has none: all lines need them, or none')
+        elif not given or (len(given) > 1 and not self.multi_class):
+            others = f', as line {first.number} has them' if self.labels == 'optional' and not given else ''
+            raise ValueError(
+                f'{line.where} has {len(given)} labels{others}: {self._needs()} '
+                '(change that with delimiter, put paths with spaces in double quotes, allow several labels with '
+                'multi_class)'
+            )
+        labels = parse_labels(line, given, self.num_classes)
+        if labels and max(labels) > self.largest_label:
+            self.largest_label, self.largest_label_line = max(labels), line.number
+        labels = labels or [-1]
+        return dict(sample, label=labels if self.multi_class else labels[0])
+
+    def _needs(self) -> str:
+        """What a line needs, for messages."""
         wanted = 'labels' if self.multi_class else 'one label'
-        if not labels or (len(labels) > 1 and not self.multi_class):
-            raise ValueError(
-                f'{where} has {len(labels)} labels: it needs a path and {wanted}, separated by {self.delimiter!r} '
-                '(change that with delimiter, allow several labels with multi_class)'
-            )
-        try:
-            values = [int(label) for label in labels]
-        except ValueError:
-            raise ValueError(f'{where} has a label that is no integer: it needs a path and {wanted}') from None
-        if min(values) < 0:
-            raise ValueError(f'{where} has a negative label: labels count from 0')
-        if self.num_classes is not None and max(values) >= self.num_classes:
-            raise ValueError(
-                f'{where} has label {max(values)}, but the dataset has num_classes={self.num_classes}: '
-                f'labels go from 0 to {self.num_classes - 1}; num_classes={max(values) + 1} would take this one'
-            )
-        return fields[0], values
+        return f'it needs {", ".join(self.columns)} and {wanted}, separated by {self.delimiter!r}'
+
+    def _parse(self, line: Line) -> dict:
+        """A sample without its label."""
+        raise NotImplementedError
+
+    def get_data_info(self, idx: int) -> dict:
+        """As mmaction's; without labels in the annotation file there is no `label`, of which a metric could make 0."""
+        info = super().get_data_info(idx)
+        if not self.has_labels:
+            del info['label']
+        return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels of a sample, for MMEngine's ClassBalancedDataset.
+
+        Raises:
+            ValueError: If the annotation file has no labels.
+        """
+        label = BaseDataset.get_data_info(self, idx)['label']
+        if not self.has_labels:
+            raise ValueError(f'{self.ann_file} has no labels (labels={self.labels!r}), so no classes can be balanced')
+        return list(label) if self.multi_class else [label]
+
+    def _repeat(self, idx: int, num_repeats: int, sample_once: bool = False) -> list[dict]:
+        """Samples of a video that is read once: each has frames and a view of its own.
+
+        The pipeline is what opens the file (nothing for frames on disk), samples, decodes, and the rest.
+        """
+        transforms = self.pipeline.transforms
+        opens = 0 if 'frame_dir' in (info := self.get_data_info(idx)) else 1
+        for transform in transforms[:opens]:
+            info = transform(info)
+        sample, decode, *rest = transforms[opens:]
+        drawn = [sample(dict(info)) for _ in range(1 if sample_once else num_repeats)]
+        drawn = drawn * num_repeats if sample_once else drawn
+        indices = [np.ravel(one['frame_inds']) for one in drawn]
+        info = decode(dict(drawn[0], frame_inds=np.concatenate(indices)))
+        images, stops = info.pop('imgs'), np.cumsum([len(some) for some in indices])
+        samples = []
+        for some, stop in zip(indices, stops, strict=True):
+            data = dict(deepcopy(info), imgs=images[stop - len(some) : stop], frame_inds=some)
+            for transform in rest:
+                data = transform(data)
+            samples.append(data)
+        return samples
 
     def __getitem__(self, idx: int) -> Any:
         """A sample; in training another one if the video of `idx` is unreadable.
@@ -191,8 +171,8 @@ class VideoDataset(mmaction.datasets.VideoDataset):
                     self._report(data, unreadable)
                 return data
         raise UnreadableVideoError(
-            f'{self.max_refetch + 1} videos in a row cannot be read, so very many or all cannot. Are data_root and '
-            f'data_prefix right? The last: {next(reversed(unreadable.values()))}',
+            f'{self.max_refetch + 1} videos in a row cannot be read, so very many or all cannot. Are '
+            f'{self.settings} right? The last: {next(reversed(unreadable.values()))}',
             next(reversed(unreadable)),
         )
 
@@ -213,7 +193,73 @@ class VideoDataset(mmaction.datasets.VideoDataset):
 
 
 @DATASETS.register_module()
-class RepeatAugDataset(VideoDataset, mmaction.datasets.RepeatAugDataset):
-    """mmaction's RepeatAugDataset (a video is decoded once for `num_repeats` samples of a batch) with the checks of
-    :class:`VideoDataset`. An unreadable video counts for `num_repeats` samples.
+class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
+    """mmaction's VideoDataset that checks its annotation file and outlives unreadable videos.
+
+    A video is unreadable if DecordInit or DecordDecode of the pipeline fail on it. In training another sample, drawn
+    at random, stands in for it, and the sample's metainfo `unreadable` (file -> message) says so;
+    :class:`mmhvt.engine.UnreadableVideoHook` warns and counts. With `test_mode` it is always an error, since a metric
+    over fewer videos could not be compared. docs/bad_input.md tells what happens to which input.
+
+    Of a video with an edit list (:mod:`mmhvt.datasets.edit_lists`), what samples frames knows those that a player
+    shows.
+
+    Args:
+        ann_file: Lines of path and label, or path and labels with `multi_class`. Empty lines are skipped.
+        pipeline: Transforms; reads with DecordInit and DecordDecode.
+        on_unreadable: 'warn' or 'raise'; in training only.
+        max_refetch: Samples to draw in a row for an unreadable one before that is an error.
+        labels: 'required', 'optional' (all lines have them, or none) or 'ignored' (no more than the path is read).
+            Optional with `test_mode`, else required.
+        kwargs: As mmaction's: data_root, data_prefix, multi_class, num_classes, delimiter, test_mode, …
+
+    Raises:
+        FileNotFoundError: If there is no annotation file.
+        ValueError: If it is empty or a line of it malformed; names file and line.
     """
+
+    def _parse(self, line: Line) -> dict:
+        """`filename` of a line."""
+        return dict(filename=path_of(line, line.fields[0], self.data_prefix['video']))
+
+
+@DATASETS.register_module()
+class RepeatAugDataset(VideoDataset):
+    """mmaction's RepeatAugDataset (a video is decoded once for `num_repeats` samples of a batch) with the checks of
+    :class:`VideoDataset`. An unreadable video counts for `num_repeats` samples. For frames on disk
+    :class:`RawframeDataset` has `num_repeats`.
+
+    Args:
+        ann_file: As VideoDataset's.
+        pipeline: Begins with DecordInit, one that samples frames, and DecordDecode.
+        num_repeats: Samples of a video. Each item is a list of them, for the collate function `repeat_pseudo_collate`.
+        sample_once: Whether they have the same frames.
+        kwargs: As VideoDataset's.
+    """
+
+    def __init__(
+        self, ann_file: str, pipeline: list, num_repeats: int = 4, sample_once: bool = False, **kwargs
+    ) -> None:
+        self.num_repeats, self.sample_once = check_repeats(num_repeats), sample_once
+        super().__init__(ann_file, pipeline=pipeline, **kwargs)
+        opened_by = [repr(transform).partition('(')[0] for transform in self.pipeline.transforms[:3]]
+        if opened_by[::2] != ['DecordInit', 'DecordDecode']:
+            raise ValueError(
+                f'{type(self).__name__} needs a pipeline that begins with DecordInit, one that samples frames, and '
+                f'DecordDecode; this begins with {", ".join(opened_by)}'
+            )
+
+    def prepare_data(self, idx: int) -> list[dict]:
+        """`num_repeats` samples of a video."""
+        return self._repeat(idx, self.num_repeats, self.sample_once)
+
+
+def check_repeats(num_repeats: int) -> int:
+    """The number, if it is one of repetitions.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not isinstance(num_repeats, int) or num_repeats < 1:
+        raise ValueError(f'num_repeats={num_repeats!r} has to be a whole number, 1 or more')
+    return num_repeats

@@ -1,10 +1,11 @@
 """Hooks and constructors of optimizers."""
 
-from .hooks import CheckpointCheckHook, NumClassesCheckHook, UnreadableVideoHook
+from .hooks import CheckpointCheckHook, KeyFramesCheckHook, NumClassesCheckHook, UnreadableVideoHook
 from .optimizers import LayerDecayOptimWrapperConstructor
 
 __all__ = [
     'CheckpointCheckHook',
+    'KeyFramesCheckHook',
     'LayerDecayOptimWrapperConstructor',
     'NumClassesCheckHook',
     'UnreadableVideoHook',

@@ -60,6 +60,8 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
         target = expected[name]
         if value.shape != target.shape and target.ndim >= 4 and abs(target.ndim - value.ndim) == 1:
             inflated = target.ndim > value.ndim
+            if inflated and not hasattr(backbone, 'inflation'):
+                continue  # a neck or a head, to which no paper gives a time axis
             fitted[name] = _inflate(value, target.shape[2], backbone.inflation) if inflated else value.sum(2)
             changes.append((name, 'inflated' if inflated else 'summed', _shapes(value, fitted[name])))
     return fitted, changes

@@ -1,5 +1,6 @@
 """What becomes of the tensors of a checkpoint that goes into a model: loaded, changed to fit, left out or missing."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -69,10 +70,15 @@ def adapt_backbone(
     wrong += [f'{name} is not in the model' for name in homeless]
     if wrong:
         total = len(expected) + len(homeless)
+        ours, theirs = outline(expected), outline(found)
+        told = (
+            f'both have {ours}, so it was trained with other arguments than arch, which would fit'
+            if ours == theirs
+            else f'expected: {ours}; in the file: {theirs}; a checkpoint of the same arch would fit'
+        )
         raise ValueError(
             f'{path} does not fit {type(backbone).__name__}: {len(wrong)} of {total} parameters do not match '
-            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); expected: {_outline(expected)}; in the file: '
-            f'{_outline(found)}; a checkpoint of the same arch would fit'
+            f'({"; ".join(wrong[:3])}{" …" if len(wrong) > 3 else ""}); {told}'
         )
     changed = {name for name, _, _ in changes}
     fates = [Fate(name, 'loaded') for name in fitted if name not in changed]
@@ -104,18 +110,7 @@ def adapt(model: nn.Module, content: Mapping[str, Tensor], path: str) -> tuple[d
     Raises:
         ValueError: If the backbone's do not fit (:func:`adapt_backbone`).
     """
-    own = {name: value for name, value in content.items() if name.startswith('backbone.')}
-    if not own:
-        raise ValueError(f'{path} has no backbone: none of its {len(content)} names begins with "backbone."')
-    # the fusion's norm tells a checkpoint of pre-training
-    own |= {name: value for name, value in content.items() if name == 'fusion.norm.weight'}
-    fitted, fates = adapt_backbone(model.backbone, own, path)
-    state = {f'backbone.{name}': value for name, value in fitted.items()}
-    fates = [
-        fate._replace(name=fate.name if fate.what == 'left out' else f'backbone.{fate.name}')
-        for fate in fates
-        if fate.name != 'fusion.norm.weight'
-    ]
+    state, fates = _adapt_own_backbone(model, content, path)
     expected = model.state_dict()
     others = {_name_in(expected, name): value for name, value in content.items() if not name.startswith('backbone.')}
     for part, names in groupby(sorted(others), lambda name: name.split('.')[0]):
@@ -141,6 +136,55 @@ def adapt(model: nn.Module, content: Mapping[str, Tensor], path: str) -> tuple[d
     told = {fate.name for fate in fates if fate.what != 'left out'}
     # buffers that no file has to carry, such as the means of a preprocessor, are no parameters
     fates += [Fate(name, 'missing') for name, _ in model.named_parameters() if name not in told]
+    return state, fates
+
+
+def refit(model: nn.Module, content: Mapping[str, Tensor], path: str) -> tuple[dict[str, Tensor], list[Fate]]:
+    """A checkpoint of a whole model, for the same kind of model of another length, size or window.
+
+    Args:
+        model: With a `backbone` of ours; it is not changed.
+        content: State dict in the model's names.
+        path: Where it is from, for messages.
+
+    Returns:
+        tuple: The state dict, in which the backbone's tensors fit and other parts' positions are resized; and what
+        became of the tensors of the backbone, and of those positions.
+
+    Raises:
+        ValueError: If the backbone's do not fit (:func:`adapt_backbone`).
+    """
+    own, fates = _adapt_own_backbone(model, content, path)
+    state = {name: value for name, value in content.items() if not name.startswith('backbone.')} | own
+    for part, module in model.named_children():
+        found = {name[len(part) + 1 :]: value for name, value in content.items() if name.startswith(f'{part}.')}
+        expected = module.state_dict()
+        if part == 'backbone' or all(v.shape == expected[name].shape for name, v in found.items() if name in expected):
+            continue
+        with contextlib.suppress(ValueError):  # what cannot be resized stays for the caller to see
+            fitted, changes = fit(found, module)
+            changes = [change for change in changes if change[1] == 'resized']
+            state |= {f'{part}.{name}': fitted[name] for name, *_ in changes}
+            fates += [Fate(f'{part}.{name}', *change) for name, *change in changes]
+    return state, fates
+
+
+def _adapt_own_backbone(
+    model: nn.Module, content: Mapping[str, Tensor], path: str
+) -> tuple[dict[str, Tensor], list[Fate]]:
+    """The backbone's part of a whole model's state dict, under the model's names."""
+    own = {name: value for name, value in content.items() if name.startswith('backbone.')}
+    if not own:
+        raise ValueError(f'{path} has no backbone: none of its {len(content)} names begins with "backbone."')
+    # the fusion's norm tells a checkpoint of pre-training
+    own |= {name: value for name, value in content.items() if name == 'fusion.norm.weight'}
+    fitted, fates = adapt_backbone(model.backbone, own, path)
+    state = {f'backbone.{name}': value for name, value in fitted.items()}
+    fates = [
+        fate._replace(name=fate.name if fate.what == 'left out' else f'backbone.{fate.name}')
+        for fate in fates
+        if fate.name != 'fusion.norm.weight'
+    ]
     return state, fates
 
 
@@ -208,7 +252,7 @@ def _without_place(found: Mapping[str, Tensor], backbone: nn.Module) -> list[str
     ]
 
 
-def _outline(parameters: Mapping[str, Tensor]) -> str:
+def outline(parameters: Mapping[str, Tensor]) -> str:
     """What of an architecture its parameters tell."""
     patches = parameters.get('patch_embed.proj.weight')
     if patches is None:

@@ -1,6 +1,6 @@
 # AVA v2.2 as mmaction2's preparation leaves it: frames, extracted at 30 a second from minutes 15 to 30 of a film, in
 # data/ava/rawframes/VIDEO/img_00001.jpg and on.
-dataset_type = 'AVADataset'
+dataset_type = 'mmhvt.AVADataset'
 data_root = 'data/ava/rawframes'
 anno_root = 'data/ava/annotations'
 
@@ -57,7 +57,7 @@ train_dataloader = dict(
         data_prefix=dict(img=data_root),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    # AVARoIHead takes one sample at a time
+    # whole pictures, which "full" tests, differ in size
     batch_size=1,
     num_workers=8,
     persistent_workers=True,
@@ -75,7 +75,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
-    type='AVAMetric',
+    type='mmhvt.AVAMetric',
     ann_file=ann_file_val,
     label_file=label_file,
     exclude_file=exclude_file_val)

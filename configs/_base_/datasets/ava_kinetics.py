@@ -5,7 +5,7 @@ _base_ = 'ava22.py'
 anno_root = 'data/ava_kinetics/annotations'
 label_file = f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt'
 frames = dict(
-    type='AVAKineticsDataset',
+    type='mmhvt.AVAKineticsDataset',
     data_prefix=dict(img='data/ava_kinetics/rawframes'))
 files_train = dict(
     ann_file=f'{anno_root}/ava_train_v2.2.csv',

@@ -33,4 +33,6 @@ train_dataloader = dict(
         num_repeats=4,
         ann_file='data/kinetics400/kinetics400_train_list_videos.txt',
         data_prefix=dict(video='data/kinetics400/videos_train'),
+        # pre-training reads none; a list without them will do
+        labels='ignored',
         pipeline=train_pipeline))

@@ -1,7 +1,7 @@
 # Generated videos of several actors with annotations in the format of AVA; 8 actions that differ
 # in motion alone:
 #   python tools/data/moving_actors.py data/moving_actors
-dataset_type = 'AVADataset'
+dataset_type = 'mmhvt.AVADataset'
 data_root = 'data/moving_actors'
 anno_root = f'{data_root}/annotations'
 # with class 0, which AVA's code reserves
@@ -44,7 +44,6 @@ train_dataloader = dict(
         num_classes=num_classes,
         pipeline=train_pipeline))
 val_dataloader = dict(
-    # AVARoIHead takes one sample at a time
     batch_size=1,
     num_workers=1,
     persistent_workers=True,
@@ -64,7 +63,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
-    type='AVAMetric',
+    type='mmhvt.AVAMetric',
     ann_file=ann_file_val,
     label_file=label_file,
     exclude_file=exclude_file_val,

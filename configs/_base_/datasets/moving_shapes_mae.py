@@ -25,4 +25,6 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='moving_shapes_train_list_videos.txt',
         data_prefix=dict(video='videos_train'),
+        # pre-training reads none; a list without them will do
+        labels='ignored',
         pipeline=train_pipeline))

@@ -28,4 +28,6 @@ train_dataloader = dict(
         type='mmhvt.VideoDataset',
         ann_file='data/sthv2/sthv2_train_list_videos.txt',
         data_prefix=dict(video='data/sthv2/videos'),
+        # pre-training reads none; a list without them will do
+        labels='ignored',
         pipeline=train_pipeline))

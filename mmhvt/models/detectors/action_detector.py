@@ -1,7 +1,12 @@
 """Who does what: actions of persons whose boxes are given."""
 
+import inspect
+
 import torch.nn.functional as F
+from mmaction.models import BBoxHeadAVA
+from mmaction.structures import ActionDataSample
 from mmdet.models import FastRCNN
+from mmdet.registry import MODELS as MMDET_MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -14,7 +19,7 @@ class ActionDetector(FastRCNN):
     mvitv2, appendix B.6; papers/smvit, appendix A.1).
 
     The RoI extractor's stride comes from the backbone, so that a config cannot say another. Clips may have any height
-    and width.
+    and width. Of the top 3 and top 5 that `BBoxHeadAVA` logs in training, what `num_classes` allows is left, or top 1.
 
     Args:
         backbone: With `out_type='featmap'` and one output.
@@ -24,11 +29,12 @@ class ActionDetector(FastRCNN):
 
     Raises:
         TypeError: If the backbone is another package's, which does not tell its stride.
-        ValueError: If the backbone gives no feature map or more than one.
+        ValueError: If the backbone gives no feature map or more than one, or the config's own `topk` is beyond
+            `num_classes`.
     """
 
     def __init__(self, backbone: dict, roi_head: dict, **kwargs) -> None:
-        super().__init__(backbone=backbone, roi_head=roi_head, **kwargs)
+        super().__init__(backbone=backbone, roi_head=_with_topk(roi_head), **kwargs)
         if not hasattr(self.backbone, 'out_strides'):
             raise TypeError(
                 f"ActionDetector: {type(self.backbone).__name__} does not tell its stride, mmhvt's backbones do; "
@@ -75,24 +81,35 @@ class ActionDetector(FastRCNN):
         return super().loss(batch_inputs, batch_data_samples)
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
-        """Adds `pred_instances` to each sample: `scores` (boxes, num_classes) of the proposals in their order, and
-        `bboxes` (boxes, 4), shares of the whole picture: `whole_proposals` of the sample's metainfo if it has them (
-        :class:`mmhvt.KeepWholeProposals`), otherwise what crops left.
+        """Adds `pred_instances` to each sample of a batch: `scores` (boxes, num_classes) of the proposals in their
+        order, and `bboxes` (boxes, 4), shares of the whole picture: `whole_proposals` of the sample's metainfo if it
+        has them (:class:`mmhvt.KeepWholeProposals`), otherwise what crops left.
 
         Raises:
             ValueError: If a sample has no proposals (an empty list will do), or a box with negative sides.
         """
         self._check_boxes(batch_data_samples)
-        if not any(len(sample.proposals) for sample in batch_data_samples):
-            classes = self.roi_head.bbox_head.num_classes
-            nobody = InstanceData(bboxes=batch_inputs.new_zeros(0, 4), scores=batch_inputs.new_zeros(0, classes))
-            return self.add_pred_to_datasample(batch_data_samples, [nobody.clone() for _ in batch_data_samples])
-        samples = super().predict(batch_inputs, batch_data_samples, rescale)
-        for sample in samples:
-            sample.pred_instances.scores = sample.pred_instances.scores.float()  # metrics take no bfloat16
-            if (whole := sample.metainfo.get('whole_proposals')) is not None:
-                sample.pred_instances.bboxes = sample.pred_instances.bboxes.new_tensor(whole)
-        return samples
+        there = [i for i, sample in enumerate(batch_data_samples) if len(sample.proposals)]
+        if len(there) < len(batch_data_samples):
+            batch_inputs = batch_inputs[there]
+        features = self.extract_feat(batch_inputs) if there else ()
+        maps = dict(zip(there, zip(*(feature.split(1) for feature in features), strict=True), strict=True))
+        found = [self._predict_one(maps.get(i), sample, rescale) for i, sample in enumerate(batch_data_samples)]
+        return self.add_pred_to_datasample(batch_data_samples, found)
+
+    def _predict_one(
+        self, features: tuple[Tensor, ...] | None, sample: ActionDataSample, rescale: bool
+    ) -> InstanceData:
+        """Boxes and scores of a sample, of (1, C, T, H, W); None of a sample without proposals."""
+        if features is None:
+            boxes, classes = sample.proposals.bboxes, self.roi_head.bbox_head.num_classes
+            return InstanceData(bboxes=boxes.new_zeros(0, 4), scores=boxes.new_zeros(0, classes))
+        # AVARoIHead takes one sample at a time
+        (found,) = self.roi_head.predict(features, [sample.proposals], [sample], rescale=rescale)
+        found.scores = found.scores.float()  # metrics take no bfloat16
+        if (whole := sample.metainfo.get('whole_proposals')) is not None:
+            found.bboxes = found.bboxes.new_tensor(whole)
+        return found
 
     @staticmethod
     def _check_boxes(samples: list, *others: str) -> None:
@@ -104,6 +121,9 @@ class ActionDetector(FastRCNN):
                     f'ActionDetector: {where} has no proposals: give the dataset a proposal_file, which may lack key '
                     'frames (mmaction2 takes the whole picture for them)'
                 )
+            for kind in others:
+                if kind not in sample:
+                    raise ValueError(f'ActionDetector: {where} has no {kind} to train on')
             for kind in ('proposals', *others):
                 boxes = sample.get(kind).bboxes
                 wrong = ~(boxes[:, 2:] >= boxes[:, :2]).all(1)
@@ -113,3 +133,25 @@ class ActionDetector(FastRCNN):
                         f'ActionDetector: {where} has {box} among its {kind}, in pixels: a box is x1, y1, x2, y2 with '
                         'x1 ≤ x2 and y1 ≤ y2'
                     )
+
+
+def _with_topk(roi_head: dict) -> dict:
+    """The config of a RoI head whose BBoxHeadAVA logs what its number of classes allows."""
+    head = roi_head.get('bbox_head')
+    kind = head.get('type') if isinstance(head, dict) else None
+    kind = MMDET_MODELS.get(kind) if isinstance(kind, str) else kind  # which is where FastRCNN looks
+    if not (inspect.isclass(kind) and issubclass(kind, BBoxHeadAVA)):
+        return roi_head
+    defaults = {name: parameter.default for name, parameter in inspect.signature(kind).parameters.items()}
+    num_classes, topk = head.get('num_classes', defaults.get('num_classes')), head.get('topk')
+    if topk is None and 'topk' not in head:
+        topk = tuple(k for k in defaults['topk'] if k < num_classes) or (1,)
+    elif isinstance(topk, list):
+        topk = tuple(topk)  # of JSON and of --cfg-options
+    for k in topk if isinstance(topk, tuple) else [topk]:
+        if isinstance(k, int) and not 0 < k < num_classes:
+            raise ValueError(
+                f'ActionDetector: bbox_head has topk={topk}, but num_classes={num_classes} with class 0 of nobody: k '
+                f'goes from 1 to {num_classes - 1}. Leave topk out, and what fits is logged'
+            )
+    return {**roi_head, 'bbox_head': {**head, 'topk': topk}}

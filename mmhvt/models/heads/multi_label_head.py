@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmhvt.registry import MODELS
 
+from .loss_kind import loss_kind
 from .recognition_head import RecognitionHead
 
 
@@ -23,7 +24,7 @@ class MultiLabelHead(RecognitionHead):
 
     Raises:
         ValueError: If `average_clips` or `label_smooth_eps` is given: scores are not averaged, and the smoothing of
-            mmaction is one of a distribution over classes.
+            mmaction is one of a distribution over classes. Or if the loss is one of a single label a video.
     """
 
     def __init__(
@@ -40,6 +41,14 @@ class MultiLabelHead(RecognitionHead):
                 )
             kwargs.pop(name, None)
         super().__init__(num_classes, in_channels, loss_cls=loss_cls, multi_class=True, **kwargs)
+
+    def _check_loss(self) -> None:
+        if loss_kind(self.loss_cls) not in (None, 'sigmoid'):
+            raise ValueError(
+                'MultiLabelHead scores by a sigmoid for each class, but '
+                f'loss_cls={type(self.loss_cls).__name__} is for one label a video: '
+                'BCELossWithLogits would do, or RecognitionHead if a video has one label'
+            )
 
     def loss_by_feat(self, cls_scores: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """Loss of scores (N, num_classes) before the sigmoid.

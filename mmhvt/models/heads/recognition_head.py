@@ -12,6 +12,8 @@ from mmhvt import migrate
 from mmhvt.migrate.labels import align, label_list, map_classifier
 from mmhvt.registry import MODELS
 
+from .loss_kind import loss_kind
+
 
 @cache
 def _log_once(message: str) -> None:
@@ -37,8 +39,10 @@ class RecognitionHead(BaseHead):
             `dict(type='Pretrained', checkpoint=…)` takes the classifier of any file that :mod:`mmhvt.migrate` knows.
 
     Raises:
-        ValueError: If `labels` has another form, no class in common, as many classes on both sides or not `num_classes`
-            on the right; and, in loading, if the classifier's number of classes is neither side's.
+        ValueError: If loss and scores are of different tasks: a softmax over classes (`average_clips='prob'`) of scores
+            that a sigmoid for each is learned of, a loss that wants log-probabilities, or one of a single label with
+            `multi_class`. If `labels` has another form, no class in common, as many classes on both sides or not
+            `num_classes` on the right; and, in loading, if the classifier's number of classes is neither side's.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class RecognitionHead(BaseHead):
         **kwargs,
     ):
         super().__init__(num_classes, in_channels, loss_cls, **kwargs)
+        self._check_loss()
         self.init_scale = init_scale
         self.dropout = nn.Dropout(dropout_ratio)
         self.fc_cls = nn.Linear(in_channels, num_classes)
@@ -59,6 +64,25 @@ class RecognitionHead(BaseHead):
         if labels is not None:
             self._set_labels(labels)
             self._register_load_state_dict_pre_hook(self._map_classifier)
+
+    def _check_loss(self) -> None:
+        """Refuses a loss that is not one of these scores."""
+        loss, kind = type(self.loss_cls).__name__, loss_kind(self.loss_cls)
+        if kind == 'sigmoid' and self.average_clips == 'prob':
+            raise ValueError(
+                f"RecognitionHead scores by a softmax (average_clips='prob'), but loss_cls={loss} learns a sigmoid for "
+                "each class: several labels a video are for type='mmhvt.MultiLabelHead', one label is for "
+                "CrossEntropyLoss; average_clips='score' leaves scores as they are"
+            )
+        if kind == 'log-softmax':
+            raise ValueError(
+                f'RecognitionHead gives scores, but loss_cls={loss} takes log-probabilities: CrossEntropyLoss would do'
+            )
+        if self.multi_class and kind == 'softmax':
+            raise ValueError(
+                f'RecognitionHead with multi_class=True has loss_cls={loss}, which is for one label a video: '
+                "type='mmhvt.MultiLabelHead' would do"
+            )
 
     def _set_labels(self, labels: str) -> None:
         sides = [side.strip() for side in labels.split('->')]

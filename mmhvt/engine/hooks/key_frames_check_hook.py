@@ -1,0 +1,35 @@
+"""Key frames of actions: those that are tested, and those that count."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop, Runner
+
+from mmhvt.registry import HOOKS
+
+from .wrapped_datasets import innermost_datasets
+
+
+@HOOKS.register_module()
+class KeyFramesCheckHook(Hook):
+    """Compares key frames of datasets and :class:`mmhvt.AVAMetric` before the first step, in validation and test.
+
+    The metric does so after the test, too: without this hook it is known late that it was of other videos.
+    """
+
+    def before_run(self, runner: Runner) -> None:
+        """Checks the loops that run.
+
+        Raises:
+            ValueError: If a metric counts none of the key frames of its datasets.
+        """
+        for mode in ('val', 'test'):
+            # runner.val_loop would build a loop that is not to run
+            loop = getattr(runner, f'_{mode}_loop')
+            if not isinstance(loop, BaseLoop):
+                continue
+            datasets = list(innermost_datasets(loop.dataloader.dataset))
+            if not all(hasattr(dataset, 'key_frames') for dataset in datasets):
+                continue
+            metrics = [metric for metric in loop.evaluator.metrics if hasattr(metric, 'compare_with')]
+            keys = set().union(*(dataset.key_frames for dataset in datasets)) if metrics else set()
+            for metric in metrics:
+                metric.compare_with(keys, f'is in the {mode} dataset')
