@@ -1,0 +1,254 @@
+"""Persons and what they do, by models of mmdet and of this package."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmaction.datasets.transforms import DecordDecode, DecordInit, RawFrameDecode
+from mmdet.apis import inference_detector
+from mmdet.models import BaseDetector
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import DefaultScope
+
+from mmhvt.datasets import SampleKeyFrameClip
+from mmhvt.models.detectors import ActionDetector
+
+from .boxes import inside
+from .labels import read_names
+from .models import load_config, load_model, naming_config, test_dataset, test_pipeline
+from .streams import FrameSource, RecentFrames
+
+
+class PersonDetector:
+    """Boxes of a category in a picture by a model of mmdet.
+
+    Args:
+        config: Path or name.
+        checkpoint: File or URL.
+        category: Number of the class of persons.
+        device: To run on.
+
+    Raises:
+        ValueError: If the config is of no detector in pictures, or the checkpoint does not fit it.
+    """
+
+    def __init__(self, config: str, checkpoint: str, category: int, device: str) -> None:
+        cfg = load_config(config)
+        self.scope, self.category = cfg.get('default_scope', 'mmdet'), category
+        with naming_config(config):
+            first, *others = test_pipeline(cfg)
+            begins = str(first['type'])
+        if 'LoadImage' not in begins:
+            raise ValueError(f'{config} is no detector: its test pipeline loads no image, but begins by {begins}')
+        with DefaultScope.overwrite_default_scope(self.scope):
+            self.model = load_model(cfg, checkpoint, device, BaseDetector)
+            with naming_config(config):
+                self.pipeline = Compose([{**first, 'type': 'mmdet.LoadImageFromNDArray'}, *others])
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """(n, 5) of a frame (H, W, 3) uint8 RGB: x1, y1, x2, y2 as shares of the frame, and score.
+
+        Raises:
+            ValueError: If the model finds no boxes but something else.
+        """
+        with DefaultScope.overwrite_default_scope(self.scope):
+            found = inference_detector(self.model, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), self.pipeline)
+        if 'pred_instances' not in found or 'bboxes' not in found.pred_instances:
+            raise ValueError(f'{self.model.cfg.filename} is no detector: {type(self.model).__name__} gives no boxes')
+        persons = found.pred_instances[found.pred_instances.labels == self.category].cpu()
+        height, width, _ = frame.shape
+        boxes = persons.bboxes.numpy().astype(float) / [width, height, width, height]
+        return np.c_[boxes, persons.scores.numpy()]
+
+
+class ActionFinder:
+    """Scores of the actions of persons whose boxes are given.
+
+    Args:
+        config: Path.
+        checkpoint: File or URL.
+        labels: Names of the actions; by default the config's `label_file`, if it is there.
+        device: To run on.
+
+    Attributes:
+        names: By column of the scores.
+        sampler: Tells the frames of a clip.
+
+    Raises:
+        ValueError: If config, checkpoint and names do not fit together.
+    """
+
+    def __init__(self, config: str, checkpoint: str, labels: Path | None, device: str) -> None:
+        cfg = load_config(config)
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmaction')):
+            self.model = load_model(cfg, checkpoint, device, ActionDetector)
+            with naming_config(config):
+                transforms = Compose(test_pipeline(cfg)).transforms
+        # the video is open already
+        transforms = [transform for transform in transforms if not isinstance(transform, DecordInit)]
+        decode = [isinstance(transform, DecordDecode | RawFrameDecode) for transform in transforms]
+        self.sampler = next((transform for transform in transforms if isinstance(transform, SampleKeyFrameClip)), None)
+        if not any(decode) or self.sampler is None:
+            raise ValueError(
+                f'{config}: the test pipeline needs mmhvt.SampleKeyFrameClip, and DecordDecode or RawFrameDecode'
+            )
+        self.pipeline = Compose([DecordDecode() if is_one else t for t, is_one in zip(transforms, decode, strict=True)])
+        self.columns = self.model.roi_head.bbox_head.num_classes
+        dataset = test_dataset(cfg)
+        self.names = self._names(labels, dataset.get('label_file'), dataset.get('custom_classes'))
+
+    def _names(self, labels: Path | None, of_config: str | None, custom: list[int] | None) -> dict[int, str]:
+        # column 0 is none, or whether there is a person
+        ids = dict(enumerate(custom or range(1, self.columns), 1))
+        if labels is None and (of_config is None or not Path(of_config).is_file()):
+            print(f'note: the actions have no names, {of_config or "label_file of the config"} is not there: --labels')
+            return {column: f'action {number}' for column, number in ids.items()}
+        named = read_names(labels or Path(of_config))
+        if custom and (nameless := sorted(set(custom) - set(named))):
+            raise ValueError(f'{labels or of_config} has no name of action {nameless[0]}, one of custom_classes')
+        if not custom and max(named) != self.columns - 1:
+            raise ValueError(
+                f'{labels or of_config} names actions up to number {max(named)}, the head has {self.columns - 1}'
+            )
+        # AVA evaluates and names 60 of its 80
+        return {column: named[number] for column, number in ids.items() if number in named}
+
+    def reach(self, fps: float) -> tuple[int, int]:
+        """Frames of a video that a clip needs before its key frame, and behind it."""
+        clip = self.sampler
+        interval, middle = clip.frame_interval / clip.target_fps * fps, clip.clip_len // 2
+        return math.ceil(middle * interval) + 1, math.ceil((clip.clip_len - 1 - middle) * interval) + 1
+
+    def __call__(self, video: RecentFrames, seconds: float, boxes: np.ndarray) -> np.ndarray:
+        """Scores (n, columns) of boxes (n, 4), shares of the frame, from the clip about a key frame.
+
+        `video` is read as far as the clip reaches, or to its end.
+        """
+        name = Path(video.name).stem
+        sample = dict(
+            filename=video.name, video_reader=video, total_frames=len(video), avg_fps=video.fps,
+            video_id=name, img_key=f'{name},{seconds:g}', timestamp=seconds, timestamp_start=0,
+            proposals=boxes, gt_bboxes=boxes.copy(), gt_labels=np.zeros((len(boxes), self.columns), np.float32),
+        )  # fmt: skip
+        with torch.no_grad():
+            (found,) = self.model.test_step(pseudo_collate([self.pipeline(sample)]))
+        return found.pred_instances.scores.cpu().numpy()
+
+
+class KeyFrameFinder:
+    """Tells of a moment of a video what the persons in it do.
+
+    Args:
+        finder: Tells actions.
+        boxes_at: (n, 5) of a video and the number of a frame of it: boxes as shares of the frame, and scores or NaN;
+            None if nothing is known of it.
+        size: Width and height of the frames.
+        fps: Frames a second.
+        det_score: Least score of a box that has one.
+        action_score: Least score of an action.
+
+    Attributes:
+        before, behind: Frames that a clip reaches in both directions.
+        counts: How many key frames there were (`key_frames`) and are `unknown`, how many `boxes` there are, and how
+            many others have a `low` score or lie `outside`.
+    """
+
+    def __init__(
+        self,
+        finder: ActionFinder,
+        boxes_at: Callable[[RecentFrames, int], np.ndarray | None],
+        size: tuple[int, int],
+        fps: float,
+        det_score: float,
+        action_score: float,
+    ) -> None:
+        self._finder, self._boxes_at, self._scale = finder, boxes_at, np.array(size * 2)
+        self._det_score, self._action_score = det_score, action_score
+        self.before, self.behind = finder.reach(fps)
+        self.counts: Counter = Counter()
+
+    def __call__(self, video: RecentFrames, seconds: float) -> dict:
+        """A key frame as the JSON of tools/demo/spatiotemporal.py has it.
+
+        Args:
+            video: Read as far as the clip reaches, or to its end.
+            seconds: Of the key frame.
+        """
+        counts, index = self.counts, round(seconds * video.fps)
+        rows = self._boxes_at(video, index)
+        counts['key_frames'] += 1
+        counts['unknown'] += rows is None
+        rows = np.zeros((0, 5)) if rows is None else rows
+        sure = rows[~(rows[:, 4] < self._det_score)]
+        counts['low'] += len(rows) - len(sure)
+        rows = inside(sure)
+        counts['outside'] += len(sure) - len(rows)
+        counts['boxes'] += len(rows)
+        scores = self._finder(video, seconds, rows[:, :4]) if len(rows) else []
+        boxes = []
+        for row, line in zip(rows, scores, strict=True):
+            ranked = sorted((-float(line[column]), name) for column, name in self._finder.names.items())
+            actions = [
+                dict(name=name, score=round(-minus, 4)) for minus, name in ranked if -minus >= self._action_score
+            ]
+            score = None if np.isnan(row[4]) else round(float(row[4]), 4)
+            boxes.append(dict(box=(row[:4] * self._scale).round(2).tolist(), score=score, actions=actions))
+        return dict(seconds=round(seconds, 3), frame=index, boxes=boxes)
+
+
+def file_key_frames(source: FrameSource, find: KeyFrameFinder, every: float) -> Iterator[dict]:
+    """Key frames of a file, one after the other, to its last frame.
+
+    Args:
+        source: A file; frames to draw come from another call of its :meth:`frames`.
+        find: Tells of a moment.
+        every: Seconds from key frame to key frame.
+    """
+    video = RecentFrames(source.frames(), find.before + find.behind + 1, source.name, source.fps)
+    for number in count():
+        index = round(number * every * source.fps)
+        video.read_to(index + find.behind)
+        if index >= len(video):
+            return
+        yield find(video, number * every)
+
+
+def stream_key_frames(
+    source: FrameSource, find: KeyFrameFinder, every: float
+) -> Iterator[tuple[np.ndarray, dict | None]]:
+    """Frames of a stream or camera, which come once, and key frames.
+
+    Frames are held until the clip about them is there. While a newer key frame of a live source is there already, a key
+    frame is left out: `counts['skipped']`.
+
+    Args:
+        source: To read.
+        find: Tells of a moment.
+        every: Seconds from key frame to key frame.
+
+    Yields:
+        Each frame (H, W, 3) uint8 RGB, and the key frame that it is, if it is one.
+    """
+    reach = find.before + find.behind + 1
+    video = RecentFrames(source.frames(reach), reach, source.name, source.fps)
+    number = 0
+    try:
+        for index in count():
+            video.read_to(index + find.behind)
+            if index >= len(video):
+                return
+            entry = None
+            if index == round(number * every * source.fps):
+                if source.live and source.waiting >= every * source.fps:
+                    find.counts['skipped'] += 1
+                elif not source.stopped:
+                    entry = find(video, number * every)
+                number += 1
+            yield video[index], entry
+    except KeyboardInterrupt:
+        source.stop()
