@@ -40,23 +40,16 @@ def open_video(file: str | Path | bytes, num_threads: int = 1) -> 'decord.VideoR
     try:
         with BytesIO(file) if isinstance(file, bytes) else open(file, 'rb') as opened:
             tracks = list(_edited_tracks(opened))
-    except (
-        struct.error,
-        ValueError,
-        IndexError,
-        ZeroDivisionError,
-    ):  # a damaged index: FFmpeg decides what becomes of it
-        return reader
+    except (struct.error, ValueError, IndexError, ArithmeticError):
+        return reader  # a damaged index: FFmpeg decides what becomes of it
     for packets in tracks:
         if packets is None:
             source = _FromTheBeginning(file)
             return ShownFrames(source, [0], [0], source.count(), reader.get_avg_fps())
         # decord does not tell which of several tracks it reads
         if len(packets) == len(reader) and packets.keys() == list(reader.get_key_indices()):
-            places, firsts = packets.entries()
-            return ShownFrames(
-                _FromKeyFrames(reader), places, firsts, int(packets.is_shown.sum()), reader.get_avg_fps()
-            )
+            shown = int(packets.is_shown.sum())
+            return ShownFrames(_FromKeyFrames(reader), *packets.entries(), shown, reader.get_avg_fps())
     return reader
 
 
@@ -109,7 +102,7 @@ class _FromKeyFrames:
 
 
 class _FromTheBeginning:
-    """OpenCV, for files with several edits, in which decord finds not even the first frame."""
+    """OpenCV, for files with several edits, of some of which decord does not find the first frame."""
 
     def __init__(self, file: str | Path | bytes) -> None:
         if isinstance(file, bytes):
