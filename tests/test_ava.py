@@ -118,7 +118,7 @@ def tiny(family: str) -> Config:
 def read_videos(pipeline: list[dict]) -> list[dict]:
     """A pipeline of frames for videos."""
     decode = [transform.type for transform in pipeline].index('RawFrameDecode')
-    return [dict(type='DecordInit'), *pipeline[:decode], dict(type='DecordDecode'), *pipeline[decode + 1 :]]
+    return [dict(type='mmhvt.DecordInit'), *pipeline[:decode], dict(type='DecordDecode'), *pipeline[decode + 1 :]]
 
 
 def test_every_recipe_is_tested() -> None:

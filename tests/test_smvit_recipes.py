@@ -204,7 +204,7 @@ def test_pretraining_is_the_papers(name: str) -> None:
     # what the linear rule starts from, in what the loader counts
     assert config.auto_scale_lr == dict(enable=False, base_batch_size=gpus * config.train_dataloader.batch_size)
     # random crops and flips are all there is
-    reading = {'DecordInit', 'SampleFrames', 'UniformSample', 'DecordDecode', 'Resize', 'FormatShape'}
+    reading = {'mmhvt.DecordInit', 'SampleFrames', 'UniformSample', 'DecordDecode', 'Resize', 'FormatShape'}
     reading |= {'PackActionInputs', 'LoadImageFromFile', 'PackInputs'}
     assert set(train) - reading <= {'RandomResizedCrop', 'Flip', 'RandomFlip'}
     dataset = name.split('_')[-1].removesuffix('-rgb')

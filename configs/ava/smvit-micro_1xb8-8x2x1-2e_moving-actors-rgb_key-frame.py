@@ -3,7 +3,7 @@
 _base_ = ['smvit-micro_1xb8-8x2x1-2e_moving-actors-rgb.py']
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(type='mmhvt.SampleKeyFrameClip', clip_len=8, frame_interval=2, target_fps=16),
     dict(type='mmhvt.RepeatKeyFrame'),
     dict(type='DecordDecode'),

@@ -23,7 +23,7 @@ train_pipeline[1].update(clip)
 val_pipeline[1].update(clip)
 # 3 spatial × 3 temporal views
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(type='SampleFrames', num_clips=3, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),

@@ -17,7 +17,7 @@ model = dict(
 
 clip = dict(type='SampleFrames', clip_len=8, frame_interval=8)
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
     dict(type='DecordDecode'),
     # SlowFast: the shorter side in [256, 320], a random crop, flip

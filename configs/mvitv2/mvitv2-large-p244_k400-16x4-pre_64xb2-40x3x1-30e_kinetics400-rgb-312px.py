@@ -17,7 +17,7 @@ model = dict(
 # 40 frames with stride 3, 312²
 clip = dict(type='SampleFrames', clip_len=40, frame_interval=3)
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
     dict(type='DecordDecode'),
     # bounds the work of what follows, as 256 does for 224²
@@ -46,7 +46,7 @@ train_pipeline = [
     dict(type='PackActionInputs')
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 356)),
@@ -56,7 +56,7 @@ val_pipeline = [
 ]
 # 3 spatial × 5 temporal views. 356 is to 312 as 256 is to 224: paper silent
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=5, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 356)),

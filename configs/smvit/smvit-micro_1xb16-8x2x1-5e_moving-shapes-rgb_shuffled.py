@@ -2,7 +2,7 @@
 _base_ = ['smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py']
 
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(type='SampleFrames', clip_len=8, frame_interval=2, test_mode=True),
     dict(type='DecordDecode'),
     dict(type='mmhvt.ShuffleFrames'),

@@ -11,7 +11,7 @@ clip = dict(type='SampleFrames', clip_len=16, frame_interval=4)
 
 # that of Kinetics (mvit, D.1)
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
     dict(type='DecordDecode'),
     # bounds the work of what follows
@@ -41,7 +41,7 @@ train_pipeline = [
 ]
 # one centre crop of the middle clip, to follow the training
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),
@@ -51,7 +51,7 @@ val_pipeline = [
 ]
 # 3 spatial × 10 temporal views: table 7
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=10, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),

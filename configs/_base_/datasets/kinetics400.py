@@ -14,7 +14,7 @@ file_client_args = dict(io_backend='disk')
 clip = dict(type='SampleFrames', clip_len=16, frame_interval=4)
 
 train_pipeline = [
-    dict(type='DecordInit', **file_client_args),
+    dict(type='mmhvt.DecordInit', **file_client_args),
     dict(num_clips=1, **clip),
     dict(type='DecordDecode'),
     # bounds the work of what follows; the usual copies of Kinetics have this size already
@@ -40,7 +40,7 @@ train_pipeline = [
 ]
 # one centre crop of the middle clip, to follow the training
 val_pipeline = [
-    dict(type='DecordInit', **file_client_args),
+    dict(type='mmhvt.DecordInit', **file_client_args),
     dict(num_clips=1, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
@@ -50,7 +50,7 @@ val_pipeline = [
 ]
 # 3 spatial × 5 temporal views: section 4, table 4
 test_pipeline = [
-    dict(type='DecordInit', **file_client_args),
+    dict(type='mmhvt.DecordInit', **file_client_args),
     dict(num_clips=5, test_mode=True, **clip),
     dict(type='DecordDecode'),
     # crops as high as the frame: paper silent

@@ -3,7 +3,7 @@
 file_client_args = dict(io_backend='disk')
 
 train_pipeline = [
-    dict(type='DecordInit', **file_client_args),
+    dict(type='mmhvt.DecordInit', **file_client_args),
     # 16 frames: section 5. Stride 4: paper silent.
     dict(type='SampleFrames', clip_len=16, frame_interval=4),
     dict(type='DecordDecode'),

@@ -6,7 +6,7 @@ _base_ = 'kinetics400.py'
 clip = dict(type='SampleFrames', clip_len=16, frame_interval=4)
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
     dict(type='DecordDecode'),
     # bounds the work of what follows; the usual copies of Kinetics have this size already
@@ -39,7 +39,7 @@ train_pipeline = [
 ]
 # one centre crop of the middle clip, to follow the training
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),
@@ -49,7 +49,7 @@ val_pipeline = [
 ]
 # 1 spatial × 5 temporal views, the first of the two testing strategies (mvit, section 4; B.4)
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=5, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),

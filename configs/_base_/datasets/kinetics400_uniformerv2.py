@@ -7,7 +7,7 @@ _base_ = 'kinetics400.py'
 clip = dict(type='UniformSample', clip_len=8)
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     clip,
     dict(type='DecordDecode'),
     # bounds the work of what follows; the usual copies of Kinetics have this size already
@@ -38,7 +38,7 @@ train_pipeline = [
 ]
 # one centre crop, to follow the training
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
@@ -48,7 +48,7 @@ val_pipeline = [
 ]
 # 3 crops of each of 4 clips (table 16), crops as high as the frame: paper silent, as mmaction2
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=4, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),

@@ -5,7 +5,7 @@ _base_ = 'kinetics400.py'
 clip = dict(type='SampleFrames', clip_len=32, frame_interval=2)
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),
@@ -20,7 +20,7 @@ train_pipeline = [
 ]
 # one centre crop of the middle clip, to follow the training
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 256)),
@@ -30,7 +30,7 @@ val_pipeline = [
 ]
 # 4 temporal × 3 spatial views, crops as high as the frame
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(num_clips=4, test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),

@@ -9,7 +9,7 @@ clip = dict(type='SampleFrames', clip_len=8, frame_interval=2)
 pack = dict(type='PackActionInputs', meta_keys=('img_shape', 'filename'))
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     clip,
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),
@@ -17,7 +17,7 @@ train_pipeline = [
     pack
 ]
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),

@@ -3,7 +3,7 @@
 data_root = 'data/moving_shapes'
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(type='SampleFrames', clip_len=8, frame_interval=2),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(32, 32), keep_ratio=False),

@@ -1,6 +1,6 @@
 # Something-Something V2 for masked pre-training as SMViT's table 12(a) does. Labels stay unread.
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     # one frame from each of 16 segments: paper silent
     dict(type='UniformSample', clip_len=16),
     dict(type='DecordDecode'),

@@ -10,7 +10,7 @@ num_classes = 174
 clip = dict(type='UniformSample', clip_len=16)
 
 train_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     clip,
     dict(type='DecordDecode'),
     # bounds the work of what follows
@@ -39,7 +39,7 @@ train_pipeline = [
 ]
 # one centre crop, to follow the training
 val_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
@@ -49,7 +49,7 @@ val_pipeline = [
 ]
 # 3 crops of one clip (table 4), crops as high as the frame: paper silent, as mmaction2 for Kinetics
 test_pipeline = [
-    dict(type='DecordInit'),
+    dict(type='mmhvt.DecordInit'),
     dict(test_mode=True, **clip),
     dict(type='DecordDecode'),
     dict(type='Resize', scale=(-1, 224)),
