@@ -1,13 +1,18 @@
 """What every backbone of this package promises, once."""
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmhvt import migrate
+from mmhvt.models.layers import StageMap, channels_first, channels_last, is_hooked
 
+# what families have before the first block
+STEM = ('patch_embed', 'patch_norm', 'pos_embed', 'cls_token', 'pre_norm')
 OUT_TYPES = ('featmap', 'avg_featmap', 'cls_token', 'raw')
 
 
@@ -45,14 +50,23 @@ class HierarchicalBackbone(BaseModule):
         out_indices: Stages to return, negative ones count from the last.
         out_type: 'featmap' (N, C, [T,] H, W), 'avg_featmap' (N, C), 'raw' tokens (N, L, C) or, in families
             that have one, 'cls_token' (N, C).
+        frozen_stages: What takes no gradients and stays in evaluation mode: 0 the patch embedding with positions and
+            class token, n so many stages as well, with what leads to the next; -1 nothing. Norms of outputs train.
+            Families whose stages are single layers or one alone count layers (`freezes_layers`).
         init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes any file that
             :mod:`mmhvt.migrate` knows, and fails rather than load half of it.
+
+    `stage_maps[i]` is where the output of stage i can be hooked as a map (N, C, [T,] H, W), whatever `out_type` is:
+    :class:`~mmhvt.models.layers.StageMap`. Where a class token is the output, the last stage's is what its last block
+    takes in: behind it, the class token looks at no patch any more.
 
     Raises:
         ValueError: For a size, stage or output type that is not to be had.
     """
 
     has_cls_token = False
+    # `frozen_stages` counts layers, as mmpretrain's plain ViTs do
+    freezes_layers = False
     # how kernels of images become kernels of video: 'centre' or 'mean' (:mod:`mmhvt.migrate.fit`)
     inflation = 'centre'
 
@@ -64,9 +78,13 @@ class HierarchicalBackbone(BaseModule):
         out_indices: int | Sequence[int],
         out_type: str,
         init_cfg: dict | list | None = None,
+        frozen_stages: int = -1,
     ):
         super().__init__(init_cfg)
         self.name = type(self).__name__
+        self.frozen_stages = frozen_stages
+        self.stage_maps = nn.ModuleList(StageMap() for _ in range(num_stages))
+        self._warned_of_hooks = False
         if isinstance(input_size, int):
             raise ValueError(f'{self.name}: input_size={input_size} is (H, W) for images or (T, H, W) for video')
         if len(input_size) not in (2, 3) or len(input_size) != len(patch_stride):
@@ -176,10 +194,87 @@ class HierarchicalBackbone(BaseModule):
                 return int(name.split('.')[1]) + 1, num_layers
         return num_layers - 1, num_layers
 
+    @property
+    def num_extra_tokens(self) -> int:
+        """Class tokens in front of the others, 0 or 1 (mmpretrain's contract)."""
+        return int(self.has_cls_token)
+
     def freeze_idle(self, modules: Iterable[nn.Module]) -> None:
         """Stops gradients of modules that no output depends on, for which DistributedDataParallel would wait."""
         for module in modules:
             module.requires_grad_(False)
+
+    def freeze_stages(self) -> None:
+        """Stops gradients of what `frozen_stages` names; for the end of a constructor.
+
+        Raises:
+            ValueError: If there are not so many stages; names the range.
+        """
+        kind, count = ('layers', len(self.blocks)) if self.freezes_layers else ('stages', len(self.last_blocks))
+        stages = self.frozen_stages
+        if isinstance(stages, bool) or not isinstance(stages, int) or not -1 <= stages <= count:
+            raise ValueError(
+                f'{self.name}: frozen_stages={stages!r}: -1 to {count} would do: -1 for nothing, 0 for the patch '
+                f'embedding, more for so many {kind} as well'
+            )
+        for part in self.frozen_parts():
+            part.requires_grad_(False)
+
+    def frozen_parts(self) -> list[nn.Module | nn.Parameter]:
+        """What `frozen_stages` names."""
+        stages = self.frozen_stages
+        if stages < 0:
+            return []
+        num_blocks = stages if self.freezes_layers or not stages else self.last_blocks[stages - 1] + 1
+        blocks = [self.blocks] if num_blocks == len(self.blocks) else self.blocks[:num_blocks]
+        parts = [*(getattr(self, name, None) for name in STEM), *blocks, *self.transitions(stages)]
+        return [part for part in parts if part is not None]
+
+    def transitions(self, stages: int) -> Iterable[nn.Module]:
+        """What leads from each of the first `stages` to the next, if it belongs to no block."""
+        return ()
+
+    def train(self, mode: bool = True) -> 'HierarchicalBackbone':
+        """Training mode, but for what is frozen."""
+        super().train(mode)
+        for part in self.frozen_parts():
+            if isinstance(part, nn.Module):
+                part.eval()
+        return self
+
+    def show_map(self, stage: int, tokens: Tensor) -> Tensor:
+        """Tokens (N, [T,] H, W, C) of a stage, by way of its place in `stage_maps`."""
+        maps = channels_first(tokens)
+        if torch.is_grad_enabled() and not (self.training or maps.requires_grad):
+            maps.requires_grad_()  # tools ask for the gradient of a map of frozen stages, too
+        return channels_last(self.stage_maps[stage](maps))
+
+    def input_grid(self, x: Tensor) -> tuple[int, ...]:
+        """Token grid of an input (N, C, [T,] H, W).
+
+        Warns once if hooks wait for something else than a map while gradients flow in evaluation mode, which is what
+        tools for Grad-CAM do.
+
+        Raises:
+            ValueError: See :meth:`token_grid`.
+        """
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if torch.is_grad_enabled() and not (self.training or self._warned_of_hooks or traced):
+            self._warn_of_hooks()
+        return self.token_grid(x.shape[2:])
+
+    def _warn_of_hooks(self) -> None:
+        maps = ('', 'patch_embed.proj')
+        for name, module in self.named_modules():
+            if is_hooked(module) and name not in maps and not isinstance(module, StageMap):
+                self._warned_of_hooks = True
+                warnings.warn(
+                    f'{self.name}: a hook on {name} sees tokens, whose order and axes are not those of a map. Tools '
+                    f'that draw maps, such as those for Grad-CAM, are right on stage_maps.0 to '
+                    f'stage_maps.{len(self.stage_maps) - 1}, one for each stage: docs/visualization.md',
+                    stacklevel=2,
+                )
+                return
 
     def optional_part(self, name: str) -> str | None:
         """The part that a parameter belongs to if checkpoints may lack all of it: classifiers have no norms of inner
@@ -195,5 +290,5 @@ class HierarchicalBackbone(BaseModule):
         """A stage's tokens (N, [T,] H, W, C) in the shape that `out_type` names."""
         if self.out_type == 'featmap':
             # mmcv's RoIAlign reads memory as if maps were laid out so, and convolutions keep what they are given
-            return tokens.movedim(-1, 1).contiguous()
+            return channels_first(tokens).contiguous()
         return tokens.flatten(1, -2) if self.out_type == 'raw' else tokens.flatten(1, -2).mean(1)

@@ -26,6 +26,8 @@ from mmhvt.models.layers import (
     PatchEmbed,
     PositionEmbedding,
     attend,
+    channels_first,
+    channels_last,
     merge_heads,
     merge_windows,
     place_indicators,
@@ -147,7 +149,7 @@ class Pooling(BaseModule):
     def _pool(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
         first, x = x[:, :prefix], x[:, prefix:]
         # (N, heads * d, [T,] H, W) with channels last in memory, as it came: no transposition
-        x = x.contiguous().unflatten(1, tuple(grid)).movedim(-1, 1)
+        x = channels_first(x.contiguous().unflatten(1, tuple(grid)))
         if self.mode == 'conv':
             weight = self.weight.repeat(num_heads, *[1] * (self.weight.ndim - 1))
             conv = F.conv3d if len(grid) == 3 else F.conv2d
@@ -159,7 +161,7 @@ class Pooling(BaseModule):
             x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
             x = (F.avg_pool3d if len(grid) == 3 else F.avg_pool2d)(x, self.kernel, self.stride)
         grid = tuple(x.shape[2:])
-        x = x.movedim(1, -1).flatten(1, -2)
+        x = channels_last(x).flatten(1, -2)
         return (torch.cat([first, x], 1) if prefix else x), grid
 
 
@@ -222,7 +224,7 @@ class RelativePositions(BaseModule):
         table = table.view(*size, -1)
         if target != size:
             mode = ('linear', 'bilinear', 'trilinear')[len(size) - 1]
-            table = F.interpolate(table.movedim(-1, 0)[None].float(), size=target, mode=mode)[0].movedim(0, -1)
+            table = channels_last(F.interpolate(channels_first(table[None]).float(), size=target, mode=mode))[0]
         return table.to(getattr(self, group).dtype)
 
     def between(self, axis: int, grid: Sequence[int], other: Sequence[int]) -> Tensor:
@@ -526,7 +528,7 @@ class MViT(HierarchicalBackbone):
         out_type: 'cls_token' (N, C), by default with a class token; 'avg_featmap' (N, C), the mean over the grid,
             by default without; 'featmap' (N, C, [T,] H, W); 'raw' (N, L, C), the class token in front. All normed.
             Stages but the last have the channels of the next if `expand_in` is 'mlp'.
-        init_cfg: See :class:`HierarchicalBackbone`.
+        init_cfg, frozen_stages: See :class:`HierarchicalBackbone`.
 
     Raises:
         ValueError: For an unknown arch or kind, a size that the patch stride does not divide, or settings that
@@ -580,6 +582,7 @@ class MViT(HierarchicalBackbone):
         out_indices: int | Sequence[int] = (-1,),
         out_type: str | None = None,
         init_cfg: dict | list | None = None,
+        frozen_stages: int = -1,
     ):
         given = dict(
             input_size=input_size,
@@ -606,7 +609,9 @@ class MViT(HierarchicalBackbone):
         depths = tuple(cfg['depths'])
         self.has_cls_token = cfg['with_cls_token']
         out_type = out_type or ('cls_token' if self.has_cls_token else 'avg_featmap')
-        super().__init__(cfg['input_size'], cfg['patch_stride'], len(depths), out_indices, out_type, init_cfg)
+        super().__init__(
+            cfg['input_size'], cfg['patch_stride'], len(depths), out_indices, out_type, init_cfg, frozen_stages
+        )
         self.check_axes(
             **{key: cfg[key] for key in PER_AXIS if key != 'patch_stride' and not isinstance(cfg[key], str)}
         )
@@ -690,6 +695,7 @@ class MViT(HierarchicalBackbone):
         # blocks behind the last output do not run
         self.num_running = self.last_blocks[self.out_indices[-1]] + 1
         self.freeze_idle(self.blocks[self.num_running :])
+        self.freeze_stages()
 
     def pooling(self, stage: int) -> tuple[int, ...]:
         """See :class:`HierarchicalBackbone`; queries are pooled where a stage begins."""
@@ -852,7 +858,7 @@ class MViT(HierarchicalBackbone):
         Raises:
             ValueError: If the patch stride does not divide the size.
         """
-        grid = self.token_grid(x.shape[2:])
+        grid = self.input_grid(x)
         x = self.patch_embed(x)  # (N, [T,] H, W, C)
         if self.pos_embed is not None:
             x = x + self.pos_embed(grid)
@@ -861,13 +867,28 @@ class MViT(HierarchicalBackbone):
             first = self.cls_token if self.pos_embed is None else self.cls_token + self.pos_embed.cls
             x = torch.cat([first.expand(x.shape[0], -1, -1), x], 1)
         outs = []
+        last_before = self.num_running - 1 if self.out_type == 'cls_token' else None
         for index in range(self.num_running):
             block = self.blocks[index]
+            if index == last_before:
+                x = self._show(x, grid, self.out_indices[-1])
             recompute = self.with_cp and x.requires_grad
             x, grid = checkpoint(block, x, grid, use_reentrant=False) if recompute else block(x, grid)
-            if index in self.last_blocks and self.last_blocks.index(index) in self.out_indices:
-                outs.append(self._output(x, grid, self.last_blocks.index(index)))
+            if index not in self.last_blocks:
+                continue
+            stage = self.last_blocks.index(index)
+            if index != last_before:
+                x = self._show(x, grid, stage)
+            if stage in self.out_indices:
+                outs.append(self._output(x, grid, stage))
         return tuple(outs)
+
+    def _show(self, x: Tensor, grid: Sequence[int], stage: int) -> Tensor:
+        """Tokens (N, L, C), by way of :meth:`show_map` if somebody looks at the stage's map."""
+        if not self.stage_maps[stage].in_use:
+            return x
+        first, x = x[:, : self.num_extra_tokens], x[:, self.num_extra_tokens :]
+        return torch.cat([first, self.show_map(stage, x.unflatten(1, tuple(grid))).flatten(1, -2)], 1)
 
     def _output(self, x: Tensor, grid: Sequence[int], stage: int) -> Tensor:
         norm = getattr(self, self.norm_name(stage))
@@ -875,7 +896,8 @@ class MViT(HierarchicalBackbone):
             return norm(x[:, 0])
         if self.out_type == 'raw':
             return norm(x)
-        tokens = x[:, int(self.has_cls_token) :].unflatten(1, grid)
+        x = x[:, self.num_extra_tokens :]
         if self.out_type == 'avg_featmap' and self.mean_before_norm:
-            return norm(self.format_output(tokens))
-        return self.format_output(norm(tokens))
+            return norm(self.format_output(x.unflatten(1, grid)))
+        # normed as a sequence: tools take four axes for a map
+        return self.format_output(norm(x).unflatten(1, grid))

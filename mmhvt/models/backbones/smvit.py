@@ -24,6 +24,7 @@ from mmhvt.models.layers import (
     NestedOrder,
     PatchEmbed,
     PositionEmbedding,
+    as_numbers,
     attend,
     check_mask_unit,
     max_pool_tokens,
@@ -178,7 +179,7 @@ class SMViT(HierarchicalBackbone):
         out_type: 'avg_featmap' (N, C): mean over tokens, then the final norm if the stage is the last, as the
             paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) come before
             that norm.
-        init_cfg: See :class:`HierarchicalBackbone`.
+        init_cfg, frozen_stages: See :class:`HierarchicalBackbone`.
 
     Raises:
         ValueError: For an unknown arch, a size that the patch stride does not divide, mask units that poolings cut,
@@ -220,12 +221,13 @@ class SMViT(HierarchicalBackbone):
         out_indices: int | Sequence[int] = (-1,),
         out_type: str = 'avg_featmap',
         init_cfg: dict | list | None = None,
+        frozen_stages: int = -1,
     ):
         arch = choose_arch(arch, ARCHS, 'SMViT')
         depths = tuple(arch['depths'])
         video = len(input_size) == 3
         patch_stride = patch_stride or ((2, 4, 4) if video else (4, 4))
-        super().__init__(input_size, patch_stride, len(depths), out_indices, out_type, init_cfg)
+        super().__init__(input_size, patch_stride, len(depths), out_indices, out_type, init_cfg, frozen_stages)
         patch_kernel = tuple(patch_kernel or ((3, 7, 7) if video else (7, 7)))
         patch_padding = tuple(patch_padding or ((1, 3, 3) if video else (3, 3)))
         self.mask_unit_size = tuple(mask_unit_size or ((1, 8, 8) if video else (8, 8)))
@@ -304,6 +306,7 @@ class SMViT(HierarchicalBackbone):
         self.num_running = self.last_blocks[self.out_indices[-1]] + 1
         normed = self.num_running == len(self.blocks) and out_type == 'avg_featmap'
         self.freeze_idle([*self.blocks[self.num_running :], *([] if normed else [self.norm])])
+        self.freeze_stages()
 
     def _position_kind(self, kind: str | None, grid: Sequence[int] | None, separate: bool | None) -> str:
         """The kind of position embedding that three arguments say.
@@ -382,12 +385,12 @@ class SMViT(HierarchicalBackbone):
         """
         if visible is not None:
             return self.forward_units(x, visible, mask_token)
-        grid = self.token_grid(x.shape[2:])
+        grid = self.input_grid(x)
         order = NestedOrder(grid, self.mask_unit_size, self.q_stride, self.num_levels)
         x = self.patch_embed(x)  # (N, [T,] H, W, C)
         x = order.nest(x + self.pos_embed(grid))  # (N, L, C)
         outs = []
-        for stage, level, tokens in self.run_stages(x, order.real(x.device), self.out_indices):
+        for stage, level, tokens in self.run_stages(x, order.real(x.device), self.out_indices, order):
             out = self.format_output(order.unnest(tokens, level))
             last = stage == len(self.last_blocks) - 1
             outs.append(self.norm(out) if last and self.out_type == 'avg_featmap' else out)
@@ -411,8 +414,9 @@ class SMViT(HierarchicalBackbone):
         Raises:
             ValueError: If mask units do not divide the size.
         """
-        grid, counts = self.token_grid(x.shape[2:]), self.unit_grid(x.shape[2:])
-        batch, unit, kept = len(x), self.mask_unit_size, visible
+        size = as_numbers(x.shape[2:])
+        grid, counts = self.token_grid(size), self.unit_grid(size)
+        batch, unit, kept = x.shape[0], self.mask_unit_size, visible
         seen = x.new_zeros(batch, math.prod(counts)).scatter_(1, visible, 1.0)
         if mask_token is not None:
             kept = torch.arange(math.prod(counts), device=x.device).expand(batch, -1)
@@ -434,13 +438,16 @@ class SMViT(HierarchicalBackbone):
             for _, level, tokens in self.run_stages(x, None, range(len(self.last_blocks)))
         )
 
-    def run_stages(self, x: Tensor, real: Tensor | None, stages: Sequence[int]) -> list[tuple[int, int, Tensor]]:
+    def run_stages(
+        self, x: Tensor, real: Tensor | None, stages: Sequence[int], order: NestedOrder | None = None
+    ) -> list[tuple[int, int, Tensor]]:
         """Runs the blocks on tokens (N, L, C) in nested order.
 
         Args:
             x: Tokens, of whole mask units.
             real: Bool (L,), False for padding; None if all tokens are real.
             stages: Those to return.
+            order: The order of the tokens, for `stage_maps`; None where some are deleted and there is no map.
 
         Returns:
             list: (stage, poolings so far, tokens).
@@ -453,6 +460,11 @@ class SMViT(HierarchicalBackbone):
             x = checkpoint(block, *args, use_reentrant=False) if self.with_cp and x.requires_grad else block(*args)
             if block.q_stride > 1:
                 unit, real, level = unit // block.q_stride, pool_real(real, block.q_stride), level + 1
-            if index in self.last_blocks and (stage := self.last_blocks.index(index)) in stages:
+            if index not in self.last_blocks:
+                continue
+            stage = self.last_blocks.index(index)
+            if order is not None and self.stage_maps[stage].in_use:
+                x = order.nest(self.show_map(stage, order.unnest(x, level)), level)
+            if stage in stages:
                 outs.append((stage, level, x))
         return outs

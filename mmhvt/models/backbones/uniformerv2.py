@@ -168,14 +168,16 @@ class UniFormerV2(HierarchicalBackbone):
         drop_path_rate: Of the last layer, growing linearly from 0; a clip is dropped as a whole.
         global_drop_path_rate: Of the last global block, growing linearly from 0.
         global_dropout: Of the hidden channels in the global blocks' MLPs.
-        frozen: Train the global blocks alone (table 1, "frozen"): all else takes no gradients and stays in
-            evaluation mode.
+        frozen: Train the global blocks and the final norm alone (table 1, "frozen"): all else takes no gradients and
+            stays in evaluation mode.
         inflation: What an image's patch embedding becomes when it is loaded: 'centre' or 'mean'.
         with_cp: Recompute layers in the backward pass instead of keeping their activations.
         out_indices: Layers to return, counted from 0, negative ones from the last.
         out_type: 'cls_token', the normed video feature (N, C); 'featmap', the patches behind the local blocks
             (N, C, [T,] H, W), which leaves the global blocks idle; 'avg_featmap', their mean, normed; 'raw',
             (N, L, C).
+        frozen_stages: 0 freezes the patch embedding with positions and class token, n so many layers as well, with
+            their temporal modules; -1 nothing. All layers are what `frozen` freezes.
         init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes files of CLIP and other image ViTs and of
             UniFormerV2.
 
@@ -189,6 +191,7 @@ class UniFormerV2(HierarchicalBackbone):
     """
 
     has_cls_token = True
+    freezes_layers = True
 
     def __init__(
         self,
@@ -222,6 +225,7 @@ class UniFormerV2(HierarchicalBackbone):
         out_indices: int | Sequence[int] = -1,
         out_type: str = 'cls_token',
         init_cfg: dict | list | None = None,
+        frozen_stages: int = -1,
     ):
         preset = PRESETS.get(arch, {}) if isinstance(arch, str) else {}
         given = dict(input_size=input_size, temporal=temporal, temporal_downsample=temporal_downsample, frozen=frozen)
@@ -230,7 +234,13 @@ class UniFormerV2(HierarchicalBackbone):
         cfg |= {key: value for key, value in layers.items() if value != 'arch'}
         arch = choose_arch(preset.get('arch', arch), ARCHS, 'UniFormerV2', PRESETS)
         dims, num_heads, depth = arch['embed_dims'], arch['num_heads'], arch['depth']
-        side = patch_size or arch['patch_size']
+        side = arch['patch_size'] if patch_size is None else patch_size
+        global_num_heads = num_heads if global_num_heads is None else global_num_heads
+        if side < 1 or global_num_heads < 1 or dims % global_num_heads:
+            raise ValueError(
+                f'UniFormerV2: patch_size={side} needs a pixel or more, and global_num_heads={global_num_heads} to '
+                f'divide {dims} channels'
+            )
         vit = self._choose_vit(vit)
         temporal = cfg['temporal']
         if temporal not in (*TEMPORAL_MODULES, 'transformer'):
@@ -244,8 +254,16 @@ class UniFormerV2(HierarchicalBackbone):
         images = isinstance(cfg['input_size'], Sequence) and len(cfg['input_size']) == 2
         down = cfg['temporal_downsample'] and not images
         time = (2 if down else 1,)
+        if cfg['frozen'] and frozen_stages not in (-1, depth):
+            raise ValueError(f'UniFormerV2: frozen=True freezes all {depth} layers, frozen_stages={frozen_stages} not')
         super().__init__(
-            cfg['input_size'], (side, side) if images else (*time, side, side), depth, out_indices, out_type, init_cfg
+            cfg['input_size'],
+            (side, side) if images else (*time, side, side),
+            depth,
+            out_indices,
+            out_type,
+            init_cfg,
+            depth if cfg['frozen'] else frozen_stages,
         )
         self.has_video_token = out_type == 'cls_token'
         if self.has_video_token and self.out_indices != [depth - 1]:
@@ -301,7 +319,7 @@ class UniFormerV2(HierarchicalBackbone):
                 fusion,
                 num_queries,
                 global_drop_path_rate,
-                num_heads=global_num_heads or num_heads,
+                num_heads=global_num_heads,
                 mlp_ratio=global_mlp_ratio,
                 with_dpe=global_dpe,
                 axes=len(self.input_size),
@@ -314,7 +332,8 @@ class UniFormerV2(HierarchicalBackbone):
         self.with_class_token = with_class_token
         self.norm = build_norm_layer(norm_cfg, dims)[1]
         self.num_running = self.out_indices[-1] + 1
-        self._freeze()
+        self._freeze_idle()
+        self.freeze_stages()
 
     @staticmethod
     def _choose_vit(vit: str | dict) -> dict:
@@ -326,7 +345,7 @@ class UniFormerV2(HierarchicalBackbone):
             raise ValueError(f'UniFormerV2: vit={vit!r}: choose from {", ".join(VITS)}, or give a dict')
         return _VIT | VITS[vit]
 
-    def _freeze(self) -> None:
+    def _freeze_idle(self) -> None:
         idle = [*self.blocks[self.num_running :]]
         if not self.has_video_token:
             idle += [module for module in (self.fusion, self.temporal_transformer) if module is not None]
@@ -334,22 +353,7 @@ class UniFormerV2(HierarchicalBackbone):
                 self.balance.requires_grad_(False)
             if self.out_type != 'avg_featmap':
                 idle.append(self.norm)
-        self.freeze_idle([*idle, *self._frozen()])
-        if self.frozen:
-            self.cls_token.requires_grad_(False)
-
-    def _frozen(self) -> list[nn.Module]:
-        """What `frozen` stops, besides the class token."""
-        if not self.frozen:
-            return []
-        return [m for m in (self.patch_embed, self.pos_embed, self.pre_norm, self.blocks) if m is not None]
-
-    def train(self, mode: bool = True) -> 'UniFormerV2':
-        """Training mode, but for what is frozen."""
-        super().train(mode)
-        for module in self._frozen():
-            module.eval()
-        return self
+        self.freeze_idle(idle)
 
     def init_weights(self) -> None:
         """As :meth:`HierarchicalBackbone.init_weights`; class token and positions as the public code of CLIP."""
@@ -385,21 +389,26 @@ class UniFormerV2(HierarchicalBackbone):
         Raises:
             ValueError: If the patches do not divide the input.
         """
-        grid = self.token_grid(x.shape[2:])
+        grid = self.input_grid(x)
         x = self.patch_embed(x)  # (N, [T,] H, W, C)
         clip = grid if len(grid) == 3 else (1, *grid)
-        x = x.reshape(len(x), clip[0], -1, self.embed_dims)  # (N, T, H·W, C)
+        x = x.reshape(x.shape[0], clip[0], -1, self.embed_dims)  # (N, T, H·W, C)
         cls_token = self.cls_token
         if self.pos_embed is not None:
             x = x + self.pos_embed(grid).flatten(1, -2)
             cls_token = cls_token + self.pos_embed.cls
-        x = torch.cat([cls_token.to(x.dtype).expand(len(x), clip[0], 1, -1), x], 2)
+        x = torch.cat([cls_token.to(x.dtype).expand(x.shape[0], clip[0], 1, -1), x], 2)
         if self.pre_norm is not None:
             x = self.pre_norm(x)
         outs, tokens = [], []
+        last_before = self.num_running - 1 if self.has_video_token else None
         for i, block in enumerate(self.blocks[: self.num_running]):
+            if i == last_before:
+                x = self._show(x, grid, i)
             cp = self.with_cp and x.requires_grad
             x = checkpoint(block, x, clip[1:], use_reentrant=False) if cp else block(x, clip[1:])
+            if i != last_before:
+                x = self._show(x, grid, i)
             if self.has_video_token and i in self.global_layers:
                 tokens.append(self.fusion(len(tokens), tokens, x, clip))
             elif not self.has_video_token and i in self.out_indices:
@@ -420,7 +429,15 @@ class UniFormerV2(HierarchicalBackbone):
             return video
         return video.lerp(frames, self.balance.sigmoid().to(video.dtype))
 
+    def _show(self, x: Tensor, grid: Sequence[int], layer: int) -> Tensor:
+        """Tokens (N, T, 1 + H·W, C), by way of :meth:`show_map` if somebody looks at the layer's map."""
+        if not self.stage_maps[layer].in_use:
+            return x
+        patches = x[:, :, 1:]
+        shown = self.show_map(layer, patches.reshape(x.shape[0], *grid, self.embed_dims))
+        return torch.cat([x[:, :, :1], shown.reshape(patches.shape)], 2)
+
     def _format(self, x: Tensor, grid: Sequence[int]) -> Tensor:
         """Tokens (N, T, 1 + H·W, C) as `out_type` says."""
-        x = self.format_output(x[:, :, 1:].reshape(len(x), *grid, -1))
+        x = self.format_output(x[:, :, 1:].reshape(x.shape[0], *grid, self.embed_dims))
         return self.norm(x) if self.out_type == 'avg_featmap' else x

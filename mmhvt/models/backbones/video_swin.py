@@ -9,10 +9,9 @@ Windows, shifts and padding follow the public code: a window that is larger than
 and does not shift along that axis, and grids that windows do not divide are filled up with zeros behind the norm.
 """
 
-import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +24,10 @@ from torchvision.ops import MLP
 
 from mmhvt.models.layers import (
     PatchEmbed,
+    as_numbers,
     attend,
+    channels_first,
+    channels_last,
     merge_heads,
     merge_windows,
     pad_to_multiple,
@@ -66,32 +68,24 @@ DESIGNS = ('joint', 'split', 'factorized')
 SHIFTS = {'all': (True, True, True), 'space': (False, True, True), 'none': (False, False, False)}
 
 
-@functools.lru_cache(maxsize=64)
+# What both make is made anew in each forward: a cached tensor could be one of another mode, such as inference or
+# export, which nobody else can use.
 def bias_index(window: tuple[int, ...], whole: tuple[int, ...], device: torch.device) -> Tensor:
     """Row of the bias table of windows of `whole` tokens for each pair of tokens of a window no larger, (n, n)."""
-    sides = [torch.arange(side, device=device) for side in window]
-    places = torch.stack(torch.meshgrid(*sides, indexing='ij')).flatten(1)  # (axes, n)
-    offsets = places[:, :, None] - places[:, None, :]
-    index = torch.zeros_like(offsets[0])
-    for offset, side in zip(offsets, whole, strict=True):
-        index = index * (2 * side - 1) + offset + side - 1
-    return index
+    sides = [2 * side - 1 for side in whole]
+    count = math.prod(sides)
+    # rows of the table are offsets, row by row: two places differ by their offset as their rows do, from the middle
+    rows = torch.arange(count, device=device).view(sides)[tuple(slice(n) for n in window)].flatten()
+    return (rows + count // 2)[:, None] - rows
 
 
-@functools.lru_cache(maxsize=64)
-def seam_mask(window: tuple[int, ...], cuts: tuple[int, ...], device: torch.device) -> Tensor:
-    """Pairs of tokens that are no neighbours in a window behind which the shifted grid begins anew, bool (n, n).
+def seam_pairs(side: int, cut: int, device: torch.device) -> Tensor:
+    """Pairs of coordinates along an axis of a window of which one, not both, is among the last `cut`, bool (n, n).
 
-    Args:
-        window: Sides of the window.
-        cuts: Per axis, tokens at the window's end that come from the grid's beginning; 0 for none.
-        device: Where to put it.
+    In a window behind which the shifted grid begins anew, these are no neighbours.
     """
-    parts = [
-        (torch.arange(side, device=device) >= side - cut) & (cut > 0) for side, cut in zip(window, cuts, strict=True)
-    ]
-    parts = torch.stack(torch.meshgrid(*parts, indexing='ij')).flatten(1)  # (axes, n)
-    return (parts[:, :, None] != parts[:, None, :]).any(0)
+    behind = torch.arange(side, device=device) >= side - cut
+    return behind[:, None] != behind
 
 
 class WindowAttention(BaseModule):
@@ -167,13 +161,13 @@ class WindowAttention(BaseModule):
 
     def forward(self, x: Tensor, shift: Sequence[int]) -> Tensor:
         """(N, *grid, C) -> the same shape; windows are shifted by `shift` tokens per axis."""
-        grid = x.shape[1:-1]
+        grid = as_numbers(x.shape[1:-1])
         # a window that covers an axis shrinks to it and need not shift
         window = tuple(min(side, n) for side, n in zip(self.window_size, grid, strict=True))
         shift = tuple(s if n > side else 0 for s, n, side in zip(shift, grid, self.window_size, strict=True))
         axes = [axis for axis, s in enumerate(shift) if s]
         x = pad_to_multiple(x, window)
-        padded = x.shape[1:-1]
+        padded = as_numbers(x.shape[1:-1])
         if axes:
             x = x.roll([-shift[axis] for axis in axes], [axis + 1 for axis in axes])
         x = self.proj(self._attend(self.qkv(split_windows(x, window)), window, shift, padded))
@@ -190,27 +184,37 @@ class WindowAttention(BaseModule):
         else:
             # as the public code: a clip's window that shrank takes the first rows of the whole window's index
             index = bias_index(self.window_size, self.window_size, qkv.device)[:size, :size]
-        bias = self.bias_table[index].permute(2, 0, 1)[None]  # (1, heads, n, n)
+        bias = self.bias_table[index].permute(2, 0, 1)  # (heads, n, n)
         counts = [n // side for n, side in zip(padded, window, strict=True)]
         if not any(shift):
             return self._fused(qkv, bias)
         # only the last windows along a shifted axis have a seam: few kinds of windows, each with one mask for all,
         # rather than a mask for each window
-        kinds = [((slice(-1), 0), (slice(-1, None), s)) if s else ((slice(None), 0),) for s in shift]
-        qkv = qkv.unflatten(0, (-1, *counts))
+        seams = {axis: self._seam(axis, window, cut, qkv.device) for axis, cut in enumerate(shift) if cut}
+        kinds = [(slice(-1), slice(-1, None)) if cut else (slice(None),) for cut in shift]
+        qkv = qkv.reshape(-1, *counts, *qkv.shape[1:])
         out = qkv.new_empty(*qkv.shape[:-1], qkv.shape[-1] // 3)
         for kind in itertools.product(*kinds):
-            where = (slice(None), *(part for part, _ in kind))
-            cuts = tuple(cut for _, cut in kind)
+            masked = bias.unflatten(2, window).unflatten(1, window)
+            for axis, seam in seams.items():
+                if kind[axis].start == -1:
+                    masked = masked.masked_fill(seam, -math.inf)
+            where = (slice(None), *kind)
             windows = qkv[where]
-            masked = bias.masked_fill(seam_mask(window, cuts, qkv.device), -math.inf) if any(cuts) else bias
-            out[where] = self._fused(windows.flatten(0, -3), masked).view(*windows.shape[:-1], -1)
+            attended = self._fused(windows.flatten(0, -3), masked.reshape(bias.shape))
+            out[where] = attended.view(*windows.shape[:-1], -1)
         return out.flatten(0, -3)
 
+    @staticmethod
+    def _seam(axis: int, window: tuple[int, ...], cut: int, device: torch.device) -> Tensor:
+        """:func:`seam_pairs` of one axis as (*window, *window), 1 along the others."""
+        shape = [side if i == axis else 1 for i, side in enumerate(window)]
+        return seam_pairs(window[axis], cut, device).view(*shape, *shape)
+
     def _fused(self, qkv: Tensor, bias: Tensor) -> Tensor:
-        """(B, n, 3 C) -> (B, n, C)."""
+        """(B, n, 3 C) with a bias (heads, n, n) -> (B, n, C)."""
         q, k, v = (split_heads(x, self.num_heads) for x in qkv.chunk(3, -1))
-        return merge_heads(attend(q, k, v, bias=bias.to(q.dtype).expand(len(q), -1, -1, -1)))
+        return merge_heads(attend(q, k, v, bias=bias[None].to(q.dtype)))
 
 
 class PatchMerging(BaseModule):
@@ -227,11 +231,14 @@ class PatchMerging(BaseModule):
         self.reduction = nn.Linear(4 * dims, 2 * dims, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, [T,] H, W, C) -> (N, [T,] ⌈H / 2⌉, ⌈W / 2⌉, 2 C)."""
+        """(N, C, [T,] H, W) -> (N, 2 C, [T,] ⌈H / 2⌉, ⌈W / 2⌉), channels last in memory."""
+        x = channels_last(x)
         x = pad_to_multiple(x, (*[1] * (x.ndim - 4), 2, 2))
         # channels in the order of the public code: the four tokens column by column
         x = torch.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
-        return self.reduction(self.norm(x))
+        grid = as_numbers(x.shape[1:-1])
+        x = self.reduction(self.norm(x.flatten(1, -2)))
+        return channels_first(x.reshape(-1, *grid, x.shape[-1]))
 
 
 class VideoSwinBlock(BaseModule):
@@ -279,11 +286,19 @@ class VideoSwinBlock(BaseModule):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, *grid, C) -> the same shape."""
-        x = x + self.drop_path(self.attn(self.norm1(x), self.shift))
+        """(N, C, *grid) -> the same shape, a map to whoever hooks on it; channels are last in memory."""
+        grid = as_numbers(x.shape[2:])
+        x = channels_last(x).flatten(1, -2)  # (N, L, C)
+        x = x + self.drop_path(self._attention(self.attn, self.norm1(x), grid, self.shift))
         if self.temporal_attn is not None:
-            x = x + self.drop_path(self.temporal_weight * self.temporal_attn(self.temporal_norm(x), (0, 0, 0)))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+            change = self._attention(self.temporal_attn, self.temporal_norm(x), grid, (0, 0, 0))
+            x = x + self.drop_path(self.temporal_weight * change)
+        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        return channels_first(x.reshape(-1, *grid, x.shape[-1]))
+
+    @staticmethod
+    def _attention(attn: WindowAttention, x: Tensor, grid: Sequence[int], shift: Sequence[int]) -> Tensor:
+        return attn(x.reshape(-1, *grid, x.shape[-1]), shift).flatten(1, -2)
 
 
 @MODELS.register_module()
@@ -307,8 +322,7 @@ class VideoSwin(HierarchicalBackbone):
             'split', spatial only with two temporal layers on top; 'factorized', a temporal attention after each
             spatial one.
         shift: Axes that every second block shifts windows along (table 6): 'all', 'space', 'none'.
-        frozen_stages: Patch embedding and so many stages, with the mergings behind them, take no gradients and stay
-            in evaluation mode; 0 freezes the patch embedding alone, -1 nothing.
+        frozen_stages: See :class:`HierarchicalBackbone`; mergings behind frozen stages are frozen, too.
         inflation: What an image's patch embedding becomes when it is loaded (table 8): 'mean', an equal part in every
             frame of a patch (the paper's inflate), or 'centre'.
         bias_inflation: What an image's relative position bias becomes (table 9): 'duplicate' or 'centre'.
@@ -361,11 +375,11 @@ class VideoSwin(HierarchicalBackbone):
         depths, heads = tuple(arch['depths']), tuple(arch['num_heads'])
         video = len(input_size) == 3
         patch_size = tuple(patch_size or ((2, 4, 4) if video else (4, 4)))
-        super().__init__(input_size, patch_size, len(depths), out_indices, out_type, init_cfg)
+        super().__init__(input_size, patch_size, len(depths), out_indices, out_type, init_cfg, frozen_stages)
         window_size = tuple(window_size or ((8, 7, 7) if video else (7, 7)))
         self.check_axes(patch_size, (0,) * len(patch_size), window_size=window_size)
-        self._check(arch, frozen_stages, design=design, shift=shift, inflation=inflation, bias_inflation=bias_inflation)
-        self.with_cp, self.frozen_stages, self.inflation = with_cp, frozen_stages, inflation
+        self._check(arch, design=design, shift=shift, inflation=inflation, bias_inflation=bias_inflation)
+        self.with_cp, self.inflation = with_cp, inflation
         if design != 'joint':
             window_size = (1, *window_size[1:])
         half = tuple(
@@ -415,9 +429,9 @@ class VideoSwin(HierarchicalBackbone):
         self.num_running = self.last_blocks[last] + 1
         idle = [*self.blocks[self.num_running :], *self.merges[last:]]
         self.freeze_idle(idle + (list(self.temporal_blocks) if last < len(depths) - 1 else []))
-        self.freeze_idle(self._frozen())
+        self.freeze_stages()
 
-    def _check(self, arch: dict, frozen_stages: int, **kinds: str) -> None:
+    def _check(self, arch: dict, **kinds: str) -> None:
         depths, heads = arch['depths'], arch['num_heads']
         if len(heads) != len(depths):
             raise ValueError(f'VideoSwin: num_heads {tuple(heads)} needs an entry for each of {len(depths)} stages')
@@ -436,23 +450,10 @@ class VideoSwin(HierarchicalBackbone):
             raise ValueError(
                 f'VideoSwin: design={kinds["design"]!r} with input_size={self.input_size}: images have no time'
             )
-        if not -1 <= frozen_stages <= len(depths):
-            raise ValueError(f'VideoSwin: frozen_stages={frozen_stages}: -1 to {len(depths)}')
 
-    def _frozen(self) -> list[nn.Module]:
-        """Modules that `frozen_stages` names."""
-        if self.frozen_stages < 0:
-            return []
-        blocks = self.blocks[: self.last_blocks[self.frozen_stages - 1] + 1] if self.frozen_stages else []
-        norm = [self.patch_norm] if self.patch_norm is not None else []
-        return [self.patch_embed, *norm, *blocks, *self.merges[: self.frozen_stages]]
-
-    def train(self, mode: bool = True) -> 'VideoSwin':
-        """Training mode, but for what is frozen."""
-        super().train(mode)
-        for module in self._frozen():
-            module.eval()
-        return self
+    def transitions(self, stages: int) -> Iterable[nn.Module]:
+        """See :class:`HierarchicalBackbone`: the mergings."""
+        return self.merges[:stages]
 
     def optional_part(self, name: str) -> str | None:
         """As :meth:`HierarchicalBackbone.optional_part`; image Swin has none of the temporal layers either."""
@@ -504,12 +505,13 @@ class VideoSwin(HierarchicalBackbone):
         Raises:
             ValueError: If the input has not the axes of `input_size`.
         """
-        self.token_grid(x.shape[2:])
+        self.input_grid(x)
         x = self.patch_embed(
             F.pad(x, [n for s, p in zip(x.shape[:1:-1], self.patch_stride[::-1], strict=True) for n in (0, -s % p)])
-        )
+        )  # (N, [T,] H, W, C)
         if self.patch_norm is not None:
-            x = self.patch_norm(x)
+            x = self.patch_norm(x.flatten(1, -2)).view_as(x)
+        x = channels_first(x)
         outs, stage = [], 0
         for index in range(self.num_running):
             block = self.blocks[index]
@@ -519,9 +521,17 @@ class VideoSwin(HierarchicalBackbone):
             if stage == len(self.last_blocks) - 1:
                 for layer in self.temporal_blocks:
                     x = layer(x)
+            if self.stage_maps[stage].in_use:
+                x = channels_first(self.show_map(stage, channels_last(x)))
             if stage in self.out_indices:
-                outs.append(self.format_output(getattr(self, self.norm_name(stage))(x)))
+                outs.append(self._output(x, stage))
             stage += 1
             if index + 1 < self.num_running:
                 x = self.merges[stage - 1](x)
         return tuple(outs)
+
+    def _output(self, x: Tensor, stage: int) -> Tensor:
+        # normed as a sequence: tools take four axes for a map
+        tokens = channels_last(x)
+        normed = getattr(self, self.norm_name(stage))(tokens.flatten(1, -2))
+        return self.format_output(normed.unflatten(1, tokens.shape[1:-1]))

@@ -30,7 +30,8 @@ _BASE = dict(
 class VisionTransformer(MViT):
     """ViT backbone for images and video, with an optional second scale or pooled keys and values (table 10).
 
-    Arguments are those of :class:`MViT`, of which it is the case of one stage.
+    Arguments are those of :class:`MViT`, of which it is the case of one stage; but `frozen_stages` counts layers, as in
+    mmpretrain's ViT.
 
     Args:
         arch: 'base'; 'vit-b-2scale-qpool', which pools queries after 6 blocks; 'vit-b-kvpool', which pools keys and
@@ -38,6 +39,7 @@ class VisionTransformer(MViT):
         **kwargs: See :class:`MViT`.
     """
 
+    freezes_layers = True
     archs = {'base': _BASE}
     presets = {
         'vit-b-video': dict(arch='base'),

@@ -1,4 +1,5 @@
 from .attention import GridBias, as_written, attend, grid_bias_form, merge_heads, place_indicators, split_heads
+from .layout import StageMap, as_numbers, channels_first, channels_last, is_hooked
 from .mask_units import NestedOrder, check_mask_unit, max_pool_tokens, pool_real
 from .norm import LayerNorm2d
 from .patch_embed import PatchEmbed
@@ -37,12 +38,17 @@ __all__ = [
     'PatchEmbed',
     'PositionEmbedding',
     'STAdapter',
+    'StageMap',
     'TemporalAttention',
     'TemporalConv',
+    'as_numbers',
     'as_written',
     'attend',
+    'channels_first',
+    'channels_last',
     'check_mask_unit',
     'grid_bias_form',
+    'is_hooked',
     'max_pool_tokens',
     'merge_heads',
     'merge_windows',

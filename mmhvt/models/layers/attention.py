@@ -88,8 +88,9 @@ class GridBias:
 
 def place_indicators(grid: Sequence[int], axis: int, like: Tensor, prefix: int = 0) -> Tensor:
     """One-hot coordinates of tokens on one axis, (1, 1, prefix + prod(grid), grid[axis]); 0 for the prefix."""
-    coordinate = torch.arange(grid[axis], device=like.device).view(-1, *[1] * (len(grid) - axis - 1)).expand(*grid)
-    indicators = F.one_hot(coordinate.flatten(), grid[axis]).to(like.dtype)
+    places = torch.arange(grid[axis], device=like.device)
+    coordinate = places.view(-1, *[1] * (len(grid) - axis - 1)).expand(*grid).flatten()
+    indicators = (coordinate[:, None] == places).to(like.dtype)
     return F.pad(indicators, (0, 0, prefix, 0))[None, None]
 
 
@@ -131,11 +132,16 @@ def attend(
     if key_mask is not None:
         seen = (key_mask | ~key_mask.any(-1, keepdim=True))[:, None, None, :]
         bias = seen if bias is None else bias.masked_fill(~seen, -math.inf)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    if bias is not None and torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export():
+        # PyTorch's own decomposition of masked attention forgets the layout that its fused kernels promised
+        scores = q @ k.transpose(-2, -1) * scale
+        scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
+        return scores.softmax(-1) @ v
     # the fused kernels want heads of one length for all three
     dims, length = v.shape[-1], max(q.shape[-1], v.shape[-1])
     if q.shape[-1] == dims:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
-    scale = scale or q.shape[-1] ** -0.5
     q, k, v = (F.pad(x, (0, length - x.shape[-1])) if x.shape[-1] < length else x for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)[..., :dims]
 

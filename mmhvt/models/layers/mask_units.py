@@ -69,6 +69,9 @@ class NestedOrder:
     def padded_grid(self) -> tuple[int, ...]:
         return tuple(math.ceil(g / b) * b for g, b in zip(self.grid, self.block, strict=True))
 
+    def _padded_after(self, level: int) -> tuple[int, ...]:
+        return tuple(p // s**level for p, s in zip(self.padded_grid, self.q_stride, strict=True))
+
     def grid_after(self, level: int) -> tuple[int, ...]:
         """Token grid after `level` poolings, without padding."""
         return tuple(math.ceil(g / s**level) for g, s in zip(self.grid, self.q_stride, strict=True))
@@ -85,16 +88,16 @@ class NestedOrder:
         rest = tuple(b // s**self.num_levels for b, s in zip(self.block, self.q_stride, strict=True))
         return [blocks, rest] + [self.q_stride] * (self.num_levels - level)
 
-    def nest(self, x: Tensor) -> Tensor:
-        """(N, [T,] H, W, C) -> (N, L, C) in nested order, padded with zeros."""
+    def nest(self, x: Tensor, level: int = 0) -> Tensor:
+        """(N, [T,] H, W, C) of the grid after `level` poolings -> (N, L, C) in nested order, padded with zeros."""
         if self.padded_grid != self.grid:
-            pad = [(0, p - g) for p, g in zip(self.padded_grid, self.grid, strict=True)]
+            pad = [(0, p - g) for p, g in zip(self._padded_after(level), self.grid_after(level), strict=True)]
             x = F.pad(x, [0, 0] + [n for pair in reversed(pad) for n in pair])
-        digits = self._split(0)
+        digits = self._split(level)
         axes, count = len(self.grid), len(digits)
         # (N, T, H, W, C) -> (N, T's digits, H's digits, W's digits, C) -> (N, digit 1 of all axes, digit 2 …, C)
         x = x.reshape(x.shape[0], *(digit[axis] for axis in range(axes) for digit in digits), x.shape[-1])
-        order = [1 + axis * count + level for level in range(count) for axis in range(axes)]
+        order = [1 + axis * count + digit for digit in range(count) for axis in range(axes)]
         return x.permute(0, *order, x.ndim - 1).flatten(1, -2)
 
     def unnest(self, x: Tensor, level: int) -> Tensor:
@@ -102,10 +105,9 @@ class NestedOrder:
         digits = self._split(level)
         axes, count = len(self.grid), len(digits)
         x = x.reshape(x.shape[0], *(size for digit in digits for size in digit), x.shape[-1])
-        order = [1 + level * axes + axis for axis in range(axes) for level in range(count)]
+        order = [1 + digit * axes + axis for axis in range(axes) for digit in range(count)]
         x = x.permute(0, *order, x.ndim - 1)
-        padded = [p // s**level for p, s in zip(self.padded_grid, self.q_stride, strict=True)]
-        x = x.reshape(x.shape[0], *padded, x.shape[-1])
+        x = x.reshape(x.shape[0], *self._padded_after(level), x.shape[-1])
         return x[(slice(None), *(slice(g) for g in self.grid_after(level)))]
 
 
@@ -131,7 +133,7 @@ def cut_units(
     """
     for axis, (m, k, s) in enumerate(zip(unit, kernel, stride, strict=True), start=2):
         x = x.unfold(axis, (m - 1) * s + k, m * s)  # a view: (N, C, *counts, *window) in the end
-    samples = torch.arange(len(x), device=x.device)[:, None]
+    samples = torch.arange(x.shape[0], device=x.device)[:, None]
     return x.movedim(1, 1 + len(counts))[(samples, *torch.unravel_index(index, counts))]
 
 

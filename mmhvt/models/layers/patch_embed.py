@@ -6,6 +6,8 @@ from mmcv.cnn import build_conv_layer
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from .layout import channels_last
+
 
 class PatchEmbed(BaseModule):
     """Overlapping or plain patches by one convolution, for any number of axes (2 or 3).
@@ -40,4 +42,4 @@ class PatchEmbed(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, [T,] H, W) -> (N, [T',] H', W', embed_dims)."""
-        return self.proj(x).movedim(1, -1)
+        return channels_last(self.proj(x))

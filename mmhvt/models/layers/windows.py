@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from .layout import as_numbers
+
 
 def pad_to_multiple(x: Tensor, window: Sequence[int]) -> Tensor:
     """``(B, *grid, C)`` with zeros behind the end of each axis, up to a multiple of the window."""
-    pad = [-n % w for n, w in zip(x.shape[1:-1], window, strict=True)]
+    pad = [-n % w for n, w in zip(as_numbers(x.shape[1:-1]), window, strict=True)]
     return F.pad(x, [0, 0] + [n for p in reversed(pad) for n in (0, p)]) if any(pad) else x
 
 
@@ -17,9 +19,8 @@ def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
     x = pad_to_multiple(x, window)
     # (B, n1, w1, n2, w2, …, C) -> (B, n1, n2, …, w1, w2, …, C)
     axes = len(window)
-    x = x.reshape(
-        x.shape[0], *(n for m, w in zip(x.shape[1:-1], window, strict=True) for n in (m // w, w)), x.shape[-1]
-    )
+    grid = as_numbers(x.shape[1:-1])
+    x = x.reshape(-1, *(n for m, w in zip(grid, window, strict=True) for n in (m // w, w)), x.shape[-1])
     order = [0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1]
     return x.permute(order).flatten(axes + 1, 2 * axes).flatten(0, axes)
 
@@ -34,5 +35,5 @@ def merge_windows(x: Tensor, window: Sequence[int], grid: Sequence[int]) -> Tens
         *(axis for pair in zip(range(1, axes + 1), range(axes + 1, 2 * axes + 1), strict=True) for axis in pair),
     ]
     x = x.permute(*order, 2 * axes + 1)
-    x = x.reshape(x.shape[0], *(n * w for n, w in zip(counts, window, strict=True)), x.shape[-1])
+    x = x.reshape(-1, *(n * w for n, w in zip(counts, window, strict=True)), x.shape[-1])
     return x[(slice(None), *(slice(n) for n in grid))]

@@ -81,7 +81,7 @@ class MAEDecoder(BaseModule):
         """
         x = self.embed(x.flatten(2, -2))  # (N, K, h * w, embed_dims)
         if self.mask_token is not None:
-            everywhere = self.mask_token.to(x.dtype).expand(len(x), math.prod(counts), *x.shape[2:])
+            everywhere = self.mask_token.to(x.dtype).expand(x.shape[0], math.prod(counts), *x.shape[2:])
             x = everywhere.scatter(1, visible[:, :, None, None].expand_as(x), x)
         grid = tuple(c * u for c, u in zip(counts, self.unit, strict=True))
         x = (merge_windows(x, self.unit, grid) + self.pos_embed(grid)).flatten(1, -2)

@@ -6,6 +6,8 @@ from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from mmhvt.models.layers import channels_first, channels_last
+
 
 class MultiScaleFusion(BaseModule):
     """Sum of stages, those of higher resolution brought down by a convolution each, and a norm.
@@ -40,5 +42,5 @@ class MultiScaleFusion(BaseModule):
         """Stages to bring down, then the last, each (N, K, [t,] h, w, C) -> (N, K, [t,] h, w, C) of the last."""
         fused = stages[-1]
         for head, stage in zip(self.heads, stages[:-1], strict=True):
-            fused = fused + head(stage.flatten(0, 1).movedim(-1, 1)).movedim(1, -1).view_as(fused)
+            fused = fused + channels_last(head(channels_first(stage.flatten(0, 1)))).view_as(fused)
         return self.norm(fused)

@@ -8,6 +8,7 @@ from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from mmhvt.models.backbones import SMViT
+from mmhvt.models.layers import as_numbers
 from mmhvt.registry import MODELS
 
 from .decoder import MAEDecoder
@@ -155,9 +156,9 @@ class MAE(BaseSelfSupervisor):
         Raises:
             ValueError: If mask units do not divide the size.
         """
-        counts = self.backbone.unit_grid(inputs.shape[2:])
+        counts = self.backbone.unit_grid(as_numbers(inputs.shape[2:]))
         if visible is None:
-            visible = draw_visible(len(inputs), math.prod(counts), self.mask_ratio, inputs.device, generator)
+            visible = draw_visible(inputs.shape[0], math.prod(counts), self.mask_ratio, inputs.device, generator)
         masked = masked_tokens(visible, counts, self.decoder.unit)
         stages = self.backbone(inputs, visible, self.mask_token)
         prediction = self.decoder(self.fusion([stages[i] for i in self.stages]), visible, masked, counts)

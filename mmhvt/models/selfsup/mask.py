@@ -58,7 +58,7 @@ def masked_tokens(visible: Tensor, counts: Sequence[int], unit: Sequence[int]) -
         Tensor: (N, M), ascending and row-major over the grid of tokens.
     """
     units, length = math.prod(counts), math.prod(unit)
-    hidden = torch.ones(len(visible), units, device=visible.device, dtype=torch.bool).scatter_(1, visible, False)
+    hidden = torch.ones(visible.shape[0], units, device=visible.device, dtype=torch.bool).scatter_(1, visible, 0)
     grid = [c * u for c, u in zip(counts, unit, strict=True)]
     hidden = merge_windows(hidden[:, :, None, None].expand(-1, -1, length, 1), unit, grid).flatten(1)
     # a stable sort in place of nonzero: as many in every sample, so the shape is known without looking
