@@ -24,7 +24,7 @@ from mmengine.runner import Runner
 
 import mmhvt.models.detectors  # noqa: F401
 from mmhvt.datasets import AVADataset, AVAKineticsDataset, UnreadableVideoError
-from mmhvt.datasets.ava_files import read_annotations, read_label_map
+from mmhvt.datasets.ava_files import read_annotations, read_label_map, read_proposals
 from mmhvt.datasets.moving_actors import write_dataset
 from mmhvt.evaluation import AVAMetric
 
@@ -46,7 +46,6 @@ ACTIONS = ''.join(f'item {{\n  name: "action {label}"\n  id: {label}\n}}\n' for 
 # a line, and what is said of it
 MALFORMED = {
     'six columns': ('film,0902,0.1,0.2,0.5,0.6', 'has 6 columns, not those of VIDEO,SECOND,x1,y1,x2,y2,CLASS,PERSON'),
-    'nine columns': ('film,0902,0.1,0.2,0.5,0.6,1,0,0', 'has 9 columns'),
     'video alone': ('film', 'has 1 columns'),
     'semicolons': ('film;0902;0.1;0.2;0.5;0.6;1;0', 'has 1 columns, .* a comma between'),
     'tabs': ('film\t0902\t0.1\t0.2\t0.5\t0.6\t1\t0', 'has 1 columns'),
@@ -194,6 +193,15 @@ def test_single_label_counts_from_0(folder: Path) -> None:
     (folder / 'actions.csv').write_text('film,0902,0.1,0.2,0.5,0.6,-1,0\n')
     with pytest.raises(ValueError, match=r'actions.csv, line 1: .* has class -1: classes count from 0'):
         dataset(folder, multilabel=False, num_classes=1)
+
+
+def test_more_columns_than_needed(folder: Path, logged: list[str]) -> None:
+    """Such as a score of the label, as mmaction reads them."""
+    plain = read_annotations(str(folder / 'actions.csv'), 9)
+    wider = ''.join(f'{line},0.9\n' for line in LINES.split())
+    (folder / 'actions.csv').write_text(wider + 'film,0950\nfilm,0951,,,,,,\n')
+    assert read_annotations(str(folder / 'actions.csv'), 9) == plain
+    assert len(logged) == 1 and 'lines have more columns than VIDEO,SECOND' in logged[0]
 
 
 # --- malformed lines ---
@@ -351,6 +359,29 @@ def test_proposals_that_are_right(folder: Path, logged: list[str]) -> None:
     assert not logged
 
 
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize('kind', [str, np.str_])
+def test_every_protocol_of_pickle(kind: type, protocol: int, folder: Path) -> None:
+    """mmengine.dump writes protocol 2, and an array of nobody then asks for bytes; 5 asks for a buffer."""
+    content = {kind(key): BOXES for key in KEYS[:2]} | {KEYS[2]: np.zeros((0, 5))}
+    (folder / 'proposals.pkl').write_bytes(pickle.dumps(content, protocol=protocol))
+    found = read_proposals(str(folder / 'proposals.pkl'))
+    assert list(found) == KEYS[:2] and all(np.array_equal(rows, BOXES) for rows in found.values())
+
+
+def test_bytes_of_a_number_are_not_made(folder: Path) -> None:
+    """bytes(10**12) would be a terabyte."""
+    (folder / 'proposals.pkl').write_bytes(b'cbuiltins\nbytes\n(I1000000000000\ntR.')
+    with pytest.raises(ValueError, match='cannot be read as a pickled dict'):
+        read_proposals(str(folder / 'proposals.pkl'))
+
+
+def test_tensors_among_proposals(folder: Path) -> None:
+    (folder / 'proposals.pkl').write_bytes(pickle.dumps({KEYS[0]: torch.rand(1, 5)}))
+    with pytest.raises(ValueError, match='torch.*not allowed; tensors would do as arrays'):
+        read_proposals(str(folder / 'proposals.pkl'))
+
+
 @pytest.mark.parametrize(
     'respell',
     [
@@ -392,7 +423,10 @@ def test_keys_that_are_meant_for_key_frames(respell: object, folder: Path, logge
         (PROPOSALS | {'film,0903': BOXES * np.nan}, r"key 'film,0903' has the box \[nan, nan, nan, nan\]"),
         (PROPOSALS | {'film,0903': BOXES * [1, 1, 1, 1, np.nan]}, "key 'film,0903' has a score that is no finite"),
         (PROPOSALS | {'film,0903': BOXES[:, [2, 1, 0, 3, 4]]}, r"key 'film,0903' has the box \[0.5, .*x1 ≤ x2"),
-        (PROPOSALS | {'film,0903': torch.tensor(BOXES)}, 'wants to import torch._utils.*, which is not allowed$'),
+        (
+            PROPOSALS | {'film,0903': torch.tensor(BOXES)},
+            'wants to import torch._utils.*, which is not allowed; tensors would do as arrays',
+        ),
     ],
 )
 def test_malformed_proposals(content: object, message: str, folder: Path) -> None:
@@ -699,3 +733,38 @@ def test_few_classes(custom: list[int] | None, recipe: Config, tmp_path: Path) -
     assert runner.model.roi_head.bbox_head.topk == (1,)
     assert 0 < runner.message_hub.get_scalar('val/mAP/overall').current() <= 1
     assert runner.message_hub.get_scalar('train/recall@top1').current() >= 0
+
+
+@pytest.mark.parametrize('other', [[1, 2], [3, 1, 2], None])
+def test_custom_classes_of_datasets_and_metric_are_the_same(other: list[int] | None, recipe: Config) -> None:
+    """Others, or the same in another order, gave another mAP without a word."""
+    parts = [recipe.train_dataloader.dataset, recipe.val_dataloader.dataset, recipe.val_evaluator]
+    for part in parts:
+        part.update(num_classes=4, custom_classes=[1, 2, 3])
+    recipe.model.roi_head.bbox_head.num_classes = 4
+    recipe.val_evaluator.custom_classes = other and [*other, *[8] * (3 - len(other))]
+    if other is None:
+        with pytest.raises(ValueError, match=r'num_classes=4, .* would .*, or custom_classes choose others'):
+            Runner.from_cfg(recipe).train()
+    else:
+        fails(recipe, r'AVADataset of train has custom_classes=\[1, 2, 3\], but AVAMetric of val has custom_classes=\[')
+
+
+@pytest.mark.parametrize('mode', ['train', 'val'])
+def test_no_proposals_at_all_before_the_first_step(mode: str, recipe: Config) -> None:
+    recipe[f'{mode}_dataloader'].dataset.proposal_file = None
+    fails(recipe, f'AVADataset of {mode} has no proposal_file: the boxes of persons come from there')
+
+
+def test_exclusions_of_other_classes_are_no_fault(folder: Path, logged: list[str]) -> None:
+    """custom_classes leave of the key frames one that the exclusions do not have."""
+    (folder / 'excluded.csv').write_text('film,0903\n')
+    found = dataset(folder, exclude_file=str(folder / 'excluded.csv'), custom_classes=[4], num_classes=2)
+    assert found.key_frames == {'other,0902'} and not logged
+    with pytest.raises(ValueError, match=r'excluded.csv leaves no key frame of custom_classes=\[8\]'):
+        dataset(folder, exclude_file=str(folder / 'excluded.csv'), custom_classes=[8], num_classes=2)
+
+
+def test_metric_without_names_counts_all_classes(folder: Path, one_process: None) -> None:
+    named, unnamed = (evaluate(metric(folder, **names), results(KEYS)) for names in ({}, dict(label_file=None)))
+    assert named['mAP/overall'] == unnamed['mAP/overall']

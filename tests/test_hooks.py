@@ -591,6 +591,16 @@ def test_heads_of_mmaction_with_losses_of_another_task(config: Config) -> None:
             start(config, how)
 
 
+def test_scores_of_each_view_for_a_metric_of_videos(config: Config) -> None:
+    """As by default in mmaction, which the metric noticed after an epoch. The advice is one that the checks take."""
+    config.model.cls_head.pop('average_clips')
+    with pytest.raises(ValueError, match="average_clips=None, .* AccMetric of val_.* average_clips='prob' would"):
+        start(config)
+    config.model.cls_head.loss_cls = dict(type='BCELossWithLogits')
+    with pytest.raises(ValueError, match="average_clips='score', or type='mmhvt.MultiLabelHead', would do"):
+        start(config)
+
+
 def several(config: Config, videos: Path, *modes: str) -> Config:
     for mode in modes:
         config[f'{mode}_dataloader'].dataset.update(multi_class=True, num_classes=4)

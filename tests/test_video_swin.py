@@ -256,3 +256,20 @@ def test_spatial_weights_load_into_designs_with_temporal_layers(tmp_path):
 def test_tables_of_no_windows_are_refused():
     with pytest.raises(ValueError, match='a table of 50 biases belongs to no windows'):
         WindowAttention(8, 2, (2, 4, 4)).fit(dict(bias_table=torch.zeros(50, 2)))
+
+
+@pytest.mark.parametrize('target', [(8, 7, 7), (4, 2, 2), (8, 2, 2), (8, 12, 12), (2, 4, 4), (7, 7), (12, 12)])
+@pytest.mark.parametrize(
+    'source', [(8, 7, 7), (16, 7, 7), (4, 7, 7), (8, 12, 12), (2, 4, 4), (5, 4, 4), (1, 7, 7), (7, 7)]
+)
+def test_windows_of_a_file_are_told_from_the_rows_of_its_tables(source, target):
+    rows = math.prod(2 * side - 1 for side in source)
+    found = WindowAttention(8, 1, target)._source_sides(rows, image=len(source) == 2)
+    assert found == (2 * source[0] - 1 if len(source) == 3 else 1, 2 * source[-1] - 1)
+
+
+def test_windows_that_the_rows_of_a_table_do_not_tell_are_refused():
+    """405 are of (3, 5, 5) and of (23, 2, 2), of which a window of 23 frames is not usual, unless the model's is."""
+    assert WindowAttention(8, 1, (8, 7, 7))._source_sides(405, image=False) == (5, 9)
+    with pytest.raises(ValueError, match=r'may be of windows \(23, 2, 2\), \(3, 5, 5\), which does not tell how'):
+        WindowAttention(8, 1, (23, 5, 5))._source_sides(405, image=False)

@@ -89,6 +89,7 @@ class CheckedActions:
         first_class = 1 if getattr(self, 'multilabel', True) else 0
         classes = self.custom_classes
         actions = ava_files.read_annotations(self.ann_file, None if classes else self.num_classes, first_class)
+        self._annotated = {(action.video, action.time) for action in actions}
         records = defaultdict(list)
         for action in actions:
             if classes is None or action.label in classes:
@@ -119,8 +120,10 @@ class CheckedActions:
     def filter_data(self) -> list[dict]:
         """Leaves key frames of `exclude_file` out, and looks whether proposals are for those that stay."""
         key_frames = [(sample['video_id'], sample['timestamp']) for sample in self.data_list]
-        left = ava_files.without_exclusions(key_frames, self.ann_file, self.exclude_file)
+        left = ava_files.without_exclusions(self._annotated, self.ann_file, self.exclude_file)
         kept = [sample for sample, frame in zip(self.data_list, key_frames, strict=True) if frame in left]
+        if not kept:
+            raise ValueError(f'{self.exclude_file} leaves no key frame of custom_classes={self.custom_classes[1:]}')
         print_log(f'{len(kept)} out of {len(key_frames)} frames are valid.', 'current')
         if self.proposals is not None:
             self._check_proposals([sample['img_key'] for sample in kept])

@@ -64,16 +64,17 @@ def read_annotations(
         FileNotFoundError: If there is no such file.
         ValueError: If a line is malformed, or there is none; names file and line.
     """
-    overhanging = 0
+    overhanging = wide = 0
 
     def parse(fields: list[str]) -> Action | None:
-        nonlocal overhanging
-        somebody = any(fields[2:])
-        if len(fields) not in ((8,) if needs_person else (7, 8)) and (somebody or len(fields) < 3):
+        nonlocal overhanging, wide
+        somebody = any(fields[2:8])
+        if len(fields) < ((8 if needs_person else 7) if somebody else 2):
             raise ValueError(f'has {len(fields)} columns, not those of {COLUMNS}, with a comma between them')
         video, time = _key_frame(fields)
         if not somebody:
             return None
+        wide += any(fields[8:])
         try:
             box = tuple(map(float, fields[2:6]))
         except ValueError:
@@ -91,13 +92,15 @@ def read_annotations(
             counted = ', which counts class 0 of nobody' if first_class else ''
             raise ValueError(
                 f'has class {label}, but num_classes={num_classes}{counted}: classes go from {first_class} to '
-                f'{num_classes - 1}, and num_classes={label + 1} would take this one'
+                f'{num_classes - 1}, and num_classes={label + 1} would take this one, or custom_classes choose others'
             )
-        return Action(video, time, box, label, _whole(fields[7], 'person') if len(fields) == 8 else 0)
+        return Action(video, time, box, label, _whole(fields[7], 'person') if len(fields) > 7 else 0)
 
     actions = [action for action in _parse_lines(path, 'annotation file', parse) if action is not None]
     if not actions:
         raise ValueError(f'annotation file {path} has no line of a person: lines are {COLUMNS}')
+    if wide:
+        _warn(f'{path}: {wide} of {len(actions)} lines have more columns than {COLUMNS}, which are left out')
     if overhanging:
         _warn(f'{path}: {overhanging} of {len(actions)} boxes reach over an edge of the picture, and are cut there')
     return actions
@@ -267,6 +270,8 @@ def _load(path: str) -> Any:
         AssertionError, ImportError, MemoryError, struct.error,
     ) as error:  # fmt: skip
         reason = (str(error) or type(error).__name__).replace(' in a checkpoint', '')
+        if 'torch' in reason or 'persistent' in reason:
+            reason += '; tensors would do as arrays (tensor.numpy()) or lists, written by pickle.dump'
         raise ValueError(
             f"proposal_file {path} cannot be read as a pickled dict, or JSON, from 'VIDEO,0902' to boxes: {reason}"
         ) from None

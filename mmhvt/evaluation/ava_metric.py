@@ -22,7 +22,7 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
     Args:
         ann_file: Lines VIDEO,SECOND,x1,y1,x2,y2,CLASS and mostly PERSON, as the dataset's.
         exclude_file: Lines VIDEO,SECOND of key frames to leave out, or None.
-        label_file: The classes that count, with their names.
+        label_file: The classes that count, with their names; None for all.
         num_classes: With class 0, which is nobody's.
         custom_classes: As the dataset's.
         options: ('mAP',); there are no others.
@@ -42,7 +42,7 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
         self,
         ann_file: str,
         exclude_file: str | None,
-        label_file: str,
+        label_file: str | None,
         options: Sequence[str] = ('mAP',),
         num_classes: int = 81,
         custom_classes: Iterable[int] | None = None,
@@ -56,7 +56,10 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
             ann_file, exclude_file, label_file, num_classes=num_classes, custom_classes=custom_classes, **kwargs
         )
         self._is_compared = False
-        self._names = ava_files.read_label_map(label_file)
+        if label_file is None:
+            self._names = {label: str(label) for label in range(1, num_classes)}
+        else:
+            self._names = ava_files.read_label_map(label_file)
         counting = set(custom_classes or self._names)
         if custom_classes is None and (largest := max(counting)) >= num_classes:
             ava_files._warn(

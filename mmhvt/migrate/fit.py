@@ -43,6 +43,9 @@ def fit(found: dict[str, Tensor], backbone: nn.Module) -> tuple[dict[str, Tensor
             if image and prefix == 'pos_embed' and own.keys() <= {'joint', 'cls'}:
                 # of one frame, which the number of its tokens alone does not say
                 own = {name.replace('joint', 'spatial'): value for name, value in own.items()}
+            if image:
+                # so is the window of a table of biases, of which the number of rows says less
+                own = {name.replace('bias_table', 'image_bias_table'): value for name, value in own.items()}
             if clip_to_image and prefix == 'pos_embed' and 'joint' in own:
                 read_as = _read_joint(own['joint'].shape[1], module.grid)
             else:

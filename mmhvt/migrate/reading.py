@@ -37,10 +37,10 @@ def _named_function(owner: type, name: str):
 
 
 class _Kind:
-    """Stands in for numpy.dtype: numbers and truth values. A real one takes flags that make NumPy follow pointers."""
+    """Stands in for numpy.dtype: numbers, truth values, text. A real one takes flags to make NumPy follow pointers."""
 
     def __init__(self, name: str, *_):
-        if not re.fullmatch(r'b1|[iu][1248]|f[248]|c8|c16', str(name)):
+        if not re.fullmatch(r'b1|[iu][1248]|f[248]|c8|c16|U[1-9]\d{0,4}', str(name)):
             raise pickle.UnpicklingError(f'arrays of {name!r} are not allowed in a checkpoint; numbers are')
         self.dtype = np.dtype(str(name))
 
@@ -50,7 +50,7 @@ class _Kind:
     def read(self, data: bytes | str) -> np.ndarray:
         """Values in the machine's order of bytes."""
         data = data.encode('latin1') if isinstance(data, str) else data  # written by Python 2
-        if not isinstance(data, bytes):
+        if not isinstance(data, bytes | bytearray):
             raise pickle.UnpicklingError(f'values of an array are bytes, not {type(data).__name__}')
         return np.frombuffer(data, self.dtype).astype(self.dtype.newbyteorder('='))
 
@@ -71,7 +71,7 @@ class _Array(np.ndarray):
 
 
 def _functions_of_arrays(module: str) -> list[Callable]:
-    """What pickles of arrays call, under the names that NumPy 1 or 2 has for it."""
+    """What pickles of arrays call, under the names that NumPy 1 ('numpy.core') or 2 has for it."""
 
     def _reconstruct(*_) -> np.ndarray:
         return np.ndarray.__new__(_Array, 0, 'u1')
@@ -79,9 +79,18 @@ def _functions_of_arrays(module: str) -> list[Callable]:
     def scalar(kind: _Kind, data: bytes | str) -> np.generic:
         return kind.read(data)[0]
 
-    for function in (_reconstruct, scalar):
-        function.__module__, function.__qualname__ = module, function.__name__
-    return [_reconstruct, scalar]
+    def _frombuffer(data: bytes | bytearray, kind: _Kind, shape: tuple, order: str) -> np.ndarray:
+        return kind.read(data).reshape(shape, order=order)
+
+    places = {_reconstruct: 'multiarray', scalar: 'multiarray', _frombuffer: 'numeric'}
+    for function, file in places.items():
+        function.__module__, function.__qualname__ = f'{module}.{file}', function.__name__
+    return list(places)
+
+
+def _no_bytes() -> bytes:
+    """Stands in for the builtin bytes, by which protocol 2 writes empty ones; of a number it would make as many."""
+    return b''
 
 
 # What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
@@ -90,7 +99,7 @@ _named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
 _Kind.__module__, _Kind.__qualname__ = 'numpy', 'dtype'
 _Array.__module__, _Array.__qualname__ = 'numpy', 'ndarray'
 _ARRAYS = [_Kind, _Array]
-_ARRAYS += [f for core in ('core', '_core') for f in _functions_of_arrays(f'numpy.{core}.multiarray')]
+_ARRAYS += [f for core in ('core', '_core') for f in _functions_of_arrays(f'numpy.{core}')]
 ALLOWED = [HistoryBuffer, Namespace, OneCycleParamScheduler, _named_function, *_ARRAYS]
 
 
@@ -104,6 +113,8 @@ class ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('_codecs', 'encode'):
             return _latin1
+        if module in ('builtins', '__builtin__') and name == 'bytes':
+            return _no_bytes
         if (module, name) == ('collections', 'OrderedDict'):
             return OrderedDict
         for known in _ARRAYS:

@@ -82,6 +82,8 @@ class NumClassesCheckHook(Hook):
         if None in heads:
             self._check_blending(model, heads[None].num_classes)
         for mode, loop in self._loops(runner) if heads else ():
+            for head in heads.values():
+                _check_averaging(head, mode, _metrics(loop))
             for dataset in innermost_datasets(loop.dataloader.dataset):
                 self._check_dataset(heads, dataset, mode, _metrics(loop) if mode != 'train' else [])
 
@@ -95,16 +97,33 @@ class NumClassesCheckHook(Hook):
 
     @classmethod
     def _check_actions(cls, runner: Runner, num_classes: int) -> None:
+        chosen: dict[str, list[int] | None] = {}
         for mode, loop in cls._loops(runner):
             counting = [*innermost_datasets(loop.dataloader.dataset)]
             if mode != 'train':
                 counting += _metrics(loop)
             for part in counting:
+                name = f'{type(part).__name__} of {mode}'
                 if getattr(part, 'num_classes', None) not in (None, num_classes):
                     raise ValueError(
-                        f'bbox_head has num_classes={num_classes}, but {type(part).__name__} of {mode} has '
+                        f'bbox_head has num_classes={num_classes}, but {name} has '
                         f"num_classes={part.num_classes}: they must be equal, and count class 0, which is nobody's"
                     )
+                if getattr(part, 'proposal_file', '') is None:
+                    raise ValueError(
+                        f'{name} has no proposal_file: the boxes of persons come from there. It may lack key frames, '
+                        'for which the whole picture stands'
+                    )
+                if hasattr(part, 'custom_classes'):
+                    # mmaction puts class 0, which is nobody's, in front
+                    chosen[name] = part.custom_classes and [label for label in part.custom_classes if label]
+        (first, classes), *others = chosen.items() or [('', None)]
+        for name, other in others:
+            if other != classes:
+                raise ValueError(
+                    f'{first} has custom_classes={classes}, but {name} has custom_classes={other}: all must have the '
+                    'same, in the same order'
+                )
 
     @classmethod
     def _check_views(cls, runner: Runner, model: nn.Module) -> None:
@@ -218,13 +237,27 @@ def _check_pair(head: Head) -> None:
     if kind == 'sigmoid' and getattr(head.module, 'average_clips', None) == 'prob' and not head.is_a('MultiLabelHead'):
         raise ValueError(
             f"{scores} scores by a softmax (average_clips='prob'), but {name} ({type(loss).__name__}) learns a sigmoid "
-            "for each class: a video of several labels is of type='mmhvt.MultiLabelHead', one label of "
-            "CrossEntropyLoss; average_clips='score' keeps scores as they are"
+            "for each class: for several labels a video type='mmhvt.MultiLabelHead' would do, for one average_clips="
+            "'score', which leaves scores as they are, or CrossEntropyLoss"
         )
     if kind not in (None, 'sigmoid') and head.is_a('MultiLabelClsHead', 'MultiLabelHead'):
         raise ValueError(
             f'{scores} scores by a sigmoid for each class, but {name} ({type(loss).__name__}) is one of a single label '
             'a sample: CrossEntropyLoss with use_sigmoid=True (mmpretrain), BCELossWithLogits (mmaction) would do'
+        )
+
+
+def _check_averaging(head: Head, mode: str, metrics: list) -> None:
+    """Refuses scores of each view for a metric that takes those of a video, which notices it after an epoch."""
+    scores_views = head.is_a('BaseHead') and getattr(head.module, 'average_clips', '') is None
+    if scores_views and not head.is_a('MultiLabelHead') and any(_is_a(metric, 'AccMetric') for metric in metrics):
+        from mmhvt.models.heads.loss_kind import loss_kind
+
+        of_sigmoids = head.loss[1] is not None and loss_kind(head.loss[1]) == 'sigmoid'
+        would_do = "average_clips='score', or type='mmhvt.MultiLabelHead'," if of_sigmoids else "average_clips='prob'"
+        raise ValueError(
+            f'{head.name} ({type(head.module).__name__}) has average_clips=None, so that it scores each view of a '
+            f'video, but AccMetric of {mode}_evaluator takes one score a class: {would_do} would do'
         )
 
 

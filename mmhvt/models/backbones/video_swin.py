@@ -129,10 +129,10 @@ class WindowAttention(BaseModule):
         Raises:
             ValueError: If the windows of the file's table cannot be told.
         """
-        table = found.get('bias_table')
+        table = found.get('image_bias_table', found.get('bias_table'))
         if table is None or table.shape == self.bias_table.shape:
             return {} if table is None else {'bias_table': table}
-        frames, side = self._source_sides(len(table))
+        frames, side = self._source_sides(len(table), 'image_bias_table' in found)
         sides = [2 * n - 1 for n in self.window_size]
         x = table.t().reshape(-1, 1, frames, side, side)  # (heads, 1, time, H, W)
         if (side, side) != tuple(sides[-2:]):
@@ -149,15 +149,33 @@ class WindowAttention(BaseModule):
             x = F.interpolate(x, size=sides, mode='trilinear', align_corners=False)
         return {'bias_table': x.reshape(len(x), -1).t()}
 
-    def _source_sides(self, rows: int) -> tuple[int, int]:
-        """Offsets in time and along a side that a table of so many rows has; 1 in time for an image's."""
-        video, side = len(self.window_size) == 3, 2 * self.window_size[-1] - 1
-        times = [rows // side**2] if rows % side**2 == 0 else [1, *([2 * self.window_size[0] - 1] if video else [])]
-        for frames in times:
-            root = math.isqrt(rows // frames)
-            if root**2 * frames == rows and frames % 2 and root % 2:
-                return frames, root
-        raise ValueError(f'a table of {rows} biases belongs to no windows that can be made {self.window_size}')
+    def _source_sides(self, rows: int, image: bool) -> tuple[int, int]:
+        """Offsets in time and along a side that a table of so many rows has; 1 in time for an image's.
+
+        Windows are square. Where the number of rows says no more, they have their time or their side in common with
+        those of this model.
+        """
+        clip, side = len(self.window_size) == 3, 2 * self.window_size[-1] - 1
+        time = 2 * self.window_size[0] - 1 if clip else 1
+        sides = [(rows // n**2, n) for n in range(1, math.isqrt(rows) + 1, 2) if rows % n**2 == 0]
+        frame = [(t, n) for t, n in sides if t == 1]
+        if image:
+            usual = frame
+        elif side == 1:  # of attention over time alone
+            usual = [(rows, 1)] if rows % 2 else []
+        else:  # more tokens than one along each axis, and in time no more than 16, but for what this model has
+            usual = [(t, n) for t, n in sides if n > 1 and t % 2 and (1 < t < 32 or (clip and t == time))] or frame
+        alike = [(t, n) for t, n in usual if t == time or n == side]
+        found = usual if len(usual) == 1 else alike
+        if len(found) == 1:
+            return found[0]
+        if not usual:
+            raise ValueError(f'a table of {rows} biases belongs to no windows that can be made {self.window_size}')
+        windows = ', '.join(f'({t // 2 + 1}, {n // 2 + 1}, {n // 2 + 1})' for t, n in usual)
+        raise ValueError(
+            f'a table of {rows} biases may be of windows {windows}, which does not tell how to make it one of '
+            f'{self.window_size}: a window_size with the time or the side of the file would do'
+        )
 
     def forward(self, x: Tensor, shift: Sequence[int]) -> Tensor:
         """(N, *grid, C) -> the same shape; windows are shifted by `shift` tokens per axis."""

@@ -71,8 +71,8 @@ class RecognitionHead(BaseHead):
         if kind == 'sigmoid' and self.average_clips == 'prob':
             raise ValueError(
                 f"RecognitionHead scores by a softmax (average_clips='prob'), but loss_cls={loss} learns a sigmoid for "
-                "each class: several labels a video are for type='mmhvt.MultiLabelHead', one label is for "
-                "CrossEntropyLoss; average_clips='score' leaves scores as they are"
+                "each class: for several labels a video type='mmhvt.MultiLabelHead' would do, for one "
+                "average_clips='score', which leaves scores as they are, or CrossEntropyLoss"
             )
         if kind == 'log-softmax':
             raise ValueError(
