@@ -149,6 +149,24 @@ def moviepy() -> None:
     LocalVisBackend(str(FOLDER)).add_video('video', np.zeros((2, 8, 8, 3), np.uint8), out_type='gif')
 
 
+def inferencer() -> None:
+    from mmaction.apis.inferencers import ActionRecogInferencer
+    from mmengine.config import Config
+    from mmengine.registry import DefaultScope
+
+    import mmhvt
+    import mmhvt.datasets
+
+    decode = dict(type='DecordDecode')
+    kinds = ('mmhvt.DecordInit', mmhvt.datasets.DecordInit, 'DecordInit', 'mmaction.OpenCVInit')
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        for kind, ours in zip(kinds, (True, True, False, False), strict=True):
+            dataset = dict(pipeline=[dict(type=kind), decode])
+            cfg = Config(dict(model=dict(type='Recognizer3D'), test_dataloader=dict(dataset=dataset)))
+            built = ActionRecogInferencer._init_pipeline(SimpleNamespace(input_format='video', pack_cfg={}), cfg)
+            assert isinstance(built.transforms[1], mmhvt.datasets.DecordInit) == ours, f'another for {kind}'
+
+
 def group(backend: str) -> None:
     from mmengine.dist import init_dist
 
@@ -221,6 +239,7 @@ TRIALS = {
     'np.in1d in retrieval': retrieval,
     'pytorchvideo': pytorchvideo,
     'moviepy': moviepy,
+    'DecordInit of ours in inferencers': inferencer,
     'process groups without CUDA': lambda: group('gloo'),
     'nccl without CUDA': lambda: group('nccl'),
     'DistributedDataParallel without CUDA': data_parallel,

@@ -14,14 +14,18 @@ import cv2
 import decord
 import numpy as np
 import pytest
-from mmengine.dataset import pseudo_collate
+import torch
+from mmaction.apis import inference_recognizer, init_recognizer
+from mmaction.apis.inferencers import MMAction2Inferencer
+from mmengine.dataset import Compose, pseudo_collate
 
 from mmhvt.datasets import DecordInit, UnreadableVideoError
 from mmhvt.datasets.edit_lists import ShownFrames, _edited_tracks, open_video
 from mmhvt.datasets.reading import name_files
 from mmhvt.registry import DATASETS, TRANSFORMS
 
-DATA = Path(__file__).parent / 'data/edit_lists'
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / 'tests/data/edit_lists'
 FPS = 25
 
 
@@ -195,6 +199,30 @@ def test_damaged_edit_lists_are_left_to_ffmpeg(plain: bytes, tmp_path: Path) -> 
     at = content.index(b'stts')
     with pytest.raises(ValueError, match='damaged'):
         list(_edited_tracks(BytesIO(content[: at + 12] + b'\xff' * 4 + content[at + 16 :])))
+
+
+def test_inferencers_see_what_is_shown(tmp_path: Path) -> None:
+    """The same scores as by inference_recognizer, from frames that a player shows; errors name the file."""
+    config = ROOT / 'configs/smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py'
+    path = str(DATA / 'h264_trimmed.mp4')
+    torch.manual_seed(0)
+    model = init_recognizer(str(config), device='cpu')
+    for value in model.parameters():
+        torch.nn.init.normal_(value, std=0.1)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model.pth')
+    wanted = inference_recognizer(model, path).pred_score
+    hidden = [dict(type='DecordInit'), *model.cfg.test_pipeline[1:]]
+    assert not torch.allclose(wanted, inference_recognizer(model, path, Compose(hidden)).pred_score, atol=1e-3)
+
+    inferencer = MMAction2Inferencer(str(config), str(tmp_path / 'model.pth'), device='cpu')
+    (found,) = inferencer(path)['predictions']
+    np.testing.assert_allclose(found['rec_scores'][0], wanted, atol=1e-6)
+
+    broken = tmp_path / 'broken.mp4'
+    broken.write_bytes(Path(path).read_bytes()[:3000])
+    for name in (broken, tmp_path / 'none.mp4'):
+        with pytest.raises(UnreadableVideoError, match=f'cannot read video {name}'):
+            inferencer(str(name))
 
 
 def pipeline(clip: int, init: str = 'mmaction.DecordInit') -> list[dict]:

@@ -21,10 +21,11 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from torch import nn
 
-from mmhvt.analysis.feature_files import ArrayFile, find_videos, open_output, output_names, read_list
+from mmhvt.analysis.feature_files import ArrayFile, _machine, find_videos, open_output, output_names, read_list
 from mmhvt.analysis.features import Extractor
 from mmhvt.datasets.moving_shapes import MOTIONS, draw_clip, write_video
 from mmhvt.migrate import hiera
+from mmhvt.migrate.labels import label_list
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -214,7 +215,8 @@ def test_features_and_scores_are_those_by_hand(
 
 def test_clips_are_those_that_the_runner_tests(call, model_of: Callable, home: Path, tmp_path: Path) -> None:
     names = tmp_path / 'names.txt'
-    names.write_text('\n'.join(MOTIONS))
+    names.write_text('\n'.join(MOTIONS), encoding='utf-8-sig')
+    assert label_list(names)[0] == (list(MOTIONS)[0],)  # without the byte order mark
     assert call('mvitv2', tmp_path / 'out', 'videos', '--scores', '--labels', names) == 0
     config, checkpoint, _ = model_of('mvitv2')
     cfg = Config.fromfile(config)
@@ -433,7 +435,7 @@ def test_h5_has_what_folders_have(call, home: Path, tmp_path: Path, capsys: pyte
                 assert np.array_equal(dataset, np.load(tmp_path / f'npy/{name[:-4]}.{kind}.npy'))
                 assert np.array_equal(dataset.attrs['clips'], info['clips'])
                 assert np.array_equal(dataset.attrs['seconds'], info['seconds'])
-                assert dataset.attrs['fps'] == 16 and dataset.attrs['video'] == str(Path('videos') / name)
+                assert dataset.attrs['fps'] == 16 and dataset.attrs['video'] == str(home / 'videos' / name)
     before = out.stat().st_mtime_ns
     assert call('smvit', out, 'videos', *words, '--video-root', 'videos') == 0
     assert call('smvit', out, 'videos', '--stride', 2, '--video-root', 'videos') == 1
@@ -477,8 +479,9 @@ def test_a_killed_run_leaves_no_half_file_and_goes_on(
         call('smvit', tmp_path / 'out', *words)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    files = sorted(str(path.relative_to(tmp_path / 'out')) for path in (tmp_path / 'out').rglob('*.*'))
-    assert files == ['a/x.npy.unfinished', 'b/x.json', 'b/x.npy']
+    half, *files = sorted(str(path.relative_to(tmp_path / 'out')) for path in (tmp_path / 'out').rglob('*.*'))
+    assert half.startswith('a/x.npy.') and half.endswith(f'-{child}.unfinished') and files == ['b/x.json', 'b/x.npy']
+    written = (tmp_path / 'out' / half).stat().st_size
     before = (tmp_path / 'out/b/x.npy').stat().st_mtime_ns
     assert call('smvit', tmp_path / 'out', *words) == 0
     assert '1 of 2 videos are there' in capsys.readouterr().out
@@ -486,7 +489,98 @@ def test_a_killed_run_leaves_no_half_file_and_goes_on(
     assert call('smvit', tmp_path / 'whole', *words) == 0
     for name in ('a/x', 'b/x'):
         assert np.array_equal(np.load(tmp_path / f'out/{name}.npy'), np.load(tmp_path / f'whole/{name}.npy'))
+    assert 0 < written < (tmp_path / 'out/a/x.npy').stat().st_size  # it was killed in the middle
     assert not list((tmp_path / 'out').rglob('*.unfinished'))
+
+
+def test_unfinished_files_of_others(tmp_path: Path) -> None:
+    """Parallel calls do not share them; those of dead processes, and old ones of other machines, are removed."""
+    ready, go = os.pipe(), os.pipe()
+    if (child := os.fork()) == 0:
+        signal.alarm(30)  # if the test fails
+        file = ArrayFile(tmp_path / 'x.npy', 2, 'float32')
+        file.append(np.ones((1, 3)))
+        os.write(ready[1], b'.')
+        os.read(go[0], 1)
+        file.append(np.ones((1, 3)))
+        file.finish()
+        os._exit(0)
+    os.read(ready[0], 1)
+    out = open_output(tmp_path, {})
+    old, new, dead, theirs = (
+        tmp_path / f'{name}.unfinished'
+        for name in ('a.npy.00000000-1', 'b.npy.00000000-1', f'c.npy.{_machine()}-{2**22 + 1}', 'my own')
+    )
+    for path in (old, new, dead, theirs):
+        path.touch()
+    os.utime(old, (0, 0))
+    mine = ArrayFile(tmp_path / 'x.npy', 1, 'float32')
+    out.remove_stale()
+    assert new.exists() and theirs.exists() and not old.exists() and not dead.exists()
+    mine.append(np.zeros((1, 3)))
+    mine.finish()
+    assert np.load(tmp_path / 'x.npy').tolist() == [[0, 0, 0]]
+    os.write(go[1], b'.')
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert np.load(tmp_path / 'x.npy').tolist() == [[1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize('out', ['folder', 'all.h5'])
+def test_a_name_that_is_there_for_another_video(
+    out: str, call, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """A list that is split over calls: names are below the folder that the videos of each share."""
+    if out == 'all.h5':
+        pytest.importorskip('h5py')
+    for name in 'ab':
+        (tmp_path / f'{name}.txt').write_text(f'videos/{name}/x.mp4\n')
+    first, second = (('--list', tmp_path / f'{name}.txt') for name in 'ab')
+    assert call('smvit', tmp_path / out, *first) == 0
+    capsys.readouterr()
+    assert call('smvit', tmp_path / out, *second) == 1
+    err = capsys.readouterr().err
+    assert all(f'{home}/videos/{name}/x.mp4' in err for name in 'ab') and '--video-root' in err
+    assert call('smvit', tmp_path / out, home / 'videos/a/x.mp4') == 0  # the same, called otherwise
+    assert '1 of 1 videos are there' in capsys.readouterr().out
+    if out == 'folder':
+        assert call('smvit', tmp_path / out, *second, '--overwrite') == 0
+        assert json.loads((tmp_path / out / 'x.json').read_text())['video'] == f'{home}/videos/b/x.mp4'
+    for words in (first, second):
+        assert call('smvit', tmp_path / f'new {out}', *words, '--video-root', '.') == 0
+    assert 'are there' not in capsys.readouterr().out
+
+
+def test_a_parallel_call_takes_the_name(
+    call, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    forward = Extractor.__call__
+
+    def meanwhile(self: Extractor, samples: list) -> dict:
+        monkeypatch.setattr(Extractor, '__call__', forward)
+        assert call('smvit', tmp_path / 'out', 'videos/a/x.mp4') == 0
+        return forward(self, samples)
+
+    monkeypatch.setattr(Extractor, '__call__', meanwhile)
+    assert call('smvit', tmp_path / 'out', 'videos/b/x.mp4') == 1
+    assert f'not done: videos/b/x.mp4: {tmp_path}/out/x.json is of the video' in capsys.readouterr().err
+    assert json.loads((tmp_path / 'out/x.json').read_text())['video'] == f'{home}/videos/a/x.mp4'
+    assert len(list((tmp_path / 'out').iterdir())) == 2
+
+
+def test_an_h5_file_of_two_calls_at_once(tmp_path: Path) -> None:
+    """The one that ends first adds what is whole, and leaves the other's."""
+    h5py = pytest.importorskip('h5py')
+    calls = {name: open_output(tmp_path / 'a.h5', {}) for name in 'vw'}
+    files = {name: ArrayFile(out.file(name, ''), 1, 'float32') for name, out in calls.items()}
+    for name, out in calls.items():
+        files[name].append(np.full((1, 2), ord(name)))
+        files[name].finish()
+        info = dict(name=name, video=f'/{name}.mp4', files=[f'{name}.npy'], settings={})
+        (out.parts.path / f'{name}.json').write_text(json.dumps(info))
+        out.finish()
+    with h5py.File(tmp_path / 'a.h5') as file:
+        assert file['v'][0, 0] == ord('v') and file['w'][0, 0] == ord('w')
+    assert [path.name for path in tmp_path.iterdir()] == ['a.h5']
 
 
 def test_ctrl_c(
@@ -649,6 +743,8 @@ def test_short_videos_are_counted(call, tmp_path: Path, capsys: pytest.CaptureFi
         ('smvit', ['videos', '--pool', 'space', '--out-type', 'avg_featmap'], '--pool space takes maps'),
         ('smvit', ['videos', '--device', 'nowhere'], '--device nowhere'),
         ('smvit', ['videos', '--labels', 'none', '--scores'], 'none'),
+        ('smvit', ['videos', '--labels', 'k400', '--scores'], '--labels k400 names 400 classes, the head has 8'),
+        ('image', ['videos', '--labels', 'k600', '--scores'], '--labels k600 names 600 classes, the head has 5'),
         ('smvit', ['videos', '--stride', '0.01s'], 'less than a frame'),
         ('crops', ['videos', '--stride', 4], '--stride needs --frame-interval'),
         ('ava', ['videos'], 'chooses clips about key frames'),
@@ -665,6 +761,14 @@ def test_wrong_arguments_end_in_one_line(
     err = capsys.readouterr().err
     assert said in err and 'Traceback' not in err
     assert not list((tmp_path / 'out').rglob('*.*'))
+
+
+def test_fewer_names_than_classes(call, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / 'names.txt').write_text('up\ndown\nleft\n')
+    assert call('smvit', tmp_path / 'out', 'videos', '--scores', '--labels', tmp_path / 'names.txt') == 1
+    err = capsys.readouterr().err
+    assert f'--labels {tmp_path}/names.txt names 3 classes, the head has 8' in err and 'not done' not in err
+    assert not (tmp_path / 'out').exists()
 
 
 def test_wrong_files_end_in_one_line(

@@ -72,6 +72,25 @@ def test_lines_of_frames(frames: Path) -> None:
     assert not unlabeled.has_labels and 'gt_label' not in unlabeled[0]['data_samples']
 
 
+@pytest.mark.parametrize('kwargs', [dict(labels='ignored'), dict(test_mode=True)])
+@pytest.mark.parametrize(
+    'content', ['d/my a,163', 'frame_dir,total_frames\nd/my a,163', 'd/my a\t163', '"d/my a" 163', '"d/my a";"163"']
+)
+def test_lines_of_frames_without_labels(content: str, kwargs: dict, frames: Path) -> None:
+    dataset = build(frames, content, **kwargs)
+    info = dataset.get_data_info(0)
+    assert len(dataset) == 1 and not dataset.has_labels
+    assert (info['frame_dir'], info['total_frames']) == (f'{frames}/d/my a', 163)
+
+
+def test_frames_whose_labels_are_ignored(frames: Path) -> None:
+    dataset = build(frames, 'folder frames label\n0 6 jump\n1 5\n', labels='ignored')
+    assert [dataset.get_data_info(i)['total_frames'] for i in range(2)] == [6, 5]
+    # or folder 'take' of 2 frames would be read
+    with pytest.raises(ValueError, match=r'line 1: .* has 2 labels'):
+        build(frames, 'take 2 163 1\n', labels='ignored')
+
+
 @pytest.mark.parametrize(
     ('line', 'message'),
     [

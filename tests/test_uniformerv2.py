@@ -455,6 +455,8 @@ def test_layers_count_for_decay():
     (dict(global_layers=None, with_class_token=False), 'leave no feature'),
     (dict(vit='beit', temporal='joint', local_layers='all'), "temporal='joint' attends between frames"),
     (dict(arch=dict(embed_dims=25, num_heads=3, depth=2, patch_size=8)), '3 heads do not divide 25 channels'),
+    (dict(patch_size=0), 'patch_size=0 has to be a pixel or more'),
+    (dict(global_num_heads=0), 'global_num_heads=0 heads do not divide'),
     (dict(input_size=(4, 30, 24)), 'does not divide an input of'),
     (dict(input_size=32), r'input_size=32 is \(H, W\) for images or'),
 ])  # fmt: skip

@@ -1,8 +1,10 @@
 """Annotation files as people have them, lists without labels, and what MMEngine's wrappers ask of a dataset."""
 
+import re
 from pathlib import Path
 
-import cv2
+import cv2  # before decord
+import decord
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -10,8 +12,10 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset
 from mmengine.registry import DefaultScope
 from test_bad_input import PACK, READ, dataset_cfg, write_video
 
+from mmhvt.analysis.feature_files import read_list
 from mmhvt.datasets import UnreadableVideoError
-from mmhvt.registry import DATASETS
+from mmhvt.datasets.edit_lists import open_video
+from mmhvt.registry import DATASETS, TRANSFORMS
 
 
 @pytest.fixture(scope='module')
@@ -33,6 +37,7 @@ def read(tmp_path: Path, content: str | bytes, **kwargs) -> list[tuple[str, obje
     return [(info['filename'].removeprefix(f'{tmp_path}/'), info['label']) for info in infos]
 
 
+SEVERAL = dict(multi_class=True, num_classes=4)
 TWO = [('a.mp4', 0), ('b.mp4', 1)]
 SAME = {
     'lines of Windows': 'a.mp4 0\r\nb.mp4 1\r\n',
@@ -53,6 +58,19 @@ SAME = {
     'quotes': '"a.mp4" 0\n"b.mp4" 1\n',
     'quotes of a spreadsheet': '"a.mp4",0\n"b.mp4",1\n',
     'labels with a sign or zeros': 'a.mp4 00\nb.mp4 +1\n',
+    'a comma and a space behind most': 'a.mp4, 0\nb.mp4,1\n',
+    'CSV of R and pandas': '"path","label"\n"a.mp4",0\n"b.mp4",1\n',
+    'all in quotes': '"a.mp4","0"\r\n"b.mp4","1"\r\n',
+    'all in quotes, with spaces': '"a.mp4" "0"\n"b.mp4" "1"\n',
+    'semicolons, all in quotes': '"a.mp4";"0"\n"b.mp4";"1"\n',
+    'a header of another word': 'clip_path,class\na.mp4,0\nb.mp4,1\n',
+    'a header of any word': 'Aufnahme;Klasse\na.mp4;0\nb.mp4;1\n',
+    'a header with a space': 'Video Name,Class ID\na.mp4,0\nb.mp4,1\n',
+    'a header between tabs': 'Video Name\tClass ID\na.mp4\t0\nb.mp4\t1\n',
+    'a header of ids': 'id label\na.mp4 0\nb.mp4 1\n',
+    'empty columns of a spreadsheet': 'path,label,,\na.mp4,0,,\nb.mp4,1,,\n',
+    'an end of file of DOS': 'a.mp4 0\r\nb.mp4 1\r\n\x1a',
+    'no-break spaces': 'a.mp4\xa00\n\xa0b.mp4\xa0 1\xa0\n',
     'digits of Japanese keyboards': 'a.mp4 ０\nb.mp4 １\n',
 }
 
@@ -81,6 +99,18 @@ def test_lists_of_any_editor(content: str | bytes, tmp_path: Path) -> None:
         ("it's.mp4 0\n", [("it's.mp4", 0)], {}),
         ('a\x0b\u2028.mp4 0\n', [('a\x0b\u2028.mp4', 0)], {}),
         ('path label\n', [('path', 0)], None),
+        ('my video.mp4\t3\n', [('my video.mp4', 3)], {}),
+        ('b.mp4\t1\nmy video.mp4\t3\n', [('b.mp4', 1), ('my video.mp4', 3)], {}),
+        ('b.mp4, 1\nmy video.mp4, 3\n', [('b.mp4', 1), ('my video.mp4', 3)], {}),
+        ('my video.mp4; 3\nb.mp4; 1\n', [('my video.mp4', 3), ('b.mp4', 1)], {}),
+        ('"my ""q"", v.mp4","3"\nb.mp4,1\n', [('my "q", v.mp4', 3), ('b.mp4', 1)], {}),
+        ('my\xa0video.mp4 3\n', [('my\xa0video.mp4', 3)], {}),
+        ('5" disk.mp4,3\n', [('5" disk.mp4', 3)], {}),
+        ('"a.mp4","3"\n', [('a.mp4', 3)], dict(delimiter=',')),
+        ('a.mp4,"0,3"\nb.mp4,1\n', [('a.mp4', [0, 3]), ('b.mp4', [1])], SEVERAL),
+        ('path;labels\na.mp4;0,3\nb.mp4;1\n', [('a.mp4', [0, 3]), ('b.mp4', [1])], SEVERAL),
+        ('path,labels\na.mp4,"[0, 3]"\nb.mp4,1\n', [('a.mp4', [0, 3]), ('b.mp4', [1])], SEVERAL),
+        ('a.mp4 0,3\nb.mp4 1\n', [('a.mp4', [0, 3]), ('b.mp4', [1])], SEVERAL),
         ('a.mp4 0 3\nb.mp4 1\n', [('a.mp4', [0, 3]), ('b.mp4', [1])], dict(multi_class=True, num_classes=4)),
         ('a.mp4,0,3\nb.mp4,1\n', [('a.mp4', [0, 3]), ('b.mp4', [1])], dict(multi_class=True, num_classes=4)),
     ],
@@ -106,6 +136,17 @@ def test_paths_and_labels(content: str, wanted: list, kwargs: dict | None, tmp_p
         ('a.mp4 0\nC:\\videos\\b.mp4 1\n', 'line 2: .* drive C: of a Windows machine'),
         ('my a.mp4 0\n', 'line 1: .* has 2 labels: .* double quotes'),
         ('a.mp4 0\nb.mp4 9999999999999999999\n', 'line 2: .* has label 9999999999999999999'),
+        ('path,label\na.mp4,1\nb.mp4,x\nc.mp4,2\n', "line 3: .* no integer, 'x'"),
+        ('path,label\na.mp4,1\nb.mp4,\nc.mp4,2\n', "line 3: .* has 0 labels.* separated by ','"),
+        ('path;label\na.mp4;1\nb.mp4;-1\nc.mp4;2\n', 'line 3: .* has a negative label'),
+        ('a.mp4,1\nb.mp4,1.0\nc.mp4,2\n', "line 2: .* no integer, '1.0': 1 in place of 1.0"),
+        ('a.mp4\t1\nb.mp4\t1\t2\nc.mp4\t2\n', 'line 2: .* has 2 labels'),
+        ('path,label\na.mp4,x\n', "line 2: .* no integer, 'x'"),
+        ('clip_path,class\na.mp4,1\nb.mp4,x\nc.mp4,2\n', "line 3: .* no integer, 'x'"),
+        ('a.mp4,x\nb.mp4,y\n', "line 1: .* no integer, 'x'"),
+        ('a.mp4 x\nb.mp4 1\nc.mp4 2\n', "line 1: .* no integer, 'x'"),
+        ('a.mp4 0,3\n', 'line 1: .* has 2 labels'),
+        ('a.mp4,1\n,2\n', 'line 2: .* has no path'),
         ('größe.mp4 0\n'.encode('latin1'), 'line 1 is not UTF-8 .*0xf6.*iconv'),
         ('a.mp4 0\ngröße.mp4 0\n'.encode('latin1'), 'line 2 is not UTF-8'),
         ('a.mp4 0\nb.mp4 1\n'.encode('utf-16-le'), 'line 1 has NUL bytes.*UTF-16'),
@@ -128,7 +169,84 @@ def test_segments_read_the_same_lists(tmp_path: Path) -> None:
     assert dataset.get_data_info(0)['filename'] == f'{tmp_path}/my a.mp4'
 
 
+@pytest.mark.parametrize('text', ['my a.mp4 0.5 1e2 3', 'my a.mp4,.5,1e2,3', 'my a.mp4\t5e-1\t100.\t3'])
+def test_times_of_segments(text: str, tmp_path: Path) -> None:
+    (tmp_path / 'a.txt').write_text(text.replace('my a.mp4 ', '"my a.mp4" '))
+    dataset = DATASETS.build(dataset_cfg(tmp_path, 'a.txt', type='mmhvt.SegmentVideoDataset', pipeline=READ))
+    assert dataset.get_data_info(0)['segment'] == (0.5, 100) and dataset.get_cat_ids(0) == [3]
+
+
+@pytest.mark.parametrize('kwargs', [dict(labels='ignored'), dict(test_mode=True)])
+@pytest.mark.parametrize('text', ['a.mp4,1.5,3', 'path,start,end\nmy a.mp4,1.5,3', 'my a.mp4\t1.5\t3', 'a.mp4 1.5 3'])
+def test_segments_without_labels(text: str, kwargs: dict, tmp_path: Path) -> None:
+    (tmp_path / 'a.txt').write_text(text)
+    dataset = DATASETS.build(dataset_cfg(tmp_path, 'a.txt', type='mmhvt.SegmentVideoDataset', pipeline=READ, **kwargs))
+    assert len(dataset) == 1 and dataset.get_data_info(0)['segment'] == (1.5, 3) and not dataset.has_labels
+
+
 # Lists without labels
+
+
+PATHS = {
+    'spaces': ('walk.mp4\nwalk (1).mp4\nmy a.mp4\n', ['walk.mp4', 'walk (1).mp4', 'my a.mp4']),
+    'one with spaces': ('my a.mp4\n', ['my a.mp4']),
+    'commas': ('a, b.mp4\nc;d.mp4\n', ['a, b.mp4', 'c;d.mp4']),
+    'no suffix': ('walk\nwalk (1)\nmy a\n', ['walk', 'walk (1)', 'my a']),
+    'quotes': ('"my a.mp4"\n"say ""hi"".mp4"\n', ['my a.mp4', 'say "hi".mp4']),
+    'a header': ('path\na.mp4\nmy b.mp4\n', ['a.mp4', 'my b.mp4']),
+    'no header': ('clip\nclip2\n', ['clip', 'clip2']),
+    'empty labels': ('path,label\na.mp4,\nb.mp4,\n', ['a.mp4', 'b.mp4']),
+    'empty labels, spaces': ('Video Name;Label\nmy a.mp4;\nb.mp4;\n', ['my a.mp4', 'b.mp4']),
+    'empty labels in quotes': ('"path","label"\n"a.mp4",""\n"b.mp4",""\n', ['a.mp4', 'b.mp4']),
+}
+
+
+@pytest.mark.parametrize('kwargs', [dict(labels='ignored'), dict(test_mode=True)])
+@pytest.mark.parametrize(('content', 'wanted'), PATHS.values(), ids=PATHS)
+def test_lines_that_are_paths(content: str, wanted: list[str], kwargs: dict, tmp_path: Path) -> None:
+    assert read(tmp_path, content, **kwargs) == [(path, -1) for path in wanted]
+
+
+@pytest.mark.parametrize(
+    ('content', 'wanted'),
+    [
+        ('a.mp4 3\nmy b.mp4 4\n', ['a.mp4', 'my b.mp4']),
+        ('walk 1\nwalk (1) 2\ntake 2 3\n', ['walk', 'walk (1)', 'take 2']),
+        ('a.mp4,3\nmy b.mp4\nc.mp4\t4\n', ['a.mp4', 'my b.mp4', 'c.mp4']),
+        ('a.mp4,jump\nb.mp4,run\n', ['a.mp4', 'b.mp4']),
+        ('a\tjump\nmy b\trun\n', ['a', 'my b']),
+        ('path,label\na,jump\nb c.d,run\ne.mp4,x\n', ['a', 'b c.d', 'e.mp4']),
+        ('path,label\na.mp4,1\nb.mp4,x\nmy c.mp4,2\n', ['a.mp4', 'b.mp4', 'my c.mp4']),
+        ('path label\na.mp4 1\nb.mp4 x\n', ['a.mp4', 'b.mp4']),
+        ('"path" "label"\n"my a" 1\n', ['my a']),
+        ('video one\nvideo two\nvideo 3\n', ['video one', 'video two', 'video']),
+        ('"my ""q"", v.mp4",3\nb.mp4,1.0\n', ['my "q", v.mp4', 'b.mp4']),
+        ('a.mp4,"1,2"\nb.mp4,-1\n', ['a.mp4', 'b.mp4']),
+        ('a.mp4 1 2\nb.mp4 3\n', ['a.mp4', 'b.mp4']),
+    ],
+)
+def test_labels_that_are_ignored_are_no_part_of_paths(content: str, wanted: list[str], tmp_path: Path) -> None:
+    assert [path for path, _ in read(tmp_path, content, labels='ignored')] == wanted
+    assert read_list(tmp_path / 'ann.txt', tmp_path) == [re.sub('take 2', 'take', path) for path in wanted]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('path,label\na.mp4,1\nb.mp4,x\nc.mp4,2\n', "line 3: .* no integer, 'x'"),
+        ('path,label\na.mp4,1\nb.mp4,\nc.mp4,2\n', 'line 3: .* has 0 labels, as line 2 has them'),
+        ('path,label\na.mp4,1\nb.mp4,-1\nc.mp4,2\n', 'line 3: .* has a negative label'),
+        ('path,label\na.mp4,1\nb.mp4,1.0\nc.mp4,2\n', "line 3: .* no integer, '1.0'"),
+        ('path,label\na.mp4,1\nb.mp4,1,2\nc.mp4,2\n', 'line 3: .* has 2 labels'),
+        (',path,label\n0,a.mp4,1\n', 'line 1: .* has no path'),
+        ('a.mp4 jump\nb.mp4 run\n', "line 1: .* no integer, 'jump'"),
+        ('a.mp4 1.0\nb.mp4 2.0\n', "line 1: .* no integer, '1.0'"),
+        ('a.mp4,jump\nb.mp4,run\n', "line 1: .* no integer, 'jump'"),
+    ],
+)
+def test_lists_with_bad_labels_in_test_mode(content: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f'ann.txt, {message}'):
+        read(tmp_path, content, test_mode=True)
 
 
 def test_lists_without_labels_in_test_mode(videos: Path) -> None:
@@ -150,7 +268,7 @@ def test_lists_without_labels_in_test_mode(videos: Path) -> None:
     [
         ('0.mp4\n\n1.mp4 1\n', 'line 3: .*has labels, but line 1 has none'),
         ('0.mp4 0\n1.mp4\n', 'line 2: .*has 0 labels, as line 1 has them'),
-        ('0.mp4\nmy 1.mp4\n', 'line 2: .*has labels, but line 1 has none'),
+        ('0.mp4\n1.mp4 x\n', 'line 2: .*has labels, but line 1 has none'),
     ],
 )
 def test_mixed_lists_are_refused(content: str, message: str, tmp_path: Path) -> None:
@@ -238,7 +356,11 @@ def test_repeated_samples_have_frames_of_their_own(videos: Path) -> None:
         ('a.wav', b'RIFF\x20\0\0\0WAVEfmt ' + bytes(40), 'it is sound alone, WAV'),
         ('a.mp3', b'ID3\x04' + bytes(40), 'it is sound alone, MP3'),
         ('a.mp4', b'<!DOCTYPE html><html>404</html>', 'it is a page of the web'),
-        ('a.mp4', b'', r'a.mp4: '),
+        ('a.mp4', b'', 'a.mp4: it is empty'),
+        ('a.mp4', b'404: not found\n', 'a.mp4: it is text and no video'),
+        ('a.mp4', 'größe'.encode() * 100, 'a.mp4: it is text and no video'),
+        ('a.mp4', b'version https://git-lfs.github.com/spec/v1\n', 'git lfs pull gets the video'),
+        ('a.mp4', bytes(range(256)) * 4, 'a.mp4: RuntimeError'),
     ],
 )
 def test_what_is_no_video_says_what_it_is(name: str, content: bytes, message: str, tmp_path: Path) -> None:
@@ -247,6 +369,19 @@ def test_what_is_no_video_says_what_it_is(name: str, content: bytes, message: st
     dataset = DATASETS.build(dataset_cfg(tmp_path, 'ann.txt', test_mode=True))
     with pytest.raises(UnreadableVideoError, match=f'cannot read video .*{message}'):
         dataset[0]
+    with pytest.raises(UnreadableVideoError, match=message):
+        TRANSFORMS.build(dict(type='mmhvt.DecordInit'))(dict(filename=str(tmp_path / name)))
+
+
+def test_ffmpeg_is_quiet_about_damage(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    path = tmp_path / 'a.mp4'
+    write_video(path, 0)
+    path.write_bytes(path.read_bytes()[:-100])
+    for open_it, is_quiet in ((decord.VideoReader, False), (open_video, True)):
+        decord.logging.set_level(decord.logging.ERROR)
+        with pytest.raises(RuntimeError):
+            open_it(str(path))
+        assert ('[mov,mp4' in capfd.readouterr().err) != is_quiet
 
 
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'bmp', 'tiff'])

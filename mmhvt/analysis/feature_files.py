@@ -1,42 +1,47 @@
 """Lists of videos, and files of what was computed of them, which are whole or not there."""
 
+import fcntl
 import json
 import os
+import platform
 import re
 import shutil
+import time
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmhvt.datasets.annotations import read_text
+from mmhvt.datasets.annotations import read_lines
 
+# after which what another machine left unfinished is taken for left
+STALE_SECONDS = 24 * 3600
 SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv')
 
 
 def read_list(path: Path, root: Path) -> list[str]:
     """Paths of a list of videos, a line each, with or without labels behind; empty lines are skipped.
 
-    A label is a whole number behind a space, a tab, a comma or a semicolon. Where the whole line names a file, it is
-    one. Quotes about a path, and backslashes of Windows, are read as in annotation files.
+    They are read as those of datasets that ignore labels (docs/bad_input.md#annotation-files). Where the whole line
+    names a file, it is one.
 
     Raises:
         ValueError: If the list cannot be read or is empty.
     """
     try:
-        lines = read_text(str(path)).splitlines()
+        lines = read_lines(str(path), multi_class=True)
     except FileNotFoundError:
         raise ValueError(f'there is no list {path}') from None
     found = []
-    for text in filter(None, map(str.strip, lines)):
-        name = re.sub(r'(?:[\s,;]+-?\d+)+$', '', text).strip('"')
-        names = [text, name, text.replace('\\', '/'), name.replace('\\', '/')]
+    for line in lines:
+        names = [line.text, name := line.fields[0], line.text.replace('\\', '/'), name.replace('\\', '/')]
         found.append(next((name for name in names if (root / name).is_file()), name))
-    if not found:
-        raise ValueError(f'the list {path} is empty: it needs the path of a video a line')
     return found
 
 
@@ -78,6 +83,43 @@ def output_names(videos: Sequence[Path], root: Path | None = None) -> list[str]:
     return [(path if taken[path.with_suffix('')] > 1 else path.with_suffix('')).as_posix() for path in relative]
 
 
+@cache
+def _machine() -> str:
+    """Eight digits by which numbers of processes are of the same processes: host and, within containers, namespace."""
+    namespace = ''
+    with suppress(OSError):
+        namespace = os.readlink('/proc/self/ns/pid')
+    return f'{zlib.crc32((platform.node() + namespace).encode()):08x}'
+
+
+def unfinished_name(path: Path) -> Path:
+    """What a file is called while this process writes it: parallel calls write the same file, each its own."""
+    return path.with_name(f'{path.name}.{_machine()}-{os.getpid()}.unfinished')
+
+
+def remove_stale(paths: Iterable[Path]) -> None:
+    """Removes unfinished files of processes that are no more, or, of other machines, that nobody wrote to for a day."""
+    for path in paths:
+        found = re.search(r'\.([0-9a-f]{8})-(\d+)\.unfinished$', path.name)
+        with suppress(OSError):  # another call was faster
+            if found and (_is_gone(int(found[2])) if found[1] == _machine() else _is_old(path)):
+                path.unlink()
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # of another user
+        return False
+    return False
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > STALE_SECONDS
+
+
 class ArrayFile:
     """A .npy file to which rows are appended, under another name until it is whole.
 
@@ -90,7 +132,7 @@ class ArrayFile:
     def __init__(self, path: Path, rows: int, dtype: str) -> None:
         self.path, self.rows, self.dtype = path, rows, np.dtype(dtype)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.unfinished = path.with_name(f'{path.name}.unfinished')
+        self.unfinished = unfinished_name(path)
         self._file = self.unfinished.open('wb')
         self.shape: tuple[int, ...] | None = None
 
@@ -129,24 +171,57 @@ class Folder:
         """Of an array: `kind` is '', 'stage0', 'scores', …"""
         return self.path / (f'{name}.{kind}.npy' if kind else f'{name}.npy')
 
-    def done(self, name: str) -> bool:
+    def done(self, name: str, video: Path) -> bool:
         """Whether all of a video is there.
 
         Raises:
-            ValueError: If what is there was made with other settings.
+            ValueError: If what is there is of another video, or was made with other settings.
         """
+        where = self.path / f'{name}.json'
         try:
-            found = json.loads((self.path / f'{name}.json').read_text())
+            found = json.loads(where.read_text())
             files = [self.path / file for file in found['files']]
         except (OSError, ValueError, LookupError, TypeError):
             return False
         if not all(file.is_file() for file in files):
             return False
-        check_settings(found.get('settings', {}), self.settings, self.path / f'{name}.json')
+        check_video(found.get('video', ''), video, where)
+        check_settings(found.get('settings', {}), self.settings, where)
         return True
+
+    def forget(self, name: str) -> None:
+        """From now on a video is not there."""
+        (self.path / f'{name}.json').unlink(missing_ok=True)
+
+    def remove_stale(self) -> None:
+        """Removes what killed calls left unfinished."""
+        remove_stale(self.path.rglob('*.unfinished'))
 
     def finish(self) -> None:
         """Nothing is left to do."""
+
+
+def check_video(found: str, video: Path, where: Path | str) -> None:
+    """Refuses to take features of a video for those of another one.
+
+    Args:
+        found: Absolute path of the video that is there.
+        video: That is wanted.
+        where: It is there.
+
+    Raises:
+        ValueError: If these are two; names both.
+    """
+    wanted = os.path.abspath(video)
+    if found == wanted or os.path.realpath(found) == os.path.realpath(wanted):
+        return
+    if os.path.splitext(found)[0] == os.path.splitext(wanted)[0]:
+        advice = 'one call with both keeps their suffixes apart'
+    else:
+        advice = 'a --video-root above both, the same in each call, would keep them apart'
+    raise ValueError(
+        f'{where} is of the video {found}, and {wanted} would have the same name: {advice}, as does another --out'
+    )
 
 
 def check_settings(found: dict, wanted: dict, where: Path) -> None:
@@ -187,7 +262,7 @@ class H5File:
         self.path, self.settings = path, settings
         self.parts = Folder(path.with_name(f'{path.name}.parts'), settings)
         self.file = self.parts.file
-        self._names: set[str] = set()
+        self._videos: dict[str, str] = {}
         if path.exists():
             try:
                 with h5py.File(path) as file:
@@ -198,33 +273,61 @@ class H5File:
     def _look_at(self, name: str, item: Any) -> None:
         if 'settings' in item.attrs:
             check_settings(json.loads(item.attrs['settings']), self.settings, self.path)
-            self._names.add(item.attrs['name'])
+            self._videos[item.attrs['name']] = item.attrs['video']
 
-    def done(self, name: str) -> bool:
+    def done(self, name: str, video: Path) -> bool:
         """As that of :class:`Folder`."""
-        return name in self._names or self.parts.done(name)
+        if name in self._videos:
+            check_video(self._videos[name], video, f'{name} in {self.path}')
+            return True
+        return self.parts.done(name, video)
+
+    def forget(self, name: str) -> None:
+        """As that of :class:`Folder`; what is in the file is replaced in the end."""
+        self._videos.pop(name, None)
+        self.parts.forget(name)
+
+    def remove_stale(self) -> None:
+        """As that of :class:`Folder`."""
+        self.parts.remove_stale()
+        remove_stale(path for path in self.path.parent.glob('*.unfinished') if path.name.startswith(self.path.name))
 
     def finish(self) -> None:
-        """Puts the parts into the file."""
+        """Puts the parts into the file, those of parallel calls that are whole too."""
         if not self.parts.path.is_dir():
             return
-        unfinished = self.path.with_name(f'{self.path.name}.unfinished')
+        with _one_at_a_time(self.path.parent):
+            infos = sorted(self.parts.path.rglob('*.json'))
+            if infos:
+                self._add_all(infos)
+            # what is not whole is of a parallel call
+            left = any(path.is_file() for path in self.parts.path.rglob('*'))
+            if not left:
+                shutil.rmtree(self.parts.path, ignore_errors=True)
+
+    def _add_all(self, infos: Sequence[Path]) -> None:
+        unfinished = unfinished_name(self.path)
         if self.path.exists():
             shutil.copyfile(self.path, unfinished)
         else:
             unfinished.unlink(missing_ok=True)
+        added = []
         # attributes of more than 64 KB, the times of long videos, came with 1.8
         with self._h5py.File(unfinished, 'a', libver=('v108', 'v110')) as file:
-            for path in sorted(self.parts.path.rglob('*.json')):
-                self._add(file, json.loads(path.read_text()))
+            for path in infos:
+                info = json.loads(path.read_text())
+                added += [path, *(self.parts.path / name for name in info['files'])]
+                self._add(file, info)
         unfinished.replace(self.path)
-        shutil.rmtree(self.parts.path)
+        for path in added:
+            path.unlink(missing_ok=True)
 
     def _add(self, file: Any, info: dict) -> None:
         for name in info.pop('files'):
             values = np.load(self.parts.path / name, mmap_mode='r')
             dataset = name.removesuffix('.npy')
-            if dataset in file:
+            if dataset in file:  # of a parallel call that ended since this one began
+                check_video(file[dataset].attrs['video'], Path(info['video']), f'{dataset} in {self.path}')
                 del file[dataset]
             found = file.create_dataset(dataset, values.shape, values.dtype)
             for first in range(0, len(values), 256):
@@ -236,6 +339,18 @@ class H5File:
                     found.attrs[key] = json.dumps(value)
                 else:
                     found.attrs[key] = value
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Other processes of the machine wait."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def open_output(path: Path, settings: dict) -> Folder | H5File:

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import math
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,11 +28,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmhvt import migrate
-from mmhvt.analysis.feature_files import ArrayFile, Folder, H5File
+from mmhvt.analysis.feature_files import ArrayFile, Folder, H5File, unfinished_name
 from mmhvt.analysis.views import CROPS
+from mmhvt.apis.labels import check_names
 from mmhvt.apis.models import test_dataset
 from mmhvt.apis.videos import Video
-from mmhvt.datasets import SampleKeyFrameClip, UnreadableVideoError
+from mmhvt.datasets import NameDataset, SampleKeyFrameClip, UnreadableVideoError
 from mmhvt.engine.hooks.checkpoint_check_hook import Comparison
 from mmhvt.migrate.loading import adapt, adapt_backbone, line
 from mmhvt.migrate.reading import fetch
@@ -138,6 +140,7 @@ class Preprocessing:
     Attributes:
         sampling: Config of the transform that chooses frames, or None for images.
         image: Whether each frame goes through a pipeline of images.
+        dataset: What NameDataset calls it, or None.
 
     Raises:
         ValueError: If there is no such pipeline, or nothing in it reads frames.
@@ -161,6 +164,8 @@ class Preprocessing:
         before, behind = pipeline[: readers[-1]], pipeline[readers[-1] + 1 :]
         self.sampling = next((transform for transform in before if 'clip_len' in transform), None)
         behind = [transform for transform in behind if not _name(transform).startswith('Load')]
+        named = [transform['name'] for transform in behind if _name(transform) == NameDataset.__name__]
+        self.dataset = named[-1] if named else None
         if center_crop:
             behind = [
                 dict(type='mmaction.CenterCrop', crop_size=transform['crop_size']) if _name(transform) in CROPS
@@ -607,6 +612,8 @@ class _Job:
         for kind, values in arrays.items():
             self.files[kind].append(values)
             self.finite &= bool(np.isfinite(values.astype(self.files[kind].dtype)).all())
+        if classes and 'scores' in arrays:
+            check_names(classes, arrays['scores'].shape[1], '--labels')  # of heads that do not say how many
         for row in arrays.get('scores', ()):
             best = np.argsort(-row, kind='stable')[:MOST_LABELS]
             self.labels.append(
@@ -621,14 +628,14 @@ class _Job:
             file.finish()
         ends, fps = np.concatenate(self.ends), self.request.info['fps']
         info = dict(
-            video=str(video), name=self.name, frames=self.request.info['frames'], fps=fps,
+            video=os.path.abspath(video), name=self.name, frames=self.request.info['frames'], fps=fps,
             clips=ends.tolist(), seconds=np.round(ends / fps + [0, 1 / fps], 4).tolist(),
             files=[file.path.relative_to(folder).as_posix() for file in self.files.values()],
             **(dict(labels=self.labels) if self.labels else {}),
             settings=self.out.settings,
         )  # fmt: skip
         path = folder / f'{self.name}.json'
-        unfinished = path.with_name(f'{path.name}.unfinished')
+        unfinished = unfinished_name(path)
         unfinished.write_text(json.dumps(info))
         unfinished.replace(path)
 
@@ -691,6 +698,8 @@ def extract(
                 for first in range(0, len(samples), batch_size):
                     found = extractor(samples[first : first + batch_size])
                     job.add({kind: values.cpu().numpy() for kind, values in found.items()}, classes)
+                if request.first + len(samples) == request.count:
+                    out.done(names[request.video], path)  # a parallel call may have taken its name for another video
             except (OSError, torch.cuda.OutOfMemoryError):
                 raise
             except Exception as error:  # the model's, of a size that it does not take

@@ -1,6 +1,7 @@
 """Names of classes from files."""
 
 import re
+from collections.abc import Sized
 from pathlib import Path
 
 QUOTED = r'"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'"
@@ -23,6 +24,12 @@ def read_names(path: Path) -> dict[int, str]:
     if not names:
         raise ValueError(f'{path} has no names of actions')
     return names
+
+
+def check_names(names: Sized, classes: int, where: object) -> None:
+    """Raises a ValueError if `names`, of the file `where`, are not as many as the classes of the head."""
+    if len(names) != classes:
+        raise ValueError(f'{where} names {len(names)} classes, the head has {classes}')
 
 
 def _names_of_label_map(path: Path, text: str) -> dict[int, str]:

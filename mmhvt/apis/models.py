@@ -13,6 +13,7 @@ from torch import nn
 
 from mmhvt.engine.hooks.checkpoint_check_hook import Comparison
 from mmhvt.migrate.reading import read
+from mmhvt.models.heads import CoTrainingHead
 
 
 @contextmanager
@@ -83,6 +84,19 @@ def load_model(cfg: Config, checkpoint: str, device: str, kind: type[nn.Module])
     model.load_state_dict(content, strict=False)
     model.cfg = cfg  # for mmdet's inference_detector
     return model.to(device).eval()
+
+
+def count_classes(model: nn.Module, dataset: str | None = None) -> int:
+    """Classes that a recognizer of mmaction2 or a classifier of mmpretrain tells apart; 0 if its head does not say.
+
+    Args:
+        model: With a `cls_head` or `head`.
+        dataset: Whose head of a :class:`mmhvt.models.CoTrainingHead` counts, as `NameDataset` of a pipeline names it.
+    """
+    head = getattr(model, 'cls_head', None) or getattr(model, 'head', None)
+    if isinstance(head, CoTrainingHead):
+        head = dict(head.heads.items()).get(dataset)
+    return getattr(head, 'num_classes', None) or 0
 
 
 def check_device(device: str) -> None:

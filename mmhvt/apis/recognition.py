@@ -15,10 +15,9 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 
 from mmhvt.datasets import NameDataset
-from mmhvt.models.heads import CoTrainingHead
 
-from .labels import read_names
-from .models import load_config, load_model, naming_config, test_dataset, test_pipeline
+from .labels import check_names, read_names
+from .models import count_classes, load_config, load_model, naming_config, test_dataset, test_pipeline
 from .streams import FrameSource, RecentFrames
 
 OPENING = (transforms.DecordInit, transforms.OpenCVInit, transforms.PyAVInit, transforms.PIMSInit)
@@ -96,11 +95,8 @@ class ClipRecognizer:
         self.names, self.has_names = self._names(labels, test_dataset(cfg).get('metainfo') or {})
 
     def _names(self, labels: Path | None, metainfo: dict) -> tuple[list[str], bool]:
-        head = self.model.cls_head if self.model.with_cls_head else None
-        if isinstance(head, CoTrainingHead):
-            datasets = [step.name for step in self._pipeline.transforms if isinstance(step, NameDataset)]
-            head = head.heads[datasets[-1]] if datasets and datasets[-1] in head.heads else None
-        classes = getattr(head, 'num_classes', 0)
+        datasets = [step.name for step in self._pipeline.transforms if isinstance(step, NameDataset)]
+        classes = count_classes(self.model, datasets[-1] if datasets else None)
         if not classes:
             raise ValueError(
                 f'{self.model.cfg.filename}: the model has no head that tells classes apart, or no one for the dataset '
@@ -113,8 +109,7 @@ class ClipRecognizer:
         else:
             numbered = read_names(labels)
             names, where = [numbered[number] for number in sorted(numbered)], str(labels)
-        if len(names) != classes:
-            raise ValueError(f'{where} names {len(names)} classes, the head has {classes}')
+        check_names(names, classes, where)
         return names, True
 
     def length(self, fps: float, seconds: float | None = None) -> int:

@@ -208,6 +208,13 @@ REPAIRS = [
         is_at_least('moviepy', '2.0'),
     ),
     Repair(
+        'DecordInit of ours in inferencers',
+        'mmaction.apis.inferencers.actionrecog_inferencer',
+        "test_pipeline[0] = dict(type='DecordInit')",
+        "test_pipeline[0] = test_pipeline[0] if 'mmhvt.' in str(test_pipeline[0]['type']) else dict(type='DecordInit')",
+        'mmaction puts its own in the place of mmhvt.DecordInit: hidden frames are sampled, errors name no file',
+    ),
+    Repair(
         'thin images',
         'mmcv.image.geometric',
         'return int(w * float(scale[0]) + 0.5), int(h * float(scale[1]) + 0.5)',

@@ -1,10 +1,11 @@
 """Annotation files as people have them: of any editor, spreadsheet and system, as long as a line has one meaning."""
 
 import codecs
+import csv
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from mmengine.fileio import get
 
@@ -17,9 +18,12 @@ _BOMS = (
 )
 _NEWLINE = r'\r\n|\r|\n'
 _LABEL = r'\+?\d+'
-_PATHS = {'path', 'paths', 'file', 'filename', 'filenames', 'file_name', 'file_path', 'filepath', 'video', 'videos'} | {
-    'video_path', 'video_name', 'video_id', 'frame_dir', 'frames', 'folder', 'name', 'clip',
-}  # fmt: skip
+_LABELS = rf'\[?\s*{_LABEL}(?:[,;\s]+{_LABEL})+\s*\]?'
+_NUMBER = r'[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?'
+_VIDEO = r'\.(?:3gp|asf|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|ogv|ts|vob|webm|webp|wmv)'
+_ENDS_AS_VIDEO = re.compile(rf'.*{_VIDEO}', re.IGNORECASE | re.DOTALL).fullmatch
+# 'clip_path', 'Video Name', 'id'
+_COLUMN = r'(?:[^\W_]+[ _-]+)*(?:\w*path|file|\w*file_?name|video|clip|folder|dir|frame_?dir|frames|name|\w*id)s?'
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,23 @@ class Line:
     """A line of an annotation file.
 
     Attributes:
-        fields: What stands between the delimiters, without spaces around it.
-        where: File, number and text of the line, for messages.
+        fields: What stands between the delimiters, without quotes and spaces around it.
+        file: Path of the file.
         number: From 1.
+        text: All of it.
+        delimiter: Between the fields; ' ' means spaces and tabs.
     """
 
     fields: list[str]
-    where: str
+    file: str
     number: int
+    text: str
+    delimiter: str
+
+    @property
+    def where(self) -> str:
+        """File, number and text of the line, for messages."""
+        return f'{self.file}, line {self.number}: {self.text!r}'
 
 
 def read_text(path: str) -> str:
@@ -69,19 +82,30 @@ def read_text(path: str) -> str:
             f'{path} cannot be read as an annotation file: line {number} has NUL bytes. It is no text, or UTF-16 '
             f'without a mark: iconv -f UTF-16LE -t UTF-8 {path} writes that as UTF-8'
         )
-    return text
+    # DOS ended files with it
+    return re.sub(r'\x1a\s*$', '', text)
 
 
 def read_lines(
-    path: str, delimiter: str | None = ' ', is_sample: Callable[[list[str]], bool] | None = None
+    path: str,
+    delimiter: str | None = ' ',
+    labels: str = 'ignored',
+    multi_class: bool = False,
+    columns: int = 1,
+    are_columns: Callable[[list[str]], bool] = lambda fields: True,
 ) -> list[Line]:
-    """Lines of an annotation file that are not empty.
+    """Lines of an annotation file that are not empty, without its header.
+
+    docs/bad_input.md#annotation-files has the rules. A line that breaks them is handed out as it is, for an error that
+    names it.
 
     Args:
         path: The file.
-        delimiter: Between fields. ' ' means any number of spaces and tabs; if no line makes sense that way and all do
-            with ',' or ';', it is one of these.
-        is_sample: Tells whether fields make sense. A first line that does not, and names columns, is left out.
+        delimiter: Between fields. With ' ' it is chosen: spaces and tabs, a tab, a comma or a semicolon.
+        labels: 'required', 'optional' or 'ignored'.
+        multi_class: Whether a line may have several labels.
+        columns: Number of fields before the labels: the path, and what else the dataset wants.
+        are_columns: Tells whether these fields make sense.
 
     Returns:
         At least one line.
@@ -90,50 +114,141 @@ def read_lines(
         FileNotFoundError: If there is no such file.
         ValueError: If it is no text, or empty; names file and line.
     """
-    texts = [(i, text) for i, text in enumerate(re.split(_NEWLINE, read_text(path)), 1) if text.strip()]
+    texts = [(i, text.strip()) for i, text in enumerate(re.split(_NEWLINE, read_text(path)), 1) if text.strip()]
+    chosen = delimiter in (' ', None)
 
-    def split(delimiter: str | None) -> list[Line]:
-        lines = [Line(_fields(text, delimiter), f'{path}, line {i}: {text.strip()!r}', i) for i, text in texts]
-        return lines[1:] if lines and _is_header(lines[0], is_sample) else lines
+    def fits(fields: list[str]) -> bool:
+        given = fields[columns:]
+        return (
+            len(fields) >= columns
+            and (not chosen or _is_path(fields[0]))
+            and are_columns(fields[:columns])
+            and all(map(is_label, given))
+            and (multi_class or len(given) <= 1)
+            and (bool(given) or (columns > 1 and labels != 'required'))
+        )
 
-    def fit(lines: list[Line]) -> list[bool]:
-        return [is_sample is None or is_sample(line.fields) for line in lines]
+    def split(delimiter: str) -> tuple[tuple[int, bool, int], bool, list[Line]]:
+        """How well a delimiter fits, whether it does throughout, and its lines."""
+        found = [Line(_split(text, delimiter, columns), path, i, text, delimiter) for i, text in texts]
+        fit = [fits(line.fields) for line in found]
+        enough = sum(len(line.fields) > columns and _is_path(line.fields[0]) for line in found)
+        is_path_alone = delimiter == ' ' and columns == 1 and labels != 'required'
+        if is_header := bool(found) and not fit[0] and _is_header(found, sum(fit), is_path_alone):
+            found, fit = found[1:], fit[1:]
+        return (sum(fit), is_header, enough), all(fit), found
 
-    lines = split(delimiter)
-    # 'a.mp4, 0' too
-    has_commas = all(re.search('[,;]$', line.fields[0]) for line in lines)
-    if delimiter in (' ', None) and (has_commas or not any(fit(lines))):
-        lines = next((found for found in map(split, ',;') if found and all(fit(found))), lines)
+    layouts = []
+    for one in ' \t,;' if chosen else [delimiter]:
+        if not layouts or any(one in text for _, text in texts):
+            layouts.append(split(one))
+        if layouts[-1][1]:
+            break
+    (fitting, is_header, _), fit, lines = max(layouts, key=lambda layout: layout[0])
+    if chosen and columns == 1 and not fit and labels != 'required' and not (is_header and lines[0].delimiter != ' '):
+        lines = _whole_paths(lines, labels == 'ignored', fitting, multi_class)
     if not lines:
         raise ValueError(f'annotation file {path} is empty: it needs a line per video, path and label')
+    if nameless := [line for line in lines if not line.fields[0]]:
+        raise ValueError(f'{nameless[0].where} has no path')
     return lines
 
 
-def _fields(text: str, delimiter: str | None) -> list[str]:
-    """Fields of a line; the first may stand in quotes."""
-    text = text.strip()
-    split = r'[ \t]+' if delimiter in (' ', None) else re.escape(delimiter)
-    # a quote inside is written twice, as in CSV
-    if quoted := re.match(rf'"((?:[^"]|"")+)"\s*(?:$|{split})', text):
-        first, text = [quoted[1].replace('""', '"')], text[quoted.end() :]
+def _whole_paths(lines: list[Line], are_ignored: bool, fitting: int, multi_class: bool) -> list[Line]:
+    """Lines as paths, which may have spaces and commas in them; as they are if they have labels that are wanted."""
+    paths, tails = zip(*(_split_path(line.text, multi_class) for line in lines), strict=True)
+    if not are_ignored and (fitting or any(tails)):
+        return lines
+    lines = [replace(line, fields=[path]) for line, path in zip(lines, paths, strict=True)]
+    return lines[_heads_paths(paths) :]
+
+
+def _split(text: str, delimiter: str, columns: int) -> list[str]:
+    """Fields of a line; those before the labels may be empty, and a field may hold several labels ('1,2')."""
+    # no-break spaces before numbers, of a page of the web
+    if '\xa0' in text:
+        text = re.sub(r'\xa0+(?=[\s\d.,;+]*$)', ' ', text)
+    if delimiter == ' ' and '"' not in text:
+        fields = re.split('[ \t]+', text)
+    elif delimiter == ' ':
+        found = re.findall(r'(?:^|(?<=[ \t]))"((?:[^"]|"")+)"(?=[ \t]|$)|([^ \t]+)', text)
+        fields = [quoted.replace('""', '"') or plain for quoted, plain in found]
+    elif len(delimiter) == 1 and len(text) <= csv.field_size_limit():
+        # a quote that is not closed is one of the path
+        quoting = csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL
+        fields = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True, quoting=quoting))
     else:
-        first = []
-    return first + [field.strip() for field in re.split(split, text) if field.strip()]
+        fields = text.split(delimiter)
+    fields = [field.strip() for field in fields]
+    fields = fields[:columns] + [label for field in fields[columns:] for label in _labels(field)]
+    while len(fields) > 1 and not fields[-1]:
+        fields.pop()
+    return fields
 
 
-def _is_header(line: Line, is_sample: Callable[[list[str]], bool] | None) -> bool:
-    return (
-        is_sample is not None
-        and len(line.fields) > 1
-        and line.fields[0].casefold() in _PATHS
-        and not is_sample(line.fields)
-        and all(re.fullmatch('[^\\W\\d][\\w ]*', field) for field in line.fields)
+def _labels(field: str) -> list[str]:
+    return re.findall(_LABEL, field) if re.fullmatch(_LABELS, field) else [field] * bool(field)
+
+
+def _split_path(text: str, multi_class: bool) -> tuple[str, str]:
+    """A path, and labels or other things behind it, of a line that no delimiter splits."""
+    if quoted := re.match(r'"((?:[^"]|"")+)"\s*(?:$|[\s,;])', text):
+        return quoted[1].replace('""', '"').strip(), text[quoted.end() :].strip(' \t,;')
+    if text[0] in ',;':  # an empty column of a spreadsheet
+        return '', text
+    text = text.rstrip(' \t,;')
+    if _ENDS_AS_VIDEO(text):
+        return text, ''
+    times = '+' if multi_class else ''
+    behind = (
+        rf'(.*{_VIDEO})[\s,;]+(.*)',
+        r'([^\t]+?)\s*\t(.*)',
+        rf'(.*?)(\s*[,;]\s*"?{_NUMBER}"?)',
+        rf'(.*?)((?:\s+{_LABEL}|\s+-\d+){times})',
     )
+    found = next(filter(None, (re.fullmatch(one, text, re.IGNORECASE) for one in behind)), None)
+    return (found[1], found[2]) if found else (text, '')
+
+
+def _is_path(field: str) -> bool:
+    """Whether a field is a path, and not a path, another delimiter and a label."""
+    if not re.search(r'[\s,;]', field):
+        return bool(field)
+    return bool(_ENDS_AS_VIDEO(field)) or not re.search(
+        rf'[,;]$|[,;\t]\s*{_LABEL}$|{_VIDEO}[\s,;]', field, re.IGNORECASE
+    )
+
+
+def _is_header(lines: list[Line], fitting: int, is_path_alone: bool) -> bool:
+    """Whether the first line, which is no sample, names columns.
+
+    It has two names or more, none of them a number or like a path. Then at least half of the lines below are samples,
+    or names are those of columns. Where a line may be a path with spaces, paths of video files have to follow.
+    """
+    names, others = lines[0].fields, lines[1:]
+    if len(names) < 2 or not all(re.fullmatch(r'[^\W\d][^/\\.,;\t]*', name) for name in names):
+        return False
+    is_named = re.fullmatch(_COLUMN, names[0], re.IGNORECASE) is not None
+    if is_path_alone and not (is_named and re.fullmatch('labels?|class(es)?', names[-1], re.IGNORECASE)):
+        # 'video one' may be a path
+        return (is_named or 0 < len(others) <= 2 * fitting) and any(map(_ENDS_AS_VIDEO, (o.fields[0] for o in others)))
+    return is_named or 0 < len(others) <= 2 * fitting
+
+
+def _heads_paths(paths: Sequence[str]) -> bool:
+    """Whether the first of the paths is the name of a column, as all others are those of video files."""
+    first, *others = paths
+    return bool(others and re.fullmatch(_COLUMN, first, re.IGNORECASE) and all(map(_ENDS_AS_VIDEO, others)))
 
 
 def is_label(field: str) -> bool:
     """Whether a field is a label, or a number of frames."""
     return re.fullmatch(_LABEL, field) is not None
+
+
+def is_number(field: str) -> bool:
+    """Whether a field is a number, of seconds for instance."""
+    return re.fullmatch(_NUMBER, field) is not None
 
 
 def parse_labels(line: Line, fields: list[str], num_classes: int | None = None) -> list[int]:

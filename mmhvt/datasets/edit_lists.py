@@ -36,6 +36,8 @@ def open_video(file: str | Path | bytes, num_threads: int = 1) -> 'decord.VideoR
     Raises:
         RuntimeError: If the file cannot be read as a video, or none of it is shown; decord's errors.
     """
+    # FFmpeg writes hundreds of lines about a damaged file to stderr; what counts of it comes as an exception.
+    decord.logging.set_level(decord.logging.QUIET)
     reader = decord.VideoReader(BytesIO(file) if isinstance(file, bytes) else str(file), num_threads=num_threads)
     try:
         with BytesIO(file) if isinstance(file, bytes) else open(file, 'rb') as opened:

@@ -55,15 +55,15 @@ class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
         self.sample_once = sample_once
         super().__init__(ann_file, pipeline=pipeline, with_offset=with_offset, **kwargs)
 
-    def _is_sample(self, fields: list[str]) -> bool:
-        return super()._is_sample(fields) and all(map(is_label, fields[1 : len(self.columns)]))
+    def _are_columns(self, fields: list[str]) -> bool:
+        return all(map(is_label, fields[1:]))
 
     def _parse(self, line: Line) -> dict:
         """`frame_dir`, `total_frames`, and `offset` if there are such, of a line."""
         folder, *numbers = line.fields[: len(self.columns)]
         for name, number in zip(self.columns[1:], numbers, strict=True):
             if not is_label(number):
-                raise ValueError(f'{line.where}: {number!r} is not {name}, {self._needs()}')
+                raise ValueError(f'{line.where}: {number!r} is not {name}, {self._needs(line)}')
         *offset, total = map(int, numbers)
         if not total:
             raise ValueError(f'{line.where} has 0 frames: take out the line, or count again')

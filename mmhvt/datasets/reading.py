@@ -1,5 +1,6 @@
 """Reading of videos and frames, with errors that name the file."""
 
+import codecs
 import os
 import re
 from collections.abc import Callable
@@ -34,6 +35,7 @@ _KINDS = (
     (rb'fLaC', _SOUND.format('FLAC')),
     (rb'....ftypM4[AB]', _SOUND.format('M4A')),
     (rb'\s*<(!DOCTYPE|html|\?xml)', 'a page of the web and no video: was it downloaded as a page of an error?'),
+    (rb'version https://git-lfs', 'what Git LFS puts in the place of a file: git lfs pull gets the video'),
 )
 
 
@@ -71,9 +73,22 @@ def _kind(filename: str) -> str:
     if not os.path.isfile(filename):
         return ''
     with open(filename, 'rb') as file:
-        head = file.read(64)
+        head = file.read(512)
+    if not head:
+        return 'it is empty'
     told = next((text for start, text in _KINDS if re.match(start, head, re.DOTALL | re.IGNORECASE)), '')
+    if not told and _is_text(head):
+        told = 'text and no video'
     return told and f'it is {told.format(filename, os.path.splitext(filename)[0])}'
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file that begins like this is text."""
+    try:
+        text = codecs.getincrementaldecoder('utf-8')().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return re.search(r'[^\S\t\n\r ]|[\0-\x08\x0e-\x1f]', text) is None
 
 
 class NamingFile:
@@ -92,7 +107,7 @@ class NamingFile:
         Raises:
             UnreadableVideoError: If it cannot read.
         """
-        # FFmpeg writes hundreds of lines about a damaged file to stderr; what counts of it comes as an exception.
+        # as open_video, for readers that others opened
         decord.logging.set_level(decord.logging.QUIET)
         filename = results.get('filename') or results['frame_dir']
         try:

@@ -1,12 +1,11 @@
 """Segments of untrimmed videos."""
 
 import math
-import re
 from collections.abc import Callable
 
 from mmhvt.registry import DATASETS
 
-from .annotations import Line
+from .annotations import Line, is_number
 from .reading import UnreadableVideoError
 from .video_dataset import RepeatAugDataset
 
@@ -66,14 +65,14 @@ class SegmentVideoDataset(RepeatAugDataset):
         super().__init__(ann_file, pipeline=pipeline, num_repeats=num_repeats, **kwargs)
         self.pipeline.transforms[0] = _InSegment(self.pipeline.transforms[0])
 
-    def _is_sample(self, fields: list[str]) -> bool:
-        return super()._is_sample(fields) and all(re.fullmatch(r'\d+\.?\d*', field) for field in fields[1:3])
+    def _are_columns(self, fields: list[str]) -> bool:
+        return all(map(is_number, fields[1:]))
 
     def _parse(self, line: Line) -> dict:
         """`filename` and `segment`, (start, end) in seconds, of a line."""
         if len(line.fields) < 3 + self.has_labels:
             raise ValueError(
-                f'{line.where} needs path, start and end in seconds, and label, separated by {self.delimiter!r}'
+                f'{line.where} needs path, start and end in seconds, and label, separated by {line.delimiter!r}'
             )
         times = line.fields[1:3]
         try:

@@ -63,7 +63,9 @@ class CheckedDataset(BaseActionDataset):
         if self.multi_class and self.num_classes is None:
             raise ValueError('multi_class=True needs num_classes')
         self.largest_label, self.largest_label_line = -1, 0
-        lines = read_lines(self.ann_file, self.delimiter, self._is_sample)
+        lines = read_lines(
+            self.ann_file, self.delimiter, self.labels, self.multi_class, len(self.columns), self._are_columns
+        )
         # a list has labels throughout, or nowhere
         first = lines[0]
         self.has_labels = self.labels == 'required' or (
@@ -71,26 +73,27 @@ class CheckedDataset(BaseActionDataset):
         )
         return [self._sample(line, first) for line in lines]
 
-    def _is_sample(self, fields: list[str]) -> bool:
-        """Whether the fields make sense as path and labels."""
-        given = fields[len(self.columns) :]
-        return bool(given) and all(map(is_label, given)) and (self.multi_class or len(given) == 1)
+    def _are_columns(self, fields: list[str]) -> bool:
+        """Whether the fields before the labels make sense."""
+        return True
 
     def _sample(self, line: Line, first: Line) -> dict:
         given = line.fields[len(self.columns) :]
         if len(line.fields) < len(self.columns):
-            raise ValueError(f'{line.where} has {len(line.fields)} of the fields: {self._needs()}')
+            raise ValueError(f'{line.where} has {len(line.fields)} of the fields: {self._needs(line)}')
         sample = self._parse(line)
-        if self.labels == 'ignored':
+        # of frames 'take 2 163 1' would be folder 'take'
+        is_doubtful = len(self.columns) > 1 and len(given) > 1 and all(map(is_label, given)) and not self.multi_class
+        if self.labels == 'ignored' and not is_doubtful:
             given = []
         elif not given and not self.has_labels:
             pass
-        elif not self.has_labels:
+        elif not self.has_labels and self.labels != 'ignored':
             raise ValueError(f'{line.where} has labels, but line {first.number} has none: all lines need them, or none')
         elif not given or (len(given) > 1 and not self.multi_class):
             others = f', as line {first.number} has them' if self.labels == 'optional' and not given else ''
             raise ValueError(
-                f'{line.where} has {len(given)} labels{others}: {self._needs()} '
+                f'{line.where} has {len(given)} labels{others}: {self._needs(line)} '
                 '(change that with delimiter, put paths with spaces in double quotes, allow several labels with '
                 'multi_class)'
             )
@@ -100,10 +103,10 @@ class CheckedDataset(BaseActionDataset):
         labels = labels or [-1]
         return dict(sample, label=labels if self.multi_class else labels[0])
 
-    def _needs(self) -> str:
+    def _needs(self, line: Line) -> str:
         """What a line needs, for messages."""
         wanted = 'labels' if self.multi_class else 'one label'
-        return f'it needs {", ".join(self.columns)} and {wanted}, separated by {self.delimiter!r}'
+        return f'it needs {", ".join(self.columns)} and {wanted}, separated by {line.delimiter!r}'
 
     def _parse(self, line: Line) -> dict:
         """A sample without its label."""
@@ -209,7 +212,8 @@ class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
         pipeline: Transforms; reads with DecordInit and DecordDecode.
         on_unreadable: 'warn' or 'raise'; in training only.
         max_refetch: Samples to draw in a row for an unreadable one before that is an error.
-        labels: 'required', 'optional' (all lines have them, or none) or 'ignored' (no more than the path is read).
+        labels: 'required', 'optional' (all lines have them, or none) or 'ignored' (no more than the path is read, which
+            may then have spaces in it).
             Optional with `test_mode`, else required.
         kwargs: As mmaction's: data_root, data_prefix, multi_class, num_classes, delimiter, test_mode, …
 

@@ -29,7 +29,7 @@ def label_list(spec: str | Path) -> list[tuple[str, ...]]:
         names = zip(kinetics710.labels(spec), places, strict=True)
         return [(name, table[place]['k710']) for name, place in names]
     try:
-        lines = Path(spec).read_text(encoding='utf-8').splitlines()
+        lines = Path(spec).read_text(encoding='utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         known = ', '.join([*kinetics710.SETS, 'k710'])
         raise ValueError(f'{str(spec)!r} is neither one of {known} nor a file of label names ({error})') from None

@@ -12,8 +12,9 @@ video. --list has a video a line, with or without labels. For each video NAME.mp
   NAME.json         frames and seconds of the clips, and with --scores the best classes of each
 
 or, if --out ends with .h5, datasets of these names, with the times as attributes. NAME is the path below --video-root,
-or below the folder that all videos share. A second call goes on where one was interrupted. Videos that cannot be read
-are listed in the end, and the exit status is 1. `mim run mmhvt extract_features …` is the same.
+or below the folder that all videos of the call share: calls with parts of a list need the same --video-root. A second
+call goes on where one was interrupted. Videos that cannot be read are listed in the end, and the exit status is 1.
+`mim run mmhvt extract_features …` is the same.
 """
 
 import argparse
@@ -33,7 +34,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmhvt.analysis.feature_files import find_videos, open_output, output_names, read_list
 from mmhvt.analysis.features import POOLS, Extractor, Preprocessing, choose_sampling, describe, extract
-from mmhvt.apis.models import check_device
+from mmhvt.apis.labels import check_names
+from mmhvt.apis.models import check_device, count_classes
 from mmhvt.migrate.labels import label_list
 from mmhvt.models.backbones.base import OUT_TYPES
 
@@ -98,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     names = output_names(videos, args.video_root)
     cfg = load_config(args.config, args.cfg_options)
     check_device(args.device)
+    classes = [names[0] for names in label_list(args.labels)] if args.labels else None
     stride, in_seconds = args.stride or (None, False)
     with naming(args.config):
         preprocessing = Preprocessing(cfg, args.center_crop)
@@ -108,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
             cfg, args.checkpoint, args.stage, args.out_type, args.pool, args.scores, args.device, args.amp,
             preprocessing.flat,
         )  # fmt: skip
+    if classes and (known := count_classes(extractor.model, preprocessing.dataset)):
+        check_names(classes, known, f'--labels {args.labels}')
     if extractor.report:
         print(f'{args.checkpoint}: {extractor.report}')
     options = dict(stage=args.stage, out_type=args.out_type, pool=args.pool, scores=args.scores, amp=args.amp)
@@ -116,10 +121,13 @@ def run(args: argparse.Namespace) -> int:
         args.out.unlink(missing_ok=True)
         shutil.rmtree(args.out.with_name(f'{args.out.name}.parts'), ignore_errors=True)
     out = open_output(args.out, settings)
-    todo = [i for i, name in enumerate(names) if args.overwrite or not out.done(name)]
+    out.remove_stale()
+    if args.overwrite:
+        for name in names:
+            out.forget(name)
+    todo = [i for i, name in enumerate(names) if not out.done(name, videos[i])]
     if len(todo) < len(names):
         print(f'{len(names) - len(todo)} of {len(names)} videos are there')
-    classes = [names[0] for names in label_list(args.labels)] if args.labels else None
     videos, names = [videos[i] for i in todo], [names[i] for i in todo]
     with bars(names) as progress:
         done = extract(

@@ -235,12 +235,12 @@ class UniFormerV2(HierarchicalBackbone):
         arch = choose_arch(preset.get('arch', arch), ARCHS, 'UniFormerV2', PRESETS)
         dims, num_heads, depth = arch['embed_dims'], arch['num_heads'], arch['depth']
         side = arch['patch_size'] if patch_size is None else patch_size
-        global_num_heads = num_heads if global_num_heads is None else global_num_heads
-        if side < 1 or global_num_heads < 1 or dims % global_num_heads:
-            raise ValueError(
-                f'UniFormerV2: patch_size={side} needs a pixel or more, and global_num_heads={global_num_heads} to '
-                f'divide {dims} channels'
-            )
+        if side < 1:
+            raise ValueError(f'UniFormerV2: patch_size={side} has to be a pixel or more')
+        if global_num_heads is None:
+            global_num_heads = num_heads
+        elif global_num_heads < 1 or dims % global_num_heads:
+            raise ValueError(f'UniFormerV2: global_num_heads={global_num_heads} heads do not divide {dims} channels')
         vit = self._choose_vit(vit)
         temporal = cfg['temporal']
         if temporal not in (*TEMPORAL_MODULES, 'transformer'):
