@@ -366,6 +366,7 @@ def test_multi_scale_training(photo: dict) -> None:
     assert 0.3 < np.mean([abs(ratio - 640 / 427) < 0.01 for ratio in ratios]) < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', TRAINED)
 def test_recipe_trains_and_tests(name: str, shapes: Path, tmp_path: Path) -> None:
     """A step of its own pipeline, in which all parameters have a gradient, and COCO's metric of what is found."""

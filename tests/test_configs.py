@@ -1058,6 +1058,7 @@ def train_and_test(config: Config, epochs: int = 1) -> dict:
     return runner.test()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'metric'),
     [

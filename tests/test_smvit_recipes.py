@@ -444,6 +444,7 @@ def test_pretraining_recipe_trains(
     assert (tmp_path / 'epoch_1.pth').is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [
@@ -460,6 +461,7 @@ def test_image_recipe_trains_and_tests(name: str, images: Path, tmp_path: Path) 
         assert 0 <= train_and_test(config)['accuracy/top1'] <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [

@@ -634,7 +634,8 @@ def test_a_slow_model_stays_near_the_present(
     found = numbers(tmp_path / 'a.mp4')
     assert len(found) == 100
     assert (found[-1] + 64 if found[-1] < 50 else found[-1]) > 70  # of 99
-    assert 2 <= len(seen) <= 5 and np.diff(seen).min() > 20
+    # of 20; when the stream is over, what is left comes without more frames
+    assert 2 <= len(seen) <= 6 and all(np.diff(seen)[:-1] > 20)
     output = capsys.readouterr().out
     assert 'frames of http' in output and 'were dropped to stay near the present' in output
     if name == 'recognition':
