@@ -402,7 +402,8 @@ class UniFormerV2(HierarchicalBackbone):
             x = self.pre_norm(x)
         outs, tokens = [], []
         last_before = self.num_running - 1 if self.has_video_token else None
-        for i, block in enumerate(self.blocks[: self.num_running]):
+        for i in range(self.num_running):
+            block = self.blocks[i]
             if i == last_before:
                 x = self._show(x, grid, i)
             cp = self.with_cp and x.requires_grad
