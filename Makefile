@@ -28,8 +28,8 @@ demo-coco: env ## generate images of shapes, train a Mask R-CNN with SMViT on th
 	$(BIN)/python tools/demo/train_coco_demo.py
 
 test: env lint ## all tests, the long ones last
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m 'not slow'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m slow
 
 lint: base ## check style
 	$(BIN)/ruff check .
