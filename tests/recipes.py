@@ -111,6 +111,7 @@ def narrow(config: Config) -> Config:
         if model.type in ('MaskRCNN', 'CascadeRCNN'):
             # Cascade trains no anchors that reach over the edge, and has anchors of 256 pixels
             factor = 2 if model.type == 'CascadeRCNN' else 4
+            model.test_cfg.rcnn.score_thr = 0.0  # something is found
         elif 'input_size' in backbone:
             backbone.input_size = (*backbone.input_size[:-2], *(round(n / factor) for n in backbone.input_size[-2:]))
         elif kind == 'SMViT':
@@ -191,7 +192,7 @@ def fit_heads(config: Config, width: int = 16) -> None:
     roi.mask_head.update(in_channels=width, conv_out_channels=width)
     model.train_cfg.rpn_proposal.update(nms_pre=50, max_per_img=20)
     model.test_cfg.rpn.update(nms_pre=50, max_per_img=20)
-    model.test_cfg.rcnn.update(score_thr=0.0, max_per_img=5)
+    model.test_cfg.rcnn.max_per_img = 5
 
 
 # ---------------------------------------------------------------------------------------------------------------- data

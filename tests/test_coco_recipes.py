@@ -24,6 +24,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from modelindex.load_model_index import load as load_metafile
+from recipes import fit_heads, smaller
 from torch import nn
 
 from mmhvt.datasets.shapes_coco import FORMS, write_dataset
@@ -111,19 +112,10 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def smaller(value: object, times: int, key: str = '') -> object:
-    """A pipeline for images of a fraction of the sides."""
-    if isinstance(value, dict):
-        return {key: smaller(part, times, key) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(smaller(part, times, key) for part in value)
-    return value // times if key in ('scale', 'scales', 'crop_size') else value
-
-
 def tiny(name: str, shapes: Path, work_dir: Path, times: int = 4) -> Config:
     """A recipe with few channels, images of a fraction of the sides, and other data; all else as it stands."""
     config = read(name)
-    model, backbone, width = config.model, config.model.backbone, 16
+    model, backbone = config.model, config.model.backbone
     sizes = dict(
         SMViT=dict(embed_dims=16, num_heads=1, depths=(1, 1, 1, 1)),
         MViT=dict(version=2 if 'mvitv2' in name else 1, embed_dims=16, num_heads=1, depths=(1, 1, 1, 1)),
@@ -132,21 +124,10 @@ def tiny(name: str, shapes: Path, work_dir: Path, times: int = 4) -> Config:
     )
     backbone.arch = sizes[backbone.type.removeprefix('mmhvt.')]
     backbone.update(init_cfg=None, drop_path_rate=0.0)
-    with torch.device('meta'):
-        out_dims = [stage.shape[1] for stage in MODELS.build(backbone)(torch.empty(1, 3, 64, 64))]
-    model.neck.update(in_channels=out_dims, out_channels=width)
-    model.rpn_head.update(in_channels=width, feat_channels=width)
-    heads = model.roi_head
-    for extractor in (heads.bbox_roi_extractor, heads.mask_roi_extractor):
-        extractor.out_channels = width
-    for head in heads.bbox_head if isinstance(heads.bbox_head, list) else [heads.bbox_head]:
-        head.update(in_channels=width, fc_out_channels=32, num_classes=len(FORMS))
-        if 'Conv' in head.type:
-            head.conv_out_channels = width
-    heads.mask_head.update(in_channels=width, conv_out_channels=width, num_classes=len(FORMS))
-    model.train_cfg.rpn_proposal.update(nms_pre=50, max_per_img=20)
-    model.test_cfg.rpn.update(nms_pre=50, max_per_img=20)
-    model.test_cfg.rcnn.max_per_img = 5
+    fit_heads(config)
+    boxes, masks = model.roi_head.bbox_head, model.roi_head.mask_head
+    for head in [*(boxes if isinstance(boxes, list) else [boxes]), masks]:
+        head.num_classes = len(FORMS)
     if 'tta_model' in config:
         config.tta_model.tta_cfg.max_per_img = 5
         config.tta_pipeline = smaller(config.tta_pipeline, times)

@@ -1,7 +1,11 @@
-"""Options that the demos share."""
+"""What the command lines of the demos share."""
 
 import math
+import sys
 from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Callable
+
+from mmhvt.datasets import UnreadableVideoError
 
 
 def number(text: str) -> float:
@@ -20,3 +24,27 @@ def add_reading_options(parser: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help='whether frames are dropped to stay near the present (default: of cameras and live streams)',
     )
+
+
+def exit_status(program: str, run: Callable[[], str], interrupted: str) -> int:
+    """Runs a demo, and tells what goes wrong in a line on stderr.
+
+    Args:
+        program: Name of the demo.
+        run: Gives how the video was lost, '' if it was not.
+        interrupted: What to say of Ctrl-C.
+
+    Returns:
+        int: 0; 1 behind an error or a lost video; 130 behind Ctrl-C.
+    """
+    try:
+        lost = run()
+    except (OSError, ValueError, UnreadableVideoError) as error:
+        print(f'{program}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'\n{program}: {interrupted}', file=sys.stderr)
+        return 130
+    if lost:
+        print(f'{program}: {lost}; what came before is written', file=sys.stderr)
+    return int(bool(lost))

@@ -139,7 +139,7 @@ class CheckedActions:
                 + ('Do times count from the same start?' if videos & others else 'Videos have to be named as there')
             )
         if lacking:
-            ava_files._warn(
+            ava_files.warn(
                 f'proposal_file {self.proposal_file} lacks {len(lacking)} of the {len(keys)} key frames of '
                 f'{self.ann_file} ({examples(lacking)}): the whole picture stands for a person there'
             )

@@ -100,9 +100,9 @@ def read_annotations(
     if not actions:
         raise ValueError(f'annotation file {path} has no line of a person: lines are {COLUMNS}')
     if wide:
-        _warn(f'{path}: {wide} of {len(actions)} lines have more columns than {COLUMNS}, which are left out')
+        warn(f'{path}: {wide} of {len(actions)} lines have more columns than {COLUMNS}, which are left out')
     if overhanging:
-        _warn(f'{path}: {overhanging} of {len(actions)} boxes reach over an edge of the picture, and are cut there')
+        warn(f'{path}: {overhanging} of {len(actions)} boxes reach over an edge of the picture, and are cut there')
     return actions
 
 
@@ -142,7 +142,7 @@ def without_exclusions(key_frames: Iterable[tuple[str, int]], ann_file: str, exc
     meant = any(video in videos and min(times) <= time <= max(times) for video, time in excluded)
     if excluded and not meant:
         there, here = (examples(key_of(*frame) for frame in frames) for frames in (excluded, key_frames))
-        _warn(
+        warn(
             f'{exclude_file} excludes nothing: its {len(excluded)} key frames ({there}) are of other videos or times '
             f'than those of {ann_file} ({here})'
         )
@@ -249,7 +249,7 @@ def read_proposals(path: str) -> dict[str, np.ndarray]:
         _check_boxes(path, found)
     if respelled:
         key, frame = respelled[0]
-        _warn(
+        warn(
             f'proposal_file {path}: {len(respelled)} keys such as {key!r} are read as {frame!r}, the form in which '
             'mmaction2 and others look for them'
         )
@@ -309,7 +309,7 @@ def _check_boxes(path: str, found: dict[str, np.ndarray]) -> None:
         rows = found[keys[owner]] = found[keys[owner]].copy()
         rows[:, :4] = rows[:, :4].clip(0, 1)
     if overhanging.any():
-        _warn(f'{path}: {overhanging.sum()} of {len(boxes)} boxes reach over an edge of the picture, and are cut there')
+        warn(f'{path}: {overhanging.sum()} of {len(boxes)} boxes reach over an edge of the picture, and are cut there')
 
 
 def _fault(box: Iterable[float]) -> str:
@@ -364,5 +364,6 @@ def _whole(text: str, what: str) -> int:
     return int(number)
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Into the log of the run."""
     print_log(message, 'current', logging.WARNING)

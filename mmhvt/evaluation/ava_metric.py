@@ -62,7 +62,7 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
             self._names = ava_files.read_label_map(label_file)
         counting = set(custom_classes or self._names)
         if custom_classes is None and (largest := max(counting)) >= num_classes:
-            ava_files._warn(
+            ava_files.warn(
                 f'AVAMetric: label_file {label_file} goes up to class {largest}, but num_classes={num_classes}: '
                 f'classes from {num_classes} on cannot be found'
             )
@@ -96,7 +96,7 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
             tested = {key_of(result['video_id'], int(result['timestamp'])) for result in results}
             self.compare_with(tested, 'was tested')
         if not any(len(boxes) for result in results for boxes in result['outputs']):
-            ava_files._warn(f'AVAMetric: no score is above action_thr={self.action_thr}, so that mAP is nan')
+            ava_files.warn(f'AVAMetric: no score is above action_thr={self.action_thr}, so that mAP is nan')
         # what mmaction reads is written for it, so that it needs not be able to read what we can
         with TemporaryDirectory() as folder:
             truth, names, found = (str(Path(folder, name)) for name in ('truth.csv', 'names.pbtxt', 'found.csv'))
@@ -119,12 +119,12 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
             )
         self._is_compared = True
         if missed := self.key_frames - keys:
-            ava_files._warn(
+            ava_files.warn(
                 f'AVAMetric: of the {len(self.key_frames)} key frames of {self.ann_file} that count, {len(missed)} are '
                 f'not tested ({examples(missed)}): persons in them count as missed'
             )
         if idle := keys - self.annotated:
-            ava_files._warn(
+            ava_files.warn(
                 f'AVAMetric: of the {len(keys)} key frames that are tested, {len(idle)} are not in {self.ann_file} '
                 f'({examples(idle)}), and what is found in them does not count'
             )

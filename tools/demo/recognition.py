@@ -35,12 +35,11 @@ import numpy as np
 import torch
 from action_video import draw_boxes
 
-from mmhvt.apis.command_line import add_reading_options, number
+from mmhvt.apis.command_line import add_reading_options, exit_status, number
 from mmhvt.apis.models import check_device
 from mmhvt.apis.recognition import ClipRecognizer, LabeledClip, label_clips, with_labels
 from mmhvt.apis.streams import MOST_WAITING_BYTES, FrameSource, stopped_by_interrupt
 from mmhvt.apis.writing import check_outputs, mp4_path, whole_file
-from mmhvt.datasets import UnreadableVideoError
 from mmhvt.datasets.moving_shapes import write_video
 
 COLOR = (26, 140, 220)
@@ -148,17 +147,7 @@ def main() -> int:
     add_reading_options(parser)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     arguments = parser.parse_args()
-    try:
-        lost = run(**vars(arguments))
-    except (OSError, ValueError, UnreadableVideoError) as error:
-        print(f'{parser.prog}: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'\n{parser.prog}: interrupted', file=sys.stderr)
-        return 130
-    if lost:
-        print(f'{parser.prog}: {lost}; what came before is written', file=sys.stderr)
-    return bool(lost)
+    return exit_status(parser.prog, lambda: run(**vars(arguments)), 'interrupted')
 
 
 if __name__ == '__main__':

@@ -46,12 +46,11 @@ from mmengine.utils import ProgressBar
 
 from mmhvt.apis.actions import ActionFinder, KeyFrameFinder, PersonDetector, file_key_frames, stream_key_frames
 from mmhvt.apis.boxes import inside, read_boxes  # noqa: F401
-from mmhvt.apis.command_line import add_reading_options, number
+from mmhvt.apis.command_line import add_reading_options, exit_status, number
 from mmhvt.apis.labels import read_names  # noqa: F401
 from mmhvt.apis.models import check_device, load_config, load_model  # noqa: F401
 from mmhvt.apis.streams import FrameSource, RecentFrames, stopped_by_interrupt
 from mmhvt.apis.writing import KeyFrameWriter, check_outputs, mp4_path, whole_file
-from mmhvt.datasets import UnreadableVideoError
 from mmhvt.datasets.moving_shapes import write_video
 
 COLOUR = (26, 140, 220)
@@ -217,17 +216,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if bool(arguments.det_config) != bool(arguments.det_checkpoint):
         parser.error('--det-config and --det-checkpoint go together')
-    try:
-        lost = run(**vars(arguments))
-    except (OSError, ValueError, UnreadableVideoError) as error:
-        print(f'{parser.prog}: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'\n{parser.prog}: interrupted; nothing is written', file=sys.stderr)
-        return 130
-    if lost:
-        print(f'{parser.prog}: {lost}; what came before is written', file=sys.stderr)
-    return bool(lost)
+    return exit_status(parser.prog, lambda: run(**vars(arguments)), 'interrupted; nothing is written')
 
 
 if __name__ == '__main__':

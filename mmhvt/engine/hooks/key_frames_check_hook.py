@@ -1,10 +1,11 @@
 """Key frames of actions: those that are tested, and those that count."""
 
 from mmengine.hooks import Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from mmhvt.registry import HOOKS
 
+from .running_loops import running_loops
 from .wrapped_datasets import innermost_datasets
 
 
@@ -21,10 +22,8 @@ class KeyFramesCheckHook(Hook):
         Raises:
             ValueError: If a metric counts none of the key frames of its datasets.
         """
-        for mode in ('val', 'test'):
-            # runner.val_loop would build a loop that is not to run
-            loop = getattr(runner, f'_{mode}_loop')
-            if not isinstance(loop, BaseLoop):
+        for mode, loop in running_loops(runner):
+            if mode == 'train':
                 continue
             datasets = list(innermost_datasets(loop.dataloader.dataset))
             if not all(hasattr(dataset, 'key_frames') for dataset in datasets):

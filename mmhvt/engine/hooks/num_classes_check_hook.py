@@ -1,7 +1,6 @@
 """Classes of the model, of its loss, of the annotations and of the metrics."""
 
 import logging
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from mmengine.hooks import Hook
@@ -13,6 +12,7 @@ from torch import nn
 from mmhvt.registry import HOOKS
 
 from .dataset_labels import Labels, labels_of, source_of
+from .running_loops import running_loops
 from .wrapped_datasets import innermost_datasets
 
 
@@ -37,6 +37,14 @@ class Head(NamedTuple):
         name = 'loss_cls' if hasattr(self.module, 'loss_cls') else 'loss_module'
         loss = getattr(self.module, name, None)
         return f'{self.name}.{name}', loss if isinstance(loss, nn.Module) else None
+
+    @property
+    def loss_kind(self) -> str | None:
+        """What the loss makes of scores, see :func:`mmhvt.models.heads.loss_kind.loss_kind`."""
+        from mmhvt.models.heads.loss_kind import loss_kind  # here, since hooks come without models
+
+        _, loss = self.loss
+        return None if loss is None else loss_kind(loss)
 
     def is_a(self, *names: str) -> bool:
         """Whether its class or a base of it has one of these names."""
@@ -74,31 +82,23 @@ class NumClassesCheckHook(Hook):
             self._check_actions(runner, bbox_head.num_classes)
         self._check_views(runner, model)
         heads = _heads(model)
-        trains = any(mode == 'train' for mode, _ in self._loops(runner))
+        trains = any(mode == 'train' for mode, _ in running_loops(runner))
         for head in heads.values():
             if trains:
                 _check_weights(head)
             _check_pair(head)
         if None in heads:
             self._check_blending(model, heads[None].num_classes)
-        for mode, loop in self._loops(runner) if heads else ():
+        for mode, loop in running_loops(runner) if heads else ():
             for head in heads.values():
                 _check_averaging(head, mode, _metrics(loop))
             for dataset in innermost_datasets(loop.dataloader.dataset):
                 self._check_dataset(heads, dataset, mode, _metrics(loop) if mode != 'train' else [])
 
     @staticmethod
-    def _loops(runner: Runner) -> Iterator[tuple[str, BaseLoop]]:
-        for mode in ('train', 'val', 'test'):
-            # runner.train_loop would build a loop that is not to run
-            loop = getattr(runner, f'_{mode}_loop')
-            if isinstance(loop, BaseLoop):
-                yield mode, loop
-
-    @classmethod
-    def _check_actions(cls, runner: Runner, num_classes: int) -> None:
+    def _check_actions(runner: Runner, num_classes: int) -> None:
         chosen: dict[str, list[int] | None] = {}
-        for mode, loop in cls._loops(runner):
+        for mode, loop in running_loops(runner):
             counting = [*innermost_datasets(loop.dataloader.dataset)]
             if mode != 'train':
                 counting += _metrics(loop)
@@ -125,10 +125,10 @@ class NumClassesCheckHook(Hook):
                     'same, in the same order'
                 )
 
-    @classmethod
-    def _check_views(cls, runner: Runner, model: nn.Module) -> None:
+    @staticmethod
+    def _check_views(runner: Runner, model: nn.Module) -> None:
         views = (getattr(model, 'test_cfg', None) or {}).get('max_testing_views')
-        for mode, loop in cls._loops(runner) if views and hasattr(model, 'cls_head') else ():
+        for mode, loop in running_loops(runner) if views and hasattr(model, 'cls_head') else ():
             batch_size = getattr(loop.dataloader, 'batch_size', None) or 1
             if mode != 'train' and batch_size > 1:
                 raise ValueError(
@@ -229,17 +229,13 @@ def _check_weights(head: Head) -> None:
 
 def _check_pair(head: Head) -> None:
     """Refuses a loss and scores of different tasks."""
-    from mmhvt.models.heads.loss_kind import loss_kind
+    from mmhvt.models.heads.loss_kind import softmax_of_sigmoids
 
     name, loss = head.loss
-    kind = loss and loss_kind(loss)
+    kind = head.loss_kind
     scores = f'{head.name} ({type(head.module).__name__})'
     if kind == 'sigmoid' and getattr(head.module, 'average_clips', None) == 'prob' and not head.is_a('MultiLabelHead'):
-        raise ValueError(
-            f"{scores} scores by a softmax (average_clips='prob'), but {name} ({type(loss).__name__}) learns a sigmoid "
-            "for each class: for several labels a video type='mmhvt.MultiLabelHead' would do, for one average_clips="
-            "'score', which leaves scores as they are, or CrossEntropyLoss"
-        )
+        raise ValueError(softmax_of_sigmoids(scores, f'{name} ({type(loss).__name__})'))
     if kind not in (None, 'sigmoid') and head.is_a('MultiLabelClsHead', 'MultiLabelHead'):
         raise ValueError(
             f'{scores} scores by a sigmoid for each class, but {name} ({type(loss).__name__}) is one of a single label '
@@ -251,9 +247,7 @@ def _check_averaging(head: Head, mode: str, metrics: list) -> None:
     """Refuses scores of each view for a metric that takes those of a video, which notices it after an epoch."""
     scores_views = head.is_a('BaseHead') and getattr(head.module, 'average_clips', '') is None
     if scores_views and not head.is_a('MultiLabelHead') and any(_is_a(metric, 'AccMetric') for metric in metrics):
-        from mmhvt.models.heads.loss_kind import loss_kind
-
-        of_sigmoids = head.loss[1] is not None and loss_kind(head.loss[1]) == 'sigmoid'
+        of_sigmoids = head.loss_kind == 'sigmoid'
         would_do = "average_clips='score', or type='mmhvt.MultiLabelHead'," if of_sigmoids else "average_clips='prob'"
         raise ValueError(
             f'{head.name} ({type(head.module).__name__}) has average_clips=None, so that it scores each view of a '
@@ -289,13 +283,11 @@ def _check_labels(head: Head, dataset: object, labels: Labels, mode: str, metric
 
 def _check_task(head: Head, dataset: object, labels: Labels, mode: str, metrics: list) -> None:
     """Refuses a head or a metric of one label a sample for data of several, and the other way round."""
-    from mmhvt.models.heads.loss_kind import loss_kind
-
     name, loss = head.loss
     of_one = f'the {mode} dataset of {source_of(dataset)} gives one label a sample'
     of_several = f'the {mode} dataset of {source_of(dataset)} gives several labels a sample'
     if labels.several and not head.is_a('MultiLabelHead', 'MultiLabelClsHead'):
-        kind = loss and loss_kind(loss)
+        kind = head.loss_kind
         # mmpretrain's scores are a softmax whatever the loss is
         if mode == 'train' and (kind not in (None, 'sigmoid') or head.is_a('ClsHead')):
             ours = 'MultiLabelLinearClsHead' if head.is_a('ClsHead') else 'mmhvt.MultiLabelHead'

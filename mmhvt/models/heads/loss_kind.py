@@ -32,3 +32,12 @@ def loss_kind(loss: nn.Module) -> str | None:
     if isinstance(use_sigmoid, bool):
         return 'sigmoid' if use_sigmoid else 'softmax'
     return next((_KINDS[base.__name__] for base in type(loss).__mro__ if base.__name__ in _KINDS), None)
+
+
+def softmax_of_sigmoids(scores: str, loss: str) -> str:
+    """What to say where `scores` come from a softmax, and `loss` learns a sigmoid for each class."""
+    return (
+        f"{scores} scores by a softmax (average_clips='prob'), but {loss} learns a sigmoid for each class: for several "
+        "labels a video type='mmhvt.MultiLabelHead' would do, for one average_clips='score', which leaves scores as "
+        'they are, or CrossEntropyLoss'
+    )

@@ -12,7 +12,7 @@ from mmhvt import migrate
 from mmhvt.migrate.labels import align, label_list, map_classifier
 from mmhvt.registry import MODELS
 
-from .loss_kind import loss_kind
+from .loss_kind import loss_kind, softmax_of_sigmoids
 
 
 @cache
@@ -69,11 +69,7 @@ class RecognitionHead(BaseHead):
         """Refuses a loss that is not one of these scores."""
         loss, kind = type(self.loss_cls).__name__, loss_kind(self.loss_cls)
         if kind == 'sigmoid' and self.average_clips == 'prob':
-            raise ValueError(
-                f"RecognitionHead scores by a softmax (average_clips='prob'), but loss_cls={loss} learns a sigmoid for "
-                "each class: for several labels a video type='mmhvt.MultiLabelHead' would do, for one "
-                "average_clips='score', which leaves scores as they are, or CrossEntropyLoss"
-            )
+            raise ValueError(softmax_of_sigmoids('RecognitionHead', f'loss_cls={loss}'))
         if kind == 'log-softmax':
             raise ValueError(
                 f'RecognitionHead gives scores, but loss_cls={loss} takes log-probabilities: CrossEntropyLoss would do'
