@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae demo-ava demo-coco test lint format docs lock
+.PHONY: help base env demo demo-mae demo-ava demo-coco test test-faults lint format docs lock
 
 help:
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
 base:
 	@$(PYTHON) tools/dev/make_env.py
@@ -28,18 +28,25 @@ demo-coco: env ## generate images of shapes, train a Mask R-CNN with SMViT on th
 	$(BIN)/python tools/demo/train_coco_demo.py
 
 test: env lint ## all tests, the long ones last
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m 'not slow'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m 'not slow and not faults'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m 'slow and not faults'
 
-lint: base ## check style
+test-faults: env ## break things on purpose: files, videos, settings, processes; what docs/reliability.md counts (under an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m faults --junitxml=work_dirs/faults.xml
+	$(BIN)/python tools/dev/reliability.py work_dirs/faults.xml
+
+lint: base ## check style, spelling, links and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python tools/dev/check_links.py
+	$(BIN)/mypy
 
 format: base ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: base ## build docs/_build/html, warnings are errors
+docs: env ## build docs/_build/html, warnings are errors
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -71,7 +71,11 @@ setup(
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['mmhvt', 'mmhvt.*']),
     include_package_data=False,
-    package_data={'mmhvt.analysis': ['*.yaml'], 'mmhvt.datasets': ['*.csv']},
+    package_data={
+        'mmhvt.analysis': ['*.yaml'],
+        'mmhvt.datasets': ['*.csv'],
+        'mmhvt.datasets.labels': ['*.txt', '*.md'],
+    },
     install_requires=requirements('runtime'),
     extras_require={
         'all': sorted({spec for name in EXTRAS.values() for spec in requirements(name)}),

@@ -1,8 +1,10 @@
-"""Trains a model: `python tools/train.py CONFIG`, for configs of mmaction, mmdet and mmpretrain alike."""
+"""Trains a model: `python tools/train.py CONFIG`, for configs of mmaction, mmdet and mmpretrain alike.
 
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+One script where the packages have three, whose options differ, and an error that says what a config lacks. Theirs work
+as well: `mim train mmaction CONFIG`.
+"""
 
-from mmhvt.engine.command_line import build_runner, config_parser, load_config
+from mmhvt.engine.command_line import build_runner, check_checkpoint_exists, config_parser, load_config, seed
 
 
 def main() -> None:
@@ -15,7 +17,7 @@ def main() -> None:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate from base_batch_size to the actual one'
     )
-    parser.add_argument('--seed', type=int, help='seed of all generators')
+    parser.add_argument('--seed', type=seed, help='seed of all generators')
     parser.add_argument('--diff-rank-seed', action='store_true', help='add the rank to the seed')
     parser.add_argument('--deterministic', action='store_true', help='deterministic cuDNN')
     args = parser.parse_args()
@@ -26,6 +28,8 @@ def main() -> None:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
+        from mmengine.optim import AmpOptimWrapper, OptimWrapper
+
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
         # a class in new-style configs
         if getattr(wrapper, '__name__', wrapper) not in (OptimWrapper.__name__, AmpOptimWrapper.__name__):
@@ -33,6 +37,8 @@ def main() -> None:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:
+        if args.resume != 'auto':
+            check_checkpoint_exists('--resume', args.resume)
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:

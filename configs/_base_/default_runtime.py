@@ -4,11 +4,21 @@ _base_ = ['mmaction::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
 # Checks of what goes in (docs/bad_input.md). They stand among the default hooks, so that a config
-# with custom_hooks of its own keeps them; default_hooks=dict(checkpoint_check=None) leaves one out.
+# with custom_hooks of its own keeps them; default_hooks=dict(checkpoint_check=dict(enabled=False)) leaves one out.
 default_hooks = dict(
+    # writes beside the old one, which is removed last; resume=True finds the newest whole one
+    checkpoint=dict(type='mmhvt.CheckpointHook'),
     # before the first step: do the labels of the annotation files fit num_classes of the head?
     num_classes_check=dict(type='mmhvt.NumClassesCheckHook'),
+    # is a key of the config misspelled, which the runner would ignore?
+    config_check=dict(type='mmhvt.ConfigCheckHook'),
     # load_from, resume and test: is the checkpoint whole, and is it this model's?
     checkpoint_check=dict(type='mmhvt.CheckpointCheckHook'),
+    # does the schedule fit max_epochs, and the learning rate the batch?
+    schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
+    # a resumed run gives the weights of one that was not interrupted (docs/training.md)
+    exact_resume=dict(type='mmhvt.ExactResumeHook'),
+    # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
+    finite_loss=dict(type='mmhvt.FiniteLossHook'),
     # names videos that cannot be read, and counts at the epoch's end the samples they cost
     unreadable_video=dict(type='mmhvt.UnreadableVideoHook'))

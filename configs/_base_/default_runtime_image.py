@@ -3,9 +3,22 @@ _base_ = ['mmpretrain::_base_/default_runtime.py']
 # makes type='mmhvt.…' known
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
-# Checks of what goes in (docs/bad_input.md); a hook set to None is left out
+# Checks of what goes in (docs/bad_input.md); enabled=False leaves a hook out
 default_hooks = dict(
+    # writes beside the old one, which is removed last; resume=True finds the newest whole one
+    checkpoint=dict(type='mmhvt.CheckpointHook'),
     # before the first step: do the labels of the images fit num_classes of the head?
     num_classes_check=dict(type='mmhvt.NumClassesCheckHook'),
+    # is a key of the config misspelled, which the runner would ignore?
+    config_check=dict(type='mmhvt.ConfigCheckHook'),
     # load_from, resume and test: is the checkpoint whole, and is it this model's?
-    checkpoint_check=dict(type='mmhvt.CheckpointCheckHook'))
+    checkpoint_check=dict(type='mmhvt.CheckpointCheckHook'),
+    # does the schedule fit max_epochs, and the learning rate the batch?
+    schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
+    # a resumed run gives the weights of one that was not interrupted (docs/training.md)
+    exact_resume=dict(type='mmhvt.ExactResumeHook'),
+    # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
+    finite_loss=dict(type='mmhvt.FiniteLossHook'))
+
+# whole, as mmpretrain's browse_dataset.py passes on all that is in it, also what inheriting from mmpretrain adds
+visualizer = dict(_delete_=True, type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])

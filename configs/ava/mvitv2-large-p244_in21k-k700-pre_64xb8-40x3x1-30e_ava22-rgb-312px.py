@@ -1,28 +1,45 @@
 # MViTv2-L 40×3 at 312² on AVA v2.2 from ImageNet-21K and Kinetics-700: 33.5 mAP in the paper (mvitv2, table A.2).
-_base_ = 'mvit-base-p244_k400-pre_64xb8-16x4x1-30e_ava22-rgb.py'
+_base_ = [
+    '../_base_/models/action_detector.py',
+    '../_base_/datasets/ava22.py',
+    '../_base_/schedules/sgd_30e_ava.py',
+    '../_base_/default_runtime_ava.py'
+]
 
 pretrained = 'work_dirs/mvitv2-large-p244_k700-16x4-pre_64xb2-40x3x1-30e_kinetics700-rgb-312px/epoch_30.pth'
 
 model = dict(
     backbone=dict(
+        type='mmhvt.MViT',
         arch='v2_large',
         input_size=(40, 312, 312),
         # as the model of Kinetics
         with_cls_token=True,
         residual_pooling='all',
-        init_cfg=dict(checkpoint=pretrained)),
+        drop_path_rate=0.4,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     roi_head=dict(bbox_head=dict(in_channels=1152)))
 
-clip = dict(clip_len=40, frame_interval=3)
-train_pipeline = _base_.train_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[0].update(clip)
-test_pipeline[0].update(clip)
-# RandomRescale, RandomCrop; Resize, CenterCrop. To 312 as 256 to 320 are to 224: paper silent
-train_pipeline[2].update(scale_range=(356, 446))
-train_pipeline[3].update(size=312)
-test_pipeline[3].update(scale=(-1, 312))
-test_pipeline[4].update(crop_size=312)
+clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=40, frame_interval=3)
+# to 312 as 256 to 320 are to 224: paper silent
+train_pipeline = [
+    clip,
+    dict(type='RawFrameDecode'),
+    dict(type='RandomRescale', scale_range=(356, 446)),
+    dict(type='RandomCrop', size=312),
+    dict(type='Flip', flip_ratio=0.5),
+    dict(type='FormatShape', input_format='NCTHW', collapse=True),
+    dict(type='PackActionInputs')
+]
+test_pipeline = [
+    clip,
+    dict(type='mmhvt.KeepWholeProposals'),
+    dict(type='RawFrameDecode'),
+    dict(type='Resize', scale=(-1, 312)),
+    dict(type='CenterCrop', crop_size=312),
+    dict(type='FormatShape', input_format='NCTHW', collapse=True),
+    _base_.pack
+]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

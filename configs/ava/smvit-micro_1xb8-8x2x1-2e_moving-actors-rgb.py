@@ -2,6 +2,7 @@
 _base_ = [
     '../_base_/models/action_detector.py',
     '../_base_/datasets/moving_actors.py',
+    '../_base_/schedules/adamw_5e_micro.py',
     '../_base_/default_runtime_ava.py'
 ]
 
@@ -20,25 +21,9 @@ model = dict(
             num_classes=9,
             dropout_ratio=0.0)))
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
-    clip_grad=dict(max_norm=1))
-param_scheduler = [
-    dict(
-        type='OneCycleLR',
-        eta_max=2e-3,
-        pct_start=0.3,
-        by_epoch=True,
-        begin=0,
-        end=2,
-        total_steps=2,
-        convert_to_iter_based=True)
-]
+train_cfg = dict(max_epochs=2, val_interval=2)
+param_scheduler = [dict(_base_.one_cycle, end=2, total_steps=2)]
+auto_scale_lr = dict(base_batch_size=8)
 
 # several processes on CPU too: bash tools/dist_train.sh CONFIG 2
 env_cfg = dict(dist_cfg=dict(backend='gloo'))

@@ -23,19 +23,21 @@ model = dict(
         drop_path_rate=0.2,  # as on Something-Something, where it has local UniBlocks, and as VideoMAE's
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
 
+# the 8 frames of Kinetics, over 2 seconds as 16 with stride 4
+clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=8, frame_interval=8)
+train_pipeline = [clip, dict(type='RawFrameDecode'), *_base_.augment]
+test_pipeline = [
+    clip,
+    dict(type='mmhvt.KeepWholeProposals'),
+    dict(type='RawFrameDecode'), *_base_.center_crop
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
 optim_wrapper = dict(
     paramwise_cfg=dict(
         # as on Kinetics
         custom_keys=dict(
             pos_embed=dict(decay_mult=0.0),
             cls_token=dict(decay_mult=0.0))))
-
-# the 8 frames of Kinetics, over 2 seconds as 16 with stride 4
-clip = dict(clip_len=8, frame_interval=8)
-train_pipeline = _base_.train_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[0].update(clip)
-test_pipeline[0].update(clip)
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

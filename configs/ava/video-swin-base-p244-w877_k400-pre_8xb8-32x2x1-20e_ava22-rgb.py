@@ -23,20 +23,22 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     roi_head=dict(bbox_head=dict(in_channels=1024)))
 
+# the clips of Kinetics
+clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=32, frame_interval=2)
+train_pipeline = [clip, dict(type='RawFrameDecode'), *_base_.augment]
+test_pipeline = [
+    clip,
+    dict(type='mmhvt.KeepWholeProposals'),
+    dict(type='RawFrameDecode'), *_base_.center_crop
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
 # that of VideoMAE's ViT-L, which has 24 blocks too
 optim_wrapper = dict(
     optimizer=dict(lr=2.5e-4),
     paramwise_cfg=dict(
         layer_decay_rate=0.8,
         # as on Kinetics
-        custom_keys=dict(bias_table=dict(decay_mult=0.0))))
-
-# the clips of Kinetics
-clip = dict(clip_len=32, frame_interval=2)
-train_pipeline = _base_.train_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[0].update(clip)
-test_pipeline[0].update(clip)
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+        custom_keys=dict(rel_pos=dict(decay_mult=0.0))))

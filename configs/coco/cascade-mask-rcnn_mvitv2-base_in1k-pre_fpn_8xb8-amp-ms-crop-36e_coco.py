@@ -1,5 +1,10 @@
 # MViTv2-B, Cascade Mask R-CNN, from ImageNet-1K (B.3).
-_base_ = 'cascade-mask-rcnn_mvitv2-tiny_in1k-pre_fpn_8xb8-amp-ms-crop-36e_coco.py'
+_base_ = [
+    '../_base_/models/cascade-mask-rcnn_mvitv2_fpn.py',
+    '../_base_/datasets/coco_instance_ms-crop.py',
+    '../_base_/schedules/adamw_36e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
     backbone=dict(

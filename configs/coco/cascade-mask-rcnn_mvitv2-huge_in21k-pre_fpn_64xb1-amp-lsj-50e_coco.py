@@ -1,10 +1,34 @@
 # MViTv2-H, Cascade Mask R-CNN, from ImageNet-21K: the "stronger recipe" of B.3.
-_base_ = 'cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-amp-lsj-50e_coco.py'
+_base_ = [
+    '../_base_/models/cascade-mask-rcnn_mvitv2_fpn.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/adamw_36e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
+    data_preprocessor=dict(pad_size_divisor=1024),
     backbone=dict(
         arch='v2_huge',
         drop_path_rate=0.6,
+        # the class token in the file has no place here: it belongs to no window
         init_cfg=dict(
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_H_in21k.pyth')),
-    neck=dict(in_channels=[192, 384, 768, 1536]))
+    neck=dict(in_channels=[192, 384, 768, 1536]),
+    # "We adopt SoftNMS during inference" (A.1)
+    test_cfg=dict(
+        rcnn=dict(nms=dict(type='soft_nms', iou_threshold=0.5))))
+
+train_cfg = dict(max_epochs=50, val_interval=5)
+# at the same part of the epochs as of 100 in adamw_100e_coco.py: paper silent
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=250),
+    dict(
+        type='MultiStepLR',
+        by_epoch=True,
+        begin=0,
+        end=50,
+        milestones=[44, 48],
+        gamma=0.1)
+]

@@ -1,8 +1,15 @@
 # MViTv2-S, Cascade Mask R-CNN, from ImageNet-21K (B.3).
-_base_ = 'cascade-mask-rcnn_mvitv2-small_in1k-pre_fpn_8xb8-amp-ms-crop-36e_coco.py'
+_base_ = [
+    '../_base_/models/cascade-mask-rcnn_mvitv2_fpn.py',
+    '../_base_/datasets/coco_instance_ms-crop.py',
+    '../_base_/schedules/adamw_36e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
     backbone=dict(
+        arch='v2_small',
+        drop_path_rate=0.3,
         # the class token in the file has no place here: it belongs to no window
         init_cfg=dict(
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_S_in21k.pyth')))

@@ -1,7 +1,12 @@
 # MViTv2-B as what the SMViT paper compares with: 52.4 box AP and 46.7 mask AP there (table 10). Heads,
 # augmentation and epochs are those of SMViT, "for SMViT and all comparison detection methods" (appendix
 # A.2). Learning rate and drop path: paper silent; MViTv2's own (mvitv2, B.3).
-_base_ = 'mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py'
+_base_ = [
+    '../_base_/models/mask-rcnn_smvit_fpn.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/adamw_100e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
     backbone=dict(

@@ -1,8 +1,26 @@
 # MViTv2-B from ImageNet-21K as what the SMViT paper compares with: 53.1 box AP and 47.4 mask AP there (table 10).
-_base_ = 'mask-rcnn_mvitv2-base_in1k-pre_fpn_64xb1-lsj-100e_coco.py'
+_base_ = [
+    '../_base_/models/mask-rcnn_smvit_fpn.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/adamw_100e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
     backbone=dict(
+        _delete_=True,
+        type='mmhvt.MViT',
+        arch='v2_base',
+        # of the pre-training
+        input_size=(224, 224),
+        # hybrid window attention: a window has the size of the pre-training's grid
+        window_size=56,
+        drop_path_rate=0.4,
+        out_indices=(0, 1, 2, 3),
+        out_type='featmap',
         # the class token in the file has no place here: it belongs to no window
         init_cfg=dict(
+            type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_B_in21k.pyth')))
+
+optim_wrapper = dict(optimizer=dict(lr=1.6e-4))  # for 64 images: MViTv2's own (mvitv2, B.3)

@@ -1,6 +1,11 @@
 # SMViT-B+, Mask R-CNN: 53.3 box AP and 47.1 mask AP in the paper (table 10).
-# What differs from SMViT-B in table A2.
-_base_ = 'mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py'
+# Numbers are table A2's.
+_base_ = [
+    '../_base_/models/mask-rcnn_smvit_fpn.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/adamw_100e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
     backbone=dict(

@@ -13,7 +13,7 @@ model = dict(
         arch=dict(_delete_=True, embed_dims=48, num_heads=1, depths=(1, 1, 2, 1)),
         input_size=(160, 160),
         drop_path_rate=0.0,
-        # the paper's initialisation is made for long masked pre-training
+        # the paper's initialization is made for long masked pre-training
         init_cfg=dict(
             _delete_=True,
             type='Xavier',
@@ -72,6 +72,7 @@ param_scheduler = [
         total_steps=max_epochs,
         convert_to_iter_based=True)
 ]
+auto_scale_lr = dict(enable=False, base_batch_size=4)
 
 # several processes on CPU too: bash tools/dist_train.sh CONFIG 2
 env_cfg = dict(dist_cfg=dict(backend='gloo'))

@@ -1,11 +1,15 @@
 # UniFormerV2-B/16 on images, which is its ViT, Mask R-CNN: ours, the paper has no detection. The recipe is ViTDet's for
 # ViT-B, whose heads and simple feature pyramid these are; all layers attend globally.
-_base_ = 'mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py'
+_base_ = [
+    '../_base_/models/mask-rcnn_smvit_fpn.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/adamw_100e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
 
 model = dict(
     # those of CLIP's weights
-    data_preprocessor=dict(
-        mean=[122.771, 116.746, 104.094], std=[68.501, 66.632, 70.323]),
+    data_preprocessor=dict(mean=[122.771, 116.746, 104.094], std=[68.501, 66.632, 70.323]),
     backbone=dict(
         _delete_=True,
         type='mmhvt.UniFormerV2',

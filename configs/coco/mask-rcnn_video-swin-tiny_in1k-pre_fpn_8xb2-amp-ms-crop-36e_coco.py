@@ -28,7 +28,7 @@ optim_wrapper = dict(
     optimizer=dict(
         lr=1e-4,  # for 16 images
         weight_decay=0.05),
-    paramwise_cfg=dict(custom_keys=dict(bias_table=dict(decay_mult=0.0))))
+    paramwise_cfg=dict(custom_keys=dict(rel_pos=dict(decay_mult=0.0))))
 param_scheduler = [
     dict(
         type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=1000),

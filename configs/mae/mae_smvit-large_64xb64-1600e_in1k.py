@@ -1,6 +1,14 @@
 # Masked pre-training of SMViT-L on ImageNet-1K: all as for SMViT-B in table A1(a).
-_base_ = 'mae_smvit-base_32xb128-1600e_in1k.py'
+_base_ = [
+    '../_base_/models/mae_smvit_base_image.py',
+    '../_base_/datasets/imagenet_mae.py',
+    '../_base_/schedules/adamw_1600e_mae-imagenet.py',
+    '../_base_/default_runtime_mae.py'
+]
 
 model = dict(backbone=dict(arch='large'))
 
 train_dataloader = dict(batch_size=64)  # 4096 in all with 64 GPUs
+
+default_hooks = dict(
+    checkpoint=dict(interval=20, max_keep_ckpts=3))

@@ -1,22 +1,32 @@
 # Masked pre-training on generated videos: what `make demo-mae` trains.
 #   mim train mmpretrain configs/mae/mae_smvit-micro_1xb32-8x2x1-8e_moving-shapes-rgb.py
-_base_ = ['mae_smvit-micro_1xb64-8x2x1-10e_moving-shapes-rgb.py']
+_base_ = [
+    '../_base_/models/mae_smvit_micro.py',
+    '../_base_/datasets/moving_shapes_mae.py',
+    '../_base_/default_runtime_image.py'
+]
 
 # Chosen so that the encoder has to learn motion in minutes. With 16² pixels hidden and patches
-# normalised it learns the look of patches, and leaves motion to the decoder: fine-tuned on few
+# normalized it learns the look of patches, and leaves motion to the decoder: fine-tuned on few
 # labels it is no better than from scratch.
 model = dict(
+    # the ground is a gradient, which normalized would count as much as the shape
+    norm_pix=False,
     # 32² pixels, as the paper's: whole frames, of which one token in time is left of four
     backbone=dict(mask_unit_size=(1, 8, 8)),
-    mask_ratio=0.75,
-    # the ground is a gradient, which normalised would count as much as the shape
-    norm_pix=False,
     decoder=dict(embed_dims=48, depth=1, num_heads=1))
 
 train_dataloader = dict(batch_size=8)  # videos, 32 clips
 
-train_cfg = dict(max_epochs=8)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(
+        type='AdamW',
+        lr=2e-3,
+        betas=(0.9, 0.95),
+        weight_decay=0.05),
+    clip_grad=dict(max_norm=1))
 param_scheduler = [
     dict(
         type='OneCycleLR',
@@ -28,3 +38,15 @@ param_scheduler = [
         total_steps=8,
         convert_to_iter_based=True)
 ]
+auto_scale_lr = dict(enable=False, base_batch_size=8)  # videos
+
+default_hooks = dict(
+    checkpoint=dict(max_keep_ckpts=1),
+    logger=dict(interval=20),
+    # names videos that cannot be read
+    unreadable_video=dict(type='mmhvt.UnreadableVideoHook'))
+
+randomness = dict(seed=0)
+
+# processes on CPUs, or on GPUs of a machine that has as many
+env_cfg = dict(dist_cfg=dict(backend='gloo'))

@@ -23,6 +23,7 @@ param_scheduler = [
         total_steps=10,
         convert_to_iter_based=True)
 ]
+auto_scale_lr = dict(enable=False, base_batch_size=16)  # videos
 
 default_hooks = dict(
     checkpoint=dict(max_keep_ckpts=1),

@@ -1,5 +1,11 @@
 # MViT-B-16 with max-pooling on ImageNet-1K: 82.5 top-1 in the paper (table 17).
-_base_ = 'mvit-base-16_64xb64-100e-repeat3_in1k.py'
+_base_ = [
+    '../_base_/models/mvit_base_image.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/mvit_image.py',
+    '../_base_/schedules/adamw_300e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
 
 model = dict(
     backbone=dict(
@@ -7,7 +13,28 @@ model = dict(
         # table 15
         pool_kernel='s+1'))
 
-train_pipeline = _base_.train_pipeline
 # 4 layers, for max-pooling
-train_pipeline[3].update(num_policies=4)
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomResizedCrop', scale=224, backend='pillow', interpolation='bicubic'),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(_base_.rand_augment, num_policies=4),
+    _base_.random_erasing,
+    dict(type='PackInputs')
+]
+# 100 epochs with 3 repeated augmentation repetitions. mmpretrain's sampler is DeiT's: an epoch of it
+# has as many samples as the dataset has images, from a third of them, so 300 are 100 of the paper.
+train_dataloader = dict(
+    batch_size=64,
+    sampler=dict(_delete_=True, type='RepeatAugSampler', num_repeats=3),
+    dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader
+
+optim_wrapper = dict(optimizer=dict(lr=4e-3))  # 0.0005 for 512 images: for 4096
+param_scheduler = [
+    dict(_base_.warmup, start_factor=1e-6 / 5e-4, end=5),  # DeiT's; DeiT's
+    dict(_base_.cosine, begin=5)
+]
+
+auto_scale_lr = dict(base_batch_size=4096)

@@ -1,4 +1,22 @@
 # MViT-B-24 32×3 on Kinetics-600 from scratch: 83.8 top-1 in 1 × 5 views in the paper (table 5).
-_base_ = 'mvit-base-p244_128xb4-32x3x1-200e_kinetics600-rgb.py'
+_base_ = [
+    '../_base_/models/mvit_base.py',
+    '../_base_/datasets/kinetics600.py',
+    '../_base_/pipelines/mvit_32x3.py',
+    '../_base_/schedules/adamw_200e_kinetics.py',
+    '../_base_/default_runtime.py'
+]
 
-model = dict(backbone=dict(arch='base_24'))
+model = dict(
+    backbone=dict(
+        arch='base_24',
+        input_size=(32, 224, 224)),
+    cls_head=dict(num_classes=600))
+
+train_dataloader = dict(
+    batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
+    dataset=dict(
+        num_repeats=2,  # repeated augmentation: section 4
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -2,11 +2,19 @@
 # All as for Kinetics-400 (D.1).
 _base_ = [
     '../_base_/models/mvit_base.py',
-    '../_base_/datasets/kinetics600_mvit.py',
+    '../_base_/datasets/kinetics600.py',
+    '../_base_/pipelines/mvit.py',
     '../_base_/schedules/adamw_200e_kinetics.py',
     '../_base_/default_runtime.py'
 ]
 
 model = dict(
-    data_preprocessor=dict(blending=dict(num_classes=600)),
     cls_head=dict(num_classes=600))
+
+train_dataloader = dict(
+    batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
+    dataset=dict(
+        num_repeats=2,  # repeated augmentation: section 4
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -2,7 +2,13 @@
 # "We take this model [32×3] and fine-tune it for 5 epochs with longer 64 frame input, after
 # interpolating the temporal positional embedding" (section 4.1). Of the rest the paper is silent:
 # learning rate, batch, weight decay and no mixup are what MViTv2 has for its long clips (B.4).
-_base_ = 'mvit-base-p244_128xb4-32x3x1-200e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/mvit_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/mvit.py',
+    '../_base_/schedules/adamw_200e_kinetics.py',
+    '../_base_/default_runtime.py'
+]
 
 # positions are resized as the file is loaded
 pretrained = 'work_dirs/mvit-base-p244_128xb4-32x3x1-200e_kinetics400-rgb/epoch_200.pth'
@@ -13,34 +19,35 @@ model = dict(
         input_size=(64, 224, 224),
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     # the classifier goes on from the file too
-    cls_head=dict(init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='cls_head.')))
+    cls_head=dict(
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='cls_head.')))
 
-# 64 frames with stride 3
-clip = dict(clip_len=64, frame_interval=3)
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-train_pipeline[1].update(clip)
-val_pipeline[1].update(clip)
+clip = dict(type='SampleFrames', clip_len=64, frame_interval=3)
+train_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=1, **clip),
+    dict(type='DecordDecode'), *_base_.augment
+]
+val_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=1, test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.center_crop
+]
 # 3 spatial × 3 temporal views
 test_pipeline = [
     dict(type='mmhvt.DecordInit'),
-    dict(type='SampleFrames', num_clips=3, test_mode=True, **clip),
-    dict(type='DecordDecode'),
-    dict(type='Resize', scale=(-1, 256)),
-    dict(type='mmhvt.ThreeCrop', crop_size=224),
-    dict(type='FormatShape', input_format='NCTHW'),
-    dict(type='PackActionInputs')
+    dict(num_clips=3, test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.three_crops
 ]
 train_dataloader = dict(
     batch_size=1,  # video, 2 clips a GPU: 128 in all with 64 GPUs
-    dataset=dict(pipeline=train_pipeline))
+    dataset=dict(
+        num_repeats=2,  # repeated augmentation: section 4
+        pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-train_cfg = dict(
-    max_epochs=5,
-    val_begin=1,
-    val_interval=1)
+train_cfg = dict(max_epochs=5, val_begin=1, val_interval=1)
 optim_wrapper = dict(
     optimizer=dict(
         lr=1.6e-5,  # for 128 clips

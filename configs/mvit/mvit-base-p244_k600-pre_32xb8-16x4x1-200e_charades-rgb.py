@@ -1,8 +1,26 @@
 # MViT-B 16×4 on Charades from Kinetics-600: 43.9 mAP in 3 × 10 views in the paper (table 7).
-_base_ = 'mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb.py'
+_base_ = [
+    '../_base_/models/mvit_base_charades.py',
+    '../_base_/datasets/charades.py',
+    '../_base_/pipelines/mvit.py',
+    '../_base_/schedules/sgd_200e_charades.py',
+    '../_base_/default_runtime.py'
+]
 
 pretrained = 'work_dirs/mvit-base-p244_128xb4-16x4x1-200e_kinetics600-rgb/epoch_200.pth'
 
 model = dict(
     backbone=dict(
-        init_cfg=dict(checkpoint=pretrained)))
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
+
+# 3 spatial × 10 temporal views (table 7)
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=10, test_mode=True, **_base_.clip),
+    dict(type='DecordDecode'), *_base_.three_crops
+]
+train_dataloader = dict(
+    batch_size=8,  # 256 in all with 32 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,6 +1,20 @@
 # MViT-S 16×4 on Kinetics-400 from scratch: 76.0 top-1 in 1 × 5 views in the paper (table 4).
-_base_ = 'mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/mvit_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/mvit.py',
+    '../_base_/schedules/adamw_200e_kinetics.py',
+    '../_base_/default_runtime.py'
+]
 
 model = dict(
     backbone=dict(arch='small'),
     cls_head=dict(in_channels=512))
+
+train_dataloader = dict(
+    batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
+    dataset=dict(
+        num_repeats=2,  # repeated augmentation: section 4
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -2,7 +2,11 @@
 # order: 68.4 top-1 in the paper, 0.1 less than in order (table 9).
 _base_ = 'vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb.py'
 
-test_pipeline = _base_.test_pipeline
-# after decoding: each of the 5 clips of a video gets an order of its own
-test_pipeline.insert(3, dict(type='mmhvt.ShuffleFrames'))
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=5, test_mode=True, **_base_.clip),
+    dict(type='DecordDecode'),
+    # each of the 5 clips of a video gets an order of its own
+    dict(type='mmhvt.ShuffleFrames'), *_base_.center_crop
+]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,7 +1,13 @@
 # ViT-B 8×8, the baseline of MViT, on Kinetics-400 from ImageNet-21K: 79.3 top-1 in 1 × 5 views in the
 # paper (table 4). Numbers are those of D.1, "Fine-tuning from ImageNet"; where it refers to "the recipe
 # in [30]", they are SlowFast's.
-_base_ = 'vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/vit_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/mvit.py',
+    '../_base_/schedules/adamw_200e_kinetics.py',
+    '../_base_/default_runtime.py'
+]
 
 # ViT-B/16 of Dosovitskiy et al., pre-trained on ImageNet-21K. Its positions are repeated for each
 # frame as the file is loaded.
@@ -15,6 +21,7 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     cls_head=dict(label_smooth_eps=0.0))
 
+# table 1: 8 frames with stride 8
 clip = dict(type='SampleFrames', clip_len=8, frame_interval=8)
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
@@ -27,11 +34,22 @@ train_pipeline = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs')
 ]
+val_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=1, test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.center_crop
+]
+# 1 × 5 views
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=5, test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.center_crop
+]
 train_dataloader = dict(
     batch_size=2,  # clips a GPU: D.1
-    dataset=dict(
-        num_repeats=1,  # SlowFast has no repeated augmentation
-        pipeline=train_pipeline))
+    dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 train_cfg = dict(max_epochs=30)
 optim_wrapper = dict(

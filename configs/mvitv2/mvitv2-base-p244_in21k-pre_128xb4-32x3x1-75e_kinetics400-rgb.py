@@ -1,29 +1,36 @@
 # MViTv2-B 32×3 on Kinetics-400 from ImageNet-21K (B.4, "Fine-tuning from ImageNet").
-_base_ = 'mvitv2-base-p244_128xb4-32x3x1-200e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/mvitv2_small.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/mvit_32x3.py',
+    '../_base_/schedules/adamw_200e_kinetics.py',
+    '../_base_/default_runtime.py'
+]
 
 model = dict(
     backbone=dict(
+        arch='v2_base',
+        input_size=(32, 224, 224),
         # the public weights have one, and add its query to it
         with_cls_token=True,
         residual_pooling='all',
+        drop_path_rate=0.3,
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_B_in21k.pyth')))
+
+train_dataloader = dict(
+    batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
+    dataset=dict(
+        num_repeats=2,  # repeated augmentation: B.4
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 train_cfg = dict(max_epochs=75)
 optim_wrapper = dict(optimizer=dict(lr=1.6e-4))  # for 512 clips
 # warm-up in proportion to the epochs: paper silent
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.01,
-        begin=0,
-        end=11,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=0.01,
-        begin=11,
-        end=75,
-        convert_to_iter_based=True)
+    dict(_base_.warmup, end=11),
+    dict(_base_.cosine, begin=11, end=75)
 ]

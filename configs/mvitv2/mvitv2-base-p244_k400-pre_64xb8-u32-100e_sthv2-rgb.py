@@ -1,5 +1,11 @@
 # MViTv2-B with 32 frames on Something-Something V2 from Kinetics-400 (B.5).
-_base_ = 'mvitv2-small-p244_k400-pre_64xb8-u16-100e_sthv2-rgb.py'
+_base_ = [
+    '../_base_/models/mvitv2_small.py',
+    '../_base_/datasets/sthv2.py',
+    '../_base_/pipelines/mvit_sthv2.py',
+    '../_base_/schedules/sgd_100e_sthv2.py',
+    '../_base_/default_runtime.py'
+]
 
 pretrained = 'work_dirs/mvitv2-base-p244_128xb4-32x3x1-200e_kinetics400-rgb/epoch_200.pth'
 
@@ -7,15 +13,29 @@ model = dict(
     backbone=dict(
         arch='v2_base',
         input_size=(32, 224, 224),
-        init_cfg=dict(checkpoint=pretrained)))
+        drop_path_rate=0.4,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
+    cls_head=dict(num_classes=174))
 
-clip = dict(clip_len=32)
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[1].update(clip)
-val_pipeline[1].update(clip)
-test_pipeline[1].update(clip)
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+clip = dict(type='UniformSample', clip_len=32)
+train_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    clip,
+    dict(type='DecordDecode'), *_base_.augment
+]
+val_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.center_crop
+]
+# 3 spatial × 1 temporal views
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.three_crops
+]
+train_dataloader = dict(
+    batch_size=8,  # 512 in all with 64 GPUs
+    dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

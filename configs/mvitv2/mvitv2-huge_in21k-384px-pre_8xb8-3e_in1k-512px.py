@@ -1,43 +1,56 @@
 # MViTv2-H on ImageNet-1K at 512², from 384² (B.2: "initialized from the 384² variant and trained for 3
 # epochs with mixup enabled and weight decay of 10⁻⁸").
-_base_ = 'mvitv2-huge_in21k-pre_8xb8-30e_in1k-384px.py'
+_base_ = [
+    '../_base_/models/mvitv2_tiny_image.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/mvit_image.py',
+    '../_base_/schedules/adamw_300e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
 
 pretrained = 'work_dirs/mvitv2-huge_in21k-pre_8xb8-30e_in1k-384px/epoch_30.pth'
 
+# relative positions are resized as the file is loaded
 model = dict(
     backbone=dict(
+        arch='v2_huge',
         input_size=(512, 512),
-        init_cfg=dict(checkpoint=pretrained)),
+        # the public weights have one, and add its query to it
+        with_cls_token=True,
+        residual_pooling='all',
+        drop_path_rate=0.8,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     # the classifier goes on from the file too
-    head=dict(init_cfg=dict(_delete_=True, type='Pretrained', checkpoint=pretrained, prefix='head.')),
-    train_cfg=dict(
-        _delete_=True,
-        augments=dict(
-            type='mmhvt.models.MixupCutmix',
-            num_classes=1000,
-            mixup_alpha=0.8,
-            cutmix_alpha=1.0)))
+    head=dict(
+        in_channels=1536,
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint=pretrained,
+            prefix='head.')))
 
-train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(scale=512)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomResizedCrop', scale=512, backend='pillow', interpolation='bicubic'), *_base_.augment
+]
 # the whole image, resized: the better of the two tests of table A.3
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=512, backend='pillow', interpolation='bicubic'),
     dict(type='PackInputs')
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=3, val_interval=1)
 # learning rate as at 384²: paper silent
-optim_wrapper = dict(optimizer=dict(weight_decay=1e-8))
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,
-        begin=0,
-        end=3,
-        convert_to_iter_based=True)
-]
+optim_wrapper = dict(
+    optimizer=dict(
+        lr=7e-5,  # for 64 images
+        weight_decay=1e-8))
+param_scheduler = [dict(_base_.cosine, eta_min=0, begin=0, end=3)]
+
+auto_scale_lr = dict(base_batch_size=64)

@@ -1,13 +1,37 @@
 # MViTv2-L on ImageNet-21K and 1K (B.2).
-_base_ = 'mvitv2-small_64xb32-90e_in21k.py'
+_base_ = [
+    '../_base_/models/mvitv2_tiny_image.py',
+    '../_base_/datasets/imagenet21k.py',
+    '../_base_/pipelines/mvit_image.py',
+    '../_base_/schedules/adamw_300e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
 
 model = dict(
     backbone=dict(
         arch='v2_large',
+        # the public weights of ImageNet-21K have one, and add its query to it: paper silent
+        with_cls_token=True,
+        residual_pooling='all',
         drop_path_rate=0.5),
-    head=dict(in_channels=1152))
+    head=dict(
+        num_classes=19168,
+        in_channels=1152))
+
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(pipeline=_base_.train_pipeline))
+
+train_cfg = dict(max_epochs=90)
+val_cfg = None
+test_cfg = None
 
 optim_wrapper = dict(
     optimizer=dict(
         lr=8e-4,  # 1e-4 for 256 images: for 2048
         weight_decay=0.1))
+# warm-up in proportion to the epochs: paper silent
+param_scheduler = [
+    dict(_base_.warmup, end=21),
+    dict(_base_.cosine, begin=21, end=90)
+]

@@ -1,17 +1,38 @@
 # MViTv2-L on ImageNet-1K at 384² from ImageNet-21K (B.2).
-_base_ = 'mvitv2-large_in21k-pre_8xb8-30e_in1k.py'
+_base_ = [
+    '../_base_/models/mvitv2_tiny_image.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/mvit_image_384px.py',
+    '../_base_/schedules/adamw_300e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
 
 # relative positions are resized as the file is loaded
-model = dict(backbone=dict(input_size=(384, 384)))
+model = dict(
+    backbone=dict(
+        arch='v2_large',
+        expand_in='attn',
+        input_size=(384, 384),
+        # the public weights have one, and add its query to it
+        with_cls_token=True,
+        residual_pooling='all',
+        drop_path_rate=0.5,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_L_in21k.pyth')),
+    head=dict(in_channels=1152),
+    # mixup is disabled, and with it CutMix, as by PySlowFast's switch
+    train_cfg=None)
 
-train_pipeline = _base_.train_pipeline
-train_pipeline[1].update(scale=384)
-# the whole image, resized: the better of the two tests of table A.3
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=384, backend='pillow', interpolation='bicubic'),
-    dict(type='PackInputs')
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader
+
+train_cfg = dict(max_epochs=30)
+optim_wrapper = dict(optimizer=dict(lr=7e-5))  # for 64 images
+# no warm-up: paper silent
+param_scheduler = [dict(_base_.cosine, eta_min=0, begin=0, end=30)]
+
+auto_scale_lr = dict(base_batch_size=64)

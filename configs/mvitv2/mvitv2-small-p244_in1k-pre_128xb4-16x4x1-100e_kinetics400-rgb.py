@@ -1,5 +1,11 @@
 # MViTv2-S 16×4 on Kinetics-400 from ImageNet-1K (B.4, "Fine-tuning from ImageNet").
-_base_ = 'mvitv2-small-p244_128xb4-16x4x1-200e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/mvitv2_small.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/mvit.py',
+    '../_base_/schedules/adamw_200e_kinetics.py',
+    '../_base_/default_runtime.py'
+]
 
 model = dict(
     backbone=dict(
@@ -7,20 +13,18 @@ model = dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_S_in1k.pyth')))
 
+train_dataloader = dict(
+    batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
+    dataset=dict(
+        num_repeats=2,  # repeated augmentation: B.4
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+
 train_cfg = dict(max_epochs=100)
 optim_wrapper = dict(optimizer=dict(lr=4.8e-4))  # for 512 clips
 # warm-up in proportion to the epochs: paper silent
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.01,
-        begin=0,
-        end=15,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=0.01,
-        begin=15,
-        end=100,
-        convert_to_iter_based=True)
+    dict(_base_.warmup, end=15),
+    dict(_base_.cosine, begin=15, end=100)
 ]

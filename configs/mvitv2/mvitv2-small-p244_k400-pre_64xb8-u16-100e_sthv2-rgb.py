@@ -2,7 +2,8 @@
 # is as for Kinetics (B.4).
 _base_ = [
     '../_base_/models/mvitv2_small.py',
-    '../_base_/datasets/sthv2_mvit.py',
+    '../_base_/datasets/sthv2.py',
+    '../_base_/pipelines/mvit_sthv2.py',
     '../_base_/schedules/sgd_100e_sthv2.py',
     '../_base_/default_runtime.py'
 ]
@@ -10,8 +11,13 @@ _base_ = [
 pretrained = 'work_dirs/mvitv2-small-p244_128xb4-16x4x1-200e_kinetics400-rgb/epoch_200.pth'
 
 model = dict(
-    data_preprocessor=dict(blending=dict(num_classes=174)),
     backbone=dict(
         drop_path_rate=0.4,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     cls_head=dict(num_classes=174))
+
+train_dataloader = dict(
+    batch_size=8,  # 512 in all with 64 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

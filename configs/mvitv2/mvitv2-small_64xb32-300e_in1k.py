@@ -1,4 +1,16 @@
 # MViTv2-S on ImageNet-1K: 83.6 top-1 in the paper (table A.3).
-_base_ = 'mvitv2-tiny_64xb32-300e_in1k.py'
+_base_ = [
+    '../_base_/models/mvitv2_tiny_image.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/mvit_image.py',
+    '../_base_/schedules/adamw_300e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
 
 model = dict(backbone=dict(arch='v2_small'))
+
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader

@@ -1,7 +1,8 @@
 # MViTv2-S on ImageNet-21K and 1K (B.2); the rest is as for ImageNet-1K.
 _base_ = [
     '../_base_/models/mvitv2_tiny_image.py',
-    '../_base_/datasets/imagenet21k_mvit.py',
+    '../_base_/datasets/imagenet21k.py',
+    '../_base_/pipelines/mvit_image.py',
     '../_base_/schedules/adamw_300e_imagenet.py',
     '../_base_/default_runtime_image.py'
 ]
@@ -12,30 +13,22 @@ model = dict(
         # the public weights of ImageNet-21K have one, and add its query to it: paper silent
         with_cls_token=True,
         residual_pooling='all'),
-    head=dict(num_classes=19168),
-    train_cfg=dict(augments=dict(num_classes=19168)))
+    head=dict(num_classes=19168))
 
-train_dataloader = dict(batch_size=32)
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(pipeline=_base_.train_pipeline))
+
+train_cfg = dict(max_epochs=90)
 val_cfg = None
 test_cfg = None
 
-train_cfg = dict(max_epochs=90)
 optim_wrapper = dict(
     optimizer=dict(
         lr=5.4e-4,  # 6.75e-5 for 256 images: for 2048
         weight_decay=0.01))
 # warm-up in proportion to the epochs: paper silent
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,
-        begin=0,
-        end=21,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-5,
-        begin=21,
-        end=90,
-        convert_to_iter_based=True)
+    dict(_base_.warmup, end=21),
+    dict(_base_.cosine, begin=21, end=90)
 ]

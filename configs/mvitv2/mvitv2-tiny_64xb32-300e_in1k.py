@@ -2,9 +2,14 @@
 # whose augmentation it has. No repeated augmentation: B.2 does not list it.
 _base_ = [
     '../_base_/models/mvitv2_tiny_image.py',
-    '../_base_/datasets/imagenet_mvit.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/mvit_image.py',
     '../_base_/schedules/adamw_300e_imagenet.py',
     '../_base_/default_runtime_image.py'
 ]
 
-train_dataloader = dict(batch_size=32)
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader

@@ -1,8 +1,9 @@
 # SMViT-B on ImageNet-1K: 84.5 top-1 in the paper (table 8).
-# Numbers are table A1(b)'s, and stand in the bases.
+# Numbers are table A1(b)'s.
 _base_ = [
     '../_base_/models/smvit_base_image.py',
-    '../_base_/datasets/imagenet_smvit.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/smvit_image.py',
     '../_base_/schedules/adamw_layer-decay_100e_imagenet.py',
     '../_base_/default_runtime_image.py'
 ]
@@ -14,4 +15,8 @@ model = dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/hiera/mae_hiera_base_224.pth')))
 
-train_dataloader = dict(batch_size=64)  # 1024 in all with 16 GPUs
+train_dataloader = dict(
+    batch_size=64,  # 1024 in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader

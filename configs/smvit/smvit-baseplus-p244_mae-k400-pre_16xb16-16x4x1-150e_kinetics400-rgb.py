@@ -1,10 +1,26 @@
 # SMViT-B+ on Kinetics-400: 84.8 top-1 in 3 × 5 views in the paper (table 4).
 # Table 11(b) does not list it: all as for SMViT-B.
-_base_ = './smvit-base-p244_mae-k400-pre_16xb16-16x4x1-150e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/smvit_base_finetune.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/smvit.py',
+    '../_base_/schedules/adamw_layer-decay_150e-repeat2.py',
+    '../_base_/default_runtime.py'
+]
 
 model = dict(
     backbone=dict(
         arch='base_plus',
+        # the public weights of 1600 epochs of masked pre-training (table 11(a)), CC BY-NC 4.0
         init_cfg=dict(
+            type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/hiera/mae_hiera_base_plus_16x224.pth')),
     cls_head=dict(in_channels=896))
+
+train_dataloader = dict(
+    batch_size=8,  # videos, 16 clips a GPU: 256 in all with 16 GPUs
+    dataset=dict(
+        num_repeats=2,  # repeated sampling 2 (table 11(b)): an epoch of the loader is 2 effective epochs
+        pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,10 +1,24 @@
 # SMViT-B+ on ImageNet-1K: 85.2 top-1 in the paper (table 8).
 # All as for SMViT-B.
-_base_ = 'smvit-base_mae-in1k-pre_16xb64-100e_in1k.py'
+_base_ = [
+    '../_base_/models/smvit_base_image.py',
+    '../_base_/datasets/imagenet.py',
+    '../_base_/pipelines/smvit_image.py',
+    '../_base_/schedules/adamw_layer-decay_100e_imagenet.py',
+    '../_base_/default_runtime_image.py'
+]
 
 model = dict(
     backbone=dict(
         arch='base_plus',
+        # the public weights of masked pre-training, CC BY-NC 4.0
         init_cfg=dict(
+            type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/hiera/mae_hiera_base_plus_224.pth')),
     head=dict(in_channels=896))
+
+train_dataloader = dict(
+    batch_size=64,  # 1024 in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader

@@ -2,7 +2,8 @@
 # paper (table 6). Numbers are table 12(b)'s.
 _base_ = [
     '../_base_/models/smvit_base.py',
-    '../_base_/datasets/sthv2_smvit.py',
+    '../_base_/datasets/sthv2.py',
+    '../_base_/pipelines/smvit_sthv2.py',
     '../_base_/schedules/sgd_layer-decay_40e_sthv2.py',
     '../_base_/default_runtime.py'
 ]
@@ -13,8 +14,8 @@ model = dict(
             # one or the other, with equal probability: paper silent
             type='RandomBatchAugment',
             augments=[
-                dict(type='MixupBlending', alpha=0.8, num_classes=174),
-                dict(type='CutmixBlending', alpha=1.0, num_classes=174)
+                dict(type='MixupBlending', alpha=0.8, num_classes=None),
+                dict(type='CutmixBlending', alpha=1.0, num_classes=None)
             ])),
     backbone=dict(
         arch='large',
@@ -29,4 +30,8 @@ model = dict(
         dropout_ratio=0.5,
         label_smooth_eps=0.1))
 
-train_dataloader = dict(batch_size=8)  # clips a GPU: 256 in all with 32 GPUs
+train_dataloader = dict(
+    batch_size=8,  # clips a GPU: 256 in all with 32 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,12 +1,15 @@
 # SMViT-L on iNaturalist 2019: 84.3 top-1 in the paper (table 9).
 # The paper adjusts learning rate and epochs to each dataset and does not print what came of it (appendix
-# A.2), so those of table A1(b) stand here.
+# A.2), so those of table A1(b) are used here.
 _base_ = [
     '../_base_/models/smvit_base_image_transfer.py',
-    '../_base_/datasets/inat2019.py',
+    '../_base_/datasets/inat.py',
+    '../_base_/pipelines/smvit_image.py',
     '../_base_/schedules/adamw_layer-decay_50e_imagenet.py',
     '../_base_/default_runtime_image.py'
 ]
+
+data_root = 'data/inat2019'
 
 model = dict(
     backbone=dict(
@@ -19,7 +22,12 @@ model = dict(
         num_classes=1010,
         in_channels=1152))
 
+train_dataloader = dict(
+    batch_size=32,  # 1024 in all with 32 GPUs
+    dataset=dict(data_root=data_root, pipeline=_base_.train_pipeline))
+val_dataloader = dict(
+    dataset=dict(data_root=data_root, pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader
+
 # searched in 0.875, 0.9, 0.925; what was found: paper silent
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.9))
-
-train_dataloader = dict(batch_size=32)  # 1024 in all with 32 GPUs

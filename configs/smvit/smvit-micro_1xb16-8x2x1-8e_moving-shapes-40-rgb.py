@@ -1,6 +1,11 @@
 # The smallest SMViT on generated videos of which 40 have labels, from scratch: what `make demo-mae`
 # compares with smvit-micro_mae-moving-shapes-pre_1xb16-8x2x1-8e_moving-shapes-40-rgb.py.
-_base_ = ['smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py']
+_base_ = [
+    '../_base_/models/smvit_micro.py',
+    '../_base_/datasets/moving_shapes.py',
+    '../_base_/schedules/adamw_5e_micro.py',
+    '../_base_/default_runtime_micro.py'
+]
 
 # as in pre-training; moves no parameter
 model = dict(backbone=dict(q_pool=2))
@@ -16,22 +21,13 @@ train_dataloader = dict(
             data_root=_base_.data_root,
             ann_file='moving_shapes_train_list_videos.txt',
             data_prefix=dict(video='videos_train'),
-            num_classes=_base_.num_classes,
+            metainfo=_base_.metainfo,
             pipeline=_base_.train_pipeline,
             # the first 5 of each class
             indices=40)))
 
 train_cfg = dict(max_epochs=8, val_interval=2)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = [
-    dict(
-        type='OneCycleLR',
-        eta_max=1e-3,
-        pct_start=0.3,
-        by_epoch=True,
-        begin=0,
-        end=8,
-        total_steps=8,
-        convert_to_iter_based=True)
-]
+param_scheduler = [dict(_base_.one_cycle, eta_max=1e-3, end=8, total_steps=8)]
+
 default_hooks = dict(logger=dict(interval=5))

@@ -3,7 +3,7 @@
 # and there are as many as for one of them: paper silent.
 _base_ = [
     '../_base_/models/uniformerv2_base.py',
-    '../_base_/datasets/kinetics400-600-700_uniformerv2.py',
+    '../_base_/datasets/kinetics400-600-700.py',
     '../_base_/schedules/adamw_55e_uniformerv2.py',
     '../_base_/default_runtime.py'
 ]
@@ -14,6 +14,7 @@ head = dict(
     dropout_ratio=0.5,
     init_scale=1.0,
     average_clips='prob')
+
 model = dict(
     cls_head=dict(
         _delete_=True,
@@ -22,3 +23,5 @@ model = dict(
             k400=dict(num_classes=400, **head),
             k600=dict(num_classes=600, **head),
             k700=dict(num_classes=700, **head))))
+
+train_dataloader = dict(batch_size=32)  # 512 clips in all with 16 GPUs

@@ -1,18 +1,25 @@
 # UniFormerV2-B/16 on Moments in Time from CLIP, 32 frames: 42.2 top-1 in 3 × 4 views in the paper
 # (table 17).
-_base_ = 'uniformerv2-base-p16_clip-pre_16xb32-u8-24e_mit-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base.py',
+    '../_base_/datasets/mit.py',
+    '../_base_/pipelines/uniformerv2_u32.py',
+    '../_base_/schedules/adamw_24e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
-model = dict(backbone=dict(input_size=(32, 224, 224)))
+model = dict(
+    backbone=dict(input_size=(32, 224, 224)),
+    cls_head=dict(num_classes=339))
 
-clip = dict(clip_len=32)
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[1].update(clip)
-val_pipeline[1].update(clip)
-test_pipeline[1].update(clip)
+# 3 crops of each of 4 clips (table 17)
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=4, test_mode=True, **_base_.clip),
+    dict(type='DecordDecode'), *_base_.three_crops
+]
 train_dataloader = dict(
     batch_size=8,  # 512 clips in all with 64 GPUs
-    dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

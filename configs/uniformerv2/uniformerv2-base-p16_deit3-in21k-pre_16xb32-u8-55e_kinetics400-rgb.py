@@ -1,6 +1,12 @@
 # UniFormerV2-B/16 on Kinetics-400 from DeiT III of ImageNet-21K, 8 frames: 82.7 top-1 in the paper
 # (table 8).
-_base_ = 'uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/uniformerv2.py',
+    '../_base_/schedules/adamw_55e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
 # pre-trained on ImageNet-21K, fine-tuned on -1K: no other is public
 pretrained = 'https://dl.fbaipublicfiles.com/deit/deit_3_base_224_21k.pth'
@@ -9,3 +15,9 @@ model = dict(
     backbone=dict(
         vit='deit3',
         init_cfg=dict(checkpoint=pretrained)))
+
+train_dataloader = dict(
+    batch_size=32,  # 512 clips in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,6 +1,12 @@
 # UniFormerV2-B/16 on Something-Something V2 from DeiT III of ImageNet-21K, 16 frames: 66.5 top-1 in the
 # paper (table 8).
-_base_ = 'uniformerv2-base-p16_clip-pre_8xb16-u16-22e_sthv2-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base_sth.py',
+    '../_base_/datasets/sthv2_repeat2.py',
+    '../_base_/pipelines/uniformerv2_sth.py',
+    '../_base_/schedules/adamw_22e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
 # pre-trained on ImageNet-21K, fine-tuned on -1K: no other is public
 pretrained = 'https://dl.fbaipublicfiles.com/deit/deit_3_base_224_21k.pth'
@@ -9,3 +15,9 @@ model = dict(
     backbone=dict(
         vit='deit3',
         init_cfg=dict(checkpoint=pretrained)))
+
+train_dataloader = dict(
+    batch_size=8,  # videos, 16 clips a GPU: 128 in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

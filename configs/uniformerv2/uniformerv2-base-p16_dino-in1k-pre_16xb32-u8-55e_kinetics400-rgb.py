@@ -1,6 +1,12 @@
 # UniFormerV2-B/16 on Kinetics-400 from DINO of ImageNet-1K, 8 frames: 78.7 top-1 in the paper (table
 # 8).
-_base_ = 'uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/uniformerv2.py',
+    '../_base_/schedules/adamw_55e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
 pretrained = 'https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth'
 
@@ -8,3 +14,9 @@ model = dict(
     backbone=dict(
         vit='vit',
         init_cfg=dict(checkpoint=pretrained)))
+
+train_dataloader = dict(
+    batch_size=32,  # 512 clips in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,6 +1,12 @@
 # UniFormerV2-B/16 on Kinetics-400 from ViT of ImageNet-21K, 8 frames: 81.6 top-1 in the paper (table
 # 8).
-_base_ = 'uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/uniformerv2.py',
+    '../_base_/schedules/adamw_55e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
 # that of timm (Steiner et al.); the paper cites the first ViT
 pretrained = ('https://storage.googleapis.com/vit_models/augreg/'
@@ -10,3 +16,9 @@ model = dict(
     backbone=dict(
         vit='vit',
         init_cfg=dict(checkpoint=pretrained)))
+
+train_dataloader = dict(
+    batch_size=32,  # 512 clips in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

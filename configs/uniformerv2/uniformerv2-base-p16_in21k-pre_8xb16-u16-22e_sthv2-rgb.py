@@ -1,6 +1,12 @@
 # UniFormerV2-B/16 on Something-Something V2 from ViT of ImageNet-21K, 16 frames: 67.5 top-1 in the
 # paper (table 8).
-_base_ = 'uniformerv2-base-p16_clip-pre_8xb16-u16-22e_sthv2-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base_sth.py',
+    '../_base_/datasets/sthv2_repeat2.py',
+    '../_base_/pipelines/uniformerv2_sth.py',
+    '../_base_/schedules/adamw_22e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
 # that of timm (Steiner et al.); the paper cites the first ViT
 pretrained = ('https://storage.googleapis.com/vit_models/augreg/'
@@ -10,3 +16,9 @@ model = dict(
     backbone=dict(
         vit='vit',
         init_cfg=dict(checkpoint=pretrained)))
+
+train_dataloader = dict(
+    batch_size=8,  # videos, 16 clips a GPU: 128 in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,7 +1,21 @@
 # UniFormerV2-B/16 on Moments in Time from Kinetics-710, 8 frames: 42.6 top-1 in 3 × 4 views in the
 # paper (table 17).
-_base_ = 'uniformerv2-base-p16_clip-pre_16xb32-u8-24e_mit-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_base.py',
+    '../_base_/datasets/mit.py',
+    '../_base_/pipelines/uniformerv2.py',
+    '../_base_/schedules/adamw_24e_uniformerv2.py',
+    '../_base_/default_runtime.py'
+]
 
 pretrained = 'work_dirs/uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics710-rgb/epoch_55.pth'
 
-model = dict(backbone=dict(init_cfg=dict(checkpoint=pretrained)))
+model = dict(
+    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
+    cls_head=dict(num_classes=339))
+
+train_dataloader = dict(
+    batch_size=32,  # 512 clips in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

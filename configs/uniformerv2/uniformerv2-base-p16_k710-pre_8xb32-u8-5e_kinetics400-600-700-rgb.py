@@ -2,7 +2,7 @@
 # frames: 85.6, 86.3 and 76.1 top-1 in 3 × 4 views in the paper (table 9e).
 _base_ = [
     '../_base_/models/uniformerv2_base.py',
-    '../_base_/datasets/kinetics400-600-700_uniformerv2.py',
+    '../_base_/datasets/kinetics400-600-700.py',
     '../_base_/schedules/adamw_5e_uniformerv2.py',
     '../_base_/default_runtime.py'
 ]
@@ -17,6 +17,7 @@ head = dict(
     init_scale=1.0,
     average_clips='prob',
     init_cfg=dict(type='Pretrained', checkpoint=pretrained))
+
 model = dict(
     backbone=dict(init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(
@@ -26,3 +27,5 @@ model = dict(
             k400=dict(num_classes=400, labels='k710->k400', **head),
             k600=dict(num_classes=600, labels='k710->k600', **head),
             k700=dict(num_classes=700, labels='k710->k700', **head))))
+
+train_dataloader = dict(batch_size=32)  # 256 clips in all with 8 GPUs

@@ -2,7 +2,8 @@
 # (table 16).
 _base_ = [
     '../_base_/models/uniformerv2_base.py',
-    '../_base_/datasets/kinetics700_uniformerv2.py',
+    '../_base_/datasets/kinetics700.py',
+    '../_base_/pipelines/uniformerv2.py',
     '../_base_/schedules/adamw_5e_uniformerv2.py',
     '../_base_/default_runtime.py'
 ]
@@ -16,3 +17,9 @@ model = dict(
         num_classes=700,
         labels='k710->k700',
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
+
+train_dataloader = dict(
+    batch_size=32,  # 256 clips in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

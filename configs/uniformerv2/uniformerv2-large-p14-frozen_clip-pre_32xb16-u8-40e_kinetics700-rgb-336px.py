@@ -2,7 +2,8 @@
 # 3 views in the paper (table 16).
 _base_ = [
     '../_base_/models/uniformerv2_large_336px.py',
-    '../_base_/datasets/kinetics700_uniformerv2_336px.py',
+    '../_base_/datasets/kinetics700.py',
+    '../_base_/pipelines/uniformerv2_336px.py',
     '../_base_/schedules/adamw_40e_uniformerv2-frozen.py',
     '../_base_/default_runtime.py'
 ]
@@ -12,9 +13,13 @@ model = dict(
     cls_head=dict(num_classes=700))
 
 # a crop of each of 3 clips (table 16)
-test_pipeline = _base_.test_pipeline
-test_pipeline[1].update(num_clips=3)
-test_pipeline[4].update(type='CenterCrop')
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=3, test_mode=True, **_base_.clip),
+    dict(type='DecordDecode'), *_base_.center_crop
+]
+train_dataloader = dict(
+    batch_size=16,  # 512 clips in all with 32 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-
-train_dataloader = dict(batch_size=16)  # 512 clips in all with 32 GPUs

@@ -2,7 +2,8 @@
 # result.
 _base_ = [
     '../_base_/models/uniformerv2_large_336px.py',
-    '../_base_/datasets/kinetics710_uniformerv2_336px.py',
+    '../_base_/datasets/kinetics710.py',
+    '../_base_/pipelines/uniformerv2_336px.py',
     '../_base_/schedules/adamw_40e_uniformerv2-frozen.py',
     '../_base_/default_runtime.py'
 ]
@@ -11,4 +12,8 @@ model = dict(
     backbone=dict(frozen=True),
     cls_head=dict(num_classes=710))
 
-train_dataloader = dict(batch_size=16)  # 512 clips in all with 32 GPUs
+train_dataloader = dict(
+    batch_size=16,  # 512 clips in all with 32 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -1,18 +1,19 @@
 # UniFormerV2-L/14 on Moments in Time from CLIP, 16 frames: 46.2 top-1 in 3 × 4 views in the paper
 # (table 17).
-_base_ = 'uniformerv2-large-p14_clip-pre_32xb16-u8-18e_mit-rgb.py'
+_base_ = [
+    '../_base_/models/uniformerv2_large.py',
+    '../_base_/datasets/mit.py',
+    '../_base_/pipelines/uniformerv2_u16.py',
+    '../_base_/schedules/adamw_18e_uniformerv2-large.py',
+    '../_base_/default_runtime.py'
+]
 
-model = dict(backbone=dict(input_size=(16, 224, 224)))
+model = dict(
+    backbone=dict(input_size=(16, 224, 224)),
+    cls_head=dict(num_classes=339))
 
-clip = dict(clip_len=16)
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[1].update(clip)
-val_pipeline[1].update(clip)
-test_pipeline[1].update(clip)
 train_dataloader = dict(
     batch_size=8,  # 512 clips in all with 64 GPUs
-    dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

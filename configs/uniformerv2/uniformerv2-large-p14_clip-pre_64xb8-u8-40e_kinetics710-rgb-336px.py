@@ -1,11 +1,16 @@
 # UniFormerV2-L/14 on Kinetics-710 from CLIP, 8 frames of 336²: the paper has no result.
 _base_ = [
     '../_base_/models/uniformerv2_large_336px.py',
-    '../_base_/datasets/kinetics710_uniformerv2_336px.py',
+    '../_base_/datasets/kinetics710.py',
+    '../_base_/pipelines/uniformerv2_336px.py',
     '../_base_/schedules/adamw_40e_uniformerv2-large.py',
     '../_base_/default_runtime.py'
 ]
 
 model = dict(cls_head=dict(num_classes=710))
 
-train_dataloader = dict(batch_size=8)  # 512 clips in all with 64 GPUs
+train_dataloader = dict(
+    batch_size=8,  # 512 clips in all with 64 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -2,7 +2,8 @@
 # 19).
 _base_ = [
     '../_base_/models/uniformerv2_large.py',
-    '../_base_/datasets/hacs_uniformerv2.py',
+    '../_base_/datasets/hacs.py',
+    '../_base_/pipelines/uniformerv2_u16.py',
     '../_base_/schedules/adamw_20e_uniformerv2-large.py',
     '../_base_/default_runtime.py'
 ]
@@ -16,3 +17,15 @@ model = dict(
         global_drop_path_rate=0.4,
         init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(num_classes=200))
+
+# 3 crops of each of 10 clips (table 19)
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=10, test_mode=True, **_base_.clip),
+    dict(type='DecordDecode'), *_base_.three_crops
+]
+train_dataloader = dict(
+    batch_size=2,  # segments, 4 clips a GPU: 64 in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -2,7 +2,8 @@
 # (table 16).
 _base_ = [
     '../_base_/models/uniformerv2_large.py',
-    '../_base_/datasets/kinetics400_uniformerv2.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/uniformerv2.py',
     '../_base_/schedules/adamw_5e_uniformerv2-large.py',
     '../_base_/default_runtime.py'
 ]
@@ -16,4 +17,8 @@ model = dict(
         labels='k710->k400',
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
 
-train_dataloader = dict(batch_size=16)  # 256 clips in all with 16 GPUs
+train_dataloader = dict(
+    batch_size=16,  # 256 clips in all with 16 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

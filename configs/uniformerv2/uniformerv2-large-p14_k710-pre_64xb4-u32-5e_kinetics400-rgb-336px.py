@@ -2,7 +2,8 @@
 # the paper (table 16).
 _base_ = [
     '../_base_/models/uniformerv2_large_336px.py',
-    '../_base_/datasets/kinetics400_uniformerv2_336px.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/uniformerv2_336px.py',
     '../_base_/schedules/adamw_5e_uniformerv2-large.py',
     '../_base_/default_runtime.py'
 ]
@@ -18,14 +19,23 @@ model = dict(
         labels='k710->k400',
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
 
-clip = dict(clip_len=32)
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-test_pipeline = _base_.test_pipeline
-train_pipeline[1].update(clip)
-val_pipeline[1].update(clip)
+clip = dict(type='UniformSample', clip_len=32)
+train_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    clip,
+    dict(type='DecordDecode'), *_base_.augment
+]
+val_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.center_crop
+]
 # 3 crops of each of 2 clips (table 16)
-test_pipeline[1].update(num_clips=2, **clip)
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(num_clips=2, test_mode=True, **clip),
+    dict(type='DecordDecode'), *_base_.three_crops
+]
 train_dataloader = dict(
     batch_size=4,  # 256 clips in all with 64 GPUs
     dataset=dict(pipeline=train_pipeline))

@@ -1,8 +1,22 @@
 # Video Swin-B on Kinetics-400 from ImageNet-1K: 80.6 top-1 in 4 × 3 views in the paper (table 1).
-_base_ = 'video-swin-base-p244-w877_in21k-pre_8xb8-32x2x1-30e_kinetics400-rgb.py'
+_base_ = [
+    '../_base_/models/video_swin_base.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/video_swin.py',
+    '../_base_/schedules/adamw_30e_video-swin.py',
+    '../_base_/default_runtime.py'
+]
 
 model = dict(
     backbone=dict(
         init_cfg=dict(
             checkpoint=('https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
                         'swin_base_patch4_window7_224.pth'))))
+
+train_dataloader = dict(
+    batch_size=8,  # 64 in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+
+optim_wrapper = dict(optimizer=dict(weight_decay=0.05))

@@ -2,9 +2,16 @@
 # Numbers are those of section 4.1.
 _base_ = [
     '../_base_/models/video_swin_base.py',
-    '../_base_/datasets/kinetics400_video-swin.py',
+    '../_base_/datasets/kinetics400.py',
+    '../_base_/pipelines/video_swin.py',
     '../_base_/schedules/adamw_30e_video-swin.py',
     '../_base_/default_runtime.py'
 ]
+
+train_dataloader = dict(
+    batch_size=8,  # 64 in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 optim_wrapper = dict(optimizer=dict(weight_decay=0.05))

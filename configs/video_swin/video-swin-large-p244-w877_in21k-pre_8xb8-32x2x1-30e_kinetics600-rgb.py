@@ -2,12 +2,19 @@
 # 4.1.
 _base_ = [
     '../_base_/models/video_swin_large.py',
-    '../_base_/datasets/kinetics600_video-swin.py',
+    '../_base_/datasets/kinetics600.py',
+    '../_base_/pipelines/video_swin.py',
     '../_base_/schedules/adamw_30e_video-swin.py',
     '../_base_/default_runtime.py'
 ]
 
 model = dict(cls_head=dict(num_classes=600))
+
+train_dataloader = dict(
+    batch_size=8,  # 64 in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 # Swin-B's: paper silent, as mmaction2
 optim_wrapper = dict(optimizer=dict(weight_decay=0.05))

@@ -1,9 +1,14 @@
-"""Parameters, multiply-adds and activation memory of a model, on the meta device: no values, no waiting."""
+"""Parameters, multiply-adds and activation memory of a model, on the meta device: no values, no waiting.
+
+Multiply-adds are counted by torch's `FlopCounterMode`. No library counts the activations that are kept for the backward
+pass.
+"""
 
 import copy
 from collections.abc import Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +17,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmhvt.models.layers.attention import grid_bias_form
+from mmhvt.models.layers.attention import reference_math
+
+if TYPE_CHECKING:  # models without detection need no mmdet
+    from mmdet.models import TwoStageDetector
 
 aten = torch.ops.aten
 # what torch's counter knows, in the words of the papers
@@ -71,7 +79,7 @@ class FusedAttention(TorchFunctionMode):
         )[0]
 
 
-def detections(model: nn.Module, x: Tensor) -> list:
+def detections(model: 'TwoStageDetector', x: Tensor) -> list:
     """What the parts of a two-stage detector make of images (1, C, H, W) or of a clip (1, C, T, H, W).
 
     Which boxes an image leads to takes values, so that their number is the largest that `test_cfg` lets through: of
@@ -112,8 +120,9 @@ def scores(model: nn.Module, x: Tensor) -> object:
     """What a model makes of inputs (N, C, [T,] H, W): the scores of mmaction's recognizers and of the parts of mmdet's
     two-stage detectors, else its forward pass.
     """
-    if hasattr(model, 'extract_feat') and hasattr(model, 'cls_head'):
-        return model.extract_feat(x[:, None], stage='head')[0]
+    extract = getattr(model, 'extract_feat', None)
+    if extract is not None and hasattr(model, 'cls_head'):
+        return extract(x[:, None], stage='head')[0]
     if hasattr(model, 'roi_head'):
         return detections(model, x)
     return model(x)
@@ -160,7 +169,7 @@ def count_multiply_adds(model: nn.Module, input_shape: Sequence[int]) -> dict[st
     """
     model = on_meta(model)
     counter = FlopCounterMode(display=False)
-    with training_mode(model, False), grid_bias_form('bias'), FusedAttention(), counter:
+    with training_mode(model, False), reference_math(), FusedAttention(), counter:
         scores(model, one_input(model, input_shape))
     counts: dict[str, int] = {}
     for operation, flops in counter.get_flop_counts()['Global'].items():
@@ -172,10 +181,12 @@ def count_multiply_adds(model: nn.Module, input_shape: Sequence[int]) -> dict[st
 def parts(model: nn.Module) -> dict[str, list[nn.Module]]:
     """The modules that make up each part of `activations`, in order; inner parts after those that hold them."""
     backbone = getattr(model, 'backbone', model)
-    found = {'patch embedding': [backbone.patch_embed] if hasattr(backbone, 'patch_embed') else []}
+    embed = getattr(backbone, 'patch_embed', None)
+    found: dict[str, list[nn.Module]] = {'patch embedding': [] if embed is None else [embed]}
+    blocks: Sequence[nn.Module] = getattr(backbone, 'blocks', ())
     first = 0
     for stage, last in enumerate(getattr(backbone, 'last_blocks', [])):
-        found[f'stage {stage + 1}'] = list(backbone.blocks[first : last + 1])
+        found[f'stage {stage + 1}'] = list(blocks[first : last + 1])
         first = last + 1
     found['rest of the backbone'] = [backbone]
     heads = [getattr(model, name, None) for name in ('neck', 'cls_head', 'head', 'rpn_head')]

@@ -1,4 +1,4 @@
-"""Lists of videos, and files of what was computed of them, which are whole or not there."""
+"""Lists of videos, and files of their features, which are either complete or absent."""
 
 import fcntl
 import json
@@ -26,7 +26,7 @@ SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.t
 
 
 def read_list(path: Path, root: Path) -> list[str]:
-    """Paths of a list of videos, a line each, with or without labels behind; empty lines are skipped.
+    """Paths of a list of videos, a line each, with or without labels after them; empty lines are skipped.
 
     They are read as those of datasets that ignore labels (docs/bad_input.md#annotation-files). Where the whole line
     names a file, it is one.
@@ -124,9 +124,9 @@ class ArrayFile:
     """A .npy file to which rows are appended, under another name until it is whole.
 
     Args:
-        path: Of the whole file.
-        rows: That there will be.
-        dtype: Of the values.
+        path: Path of the complete file.
+        rows: Number of rows that there will be.
+        dtype: Data type of the values.
     """
 
     def __init__(self, path: Path, rows: int, dtype: str) -> None:
@@ -137,7 +137,7 @@ class ArrayFile:
         self.shape: tuple[int, ...] | None = None
 
     def append(self, rows: np.ndarray) -> None:
-        """Adds (n, …)."""
+        """Add rows (n, …)."""
         if self.shape is None:
             self.shape = (self.rows, *rows.shape[1:])
             header = dict(descr=self.dtype.str, fortran_order=False, shape=self.shape)
@@ -145,12 +145,12 @@ class ArrayFile:
         self._file.write(np.ascontiguousarray(rows, self.dtype).tobytes())
 
     def finish(self) -> None:
-        """Gives the file its name."""
+        """Give the file its name."""
         self._file.close()
         self.unfinished.replace(self.path)
 
     def abandon(self) -> None:
-        """Leaves nothing."""
+        """Remove what was written."""
         self._file.close()
         self.unfinished.unlink(missing_ok=True)
 
@@ -161,14 +161,14 @@ class Folder:
 
     Args:
         path: The folder.
-        settings: What the features depend on.
+        settings: Settings that the features depend on.
     """
 
     path: Path
     settings: dict
 
     def file(self, name: str, kind: str) -> Path:
-        """Of an array: `kind` is '', 'stage0', 'scores', …"""
+        """Path of an array; `kind` is '', 'stage0', 'scores', …"""
         return self.path / (f'{name}.{kind}.npy' if kind else f'{name}.npy')
 
     def done(self, name: str, video: Path) -> bool:
@@ -190,7 +190,7 @@ class Folder:
         return True
 
     def forget(self, name: str) -> None:
-        """From now on a video is not there."""
+        """Have a video done again."""
         (self.path / f'{name}.json').unlink(missing_ok=True)
 
     def remove_stale(self) -> None:
@@ -198,19 +198,19 @@ class Folder:
         remove_stale(self.path.rglob('*.unfinished'))
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: the files are complete."""
 
 
 def check_video(found: str, video: Path, where: Path | str) -> None:
     """Refuses to take features of a video for those of another one.
 
     Args:
-        found: Absolute path of the video that is there.
-        video: That is wanted.
-        where: It is there.
+        found: Absolute path of the video whose features are there.
+        video: Video whose features are wanted.
+        where: File or dataset of the features.
 
     Raises:
-        ValueError: If these are two; names both.
+        ValueError: If these are two videos; names both.
     """
     wanted = os.path.abspath(video)
     if found == wanted or os.path.realpath(found) == os.path.realpath(wanted):
@@ -245,7 +245,7 @@ class H5File:
 
     Args:
         path: The file.
-        settings: What the features depend on.
+        settings: Settings that the features depend on.
 
     Raises:
         ValueError: If h5py is not installed, or `path` is no HDF5 file.
@@ -353,13 +353,18 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_h5(path: Path) -> bool:
+    """Whether a path is one of an HDF5 file."""
+    return path.suffix.lower() in ('.h5', '.hdf5')
+
+
 def open_output(path: Path, settings: dict) -> Folder | H5File:
     """What `--out` names: an .h5 or .hdf5 file, or a folder.
 
     Raises:
         ValueError: If the path cannot be that.
     """
-    if path.suffix.lower() in ('.h5', '.hdf5'):
+    if is_h5(path):
         if path.is_dir():
             raise ValueError(f'{path} is a folder, and has to be the name of a file')
         return H5File(path, settings)

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds that the papers print, compared with those of our models."""
+"""Comparison of the parameters and multiply-adds that the papers print with those of our models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FIGURES = Path(__file__).with_name('paper_figures.yaml')
 PARAMS_TOLERANCE, GFLOPS_TOLERANCE = 0.015, 0.03
 # tables that print multiply-adds in units of 10¹² with one decimal, by (family, table)
 PRINTED_IN_TERA = {('smvit', '10'), ('uniformerv2', '1'), ('uniformerv2', '4')}
-# rows that cannot hold, and why: {id: reason}
+# reasons why rows cannot hold, by id
 _L_IMAGE = (
     '218 M has channels expand in the MLP, which costs {mlp} G; the printed cost has them expand in attention, '
     'with {attn} M'
@@ -44,9 +44,9 @@ class Figure:
     """A printed number and ours.
 
     Attributes:
-        printed: As the file has it, since its digits say how exact it is.
-        ours: Ours in the same unit.
-        tolerance: How far ours may be from it.
+        printed: Printed number as text, since its digits tell its precision.
+        ours: Our number in the same unit.
+        tolerance: Largest difference between the two for which the figure holds.
     """
 
     printed: str
@@ -55,7 +55,7 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        """Whether ours is within the tolerance."""
+        """Whether our number is within the tolerance."""
         return abs(self.ours - float(self.printed)) <= self.tolerance
 
     def __str__(self) -> str:
@@ -68,10 +68,10 @@ class Row:
     """A row of the file, measured.
 
     Attributes:
-        name, family, table: Which.
-        params: In millions; None where the paper prints none.
-        gflops: Multiply-adds / 10⁹; None where the paper prints none.
-        reason: Why it cannot hold, if so.
+        name, family, table: Id of the row, its family and its table.
+        params: Parameters in millions, or None if the paper prints none.
+        gflops: Multiply-adds / 10⁹, or None if the paper prints none.
+        reason: Reason why the row cannot hold, or None.
     """
 
     name: str
@@ -83,64 +83,69 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether all that is printed holds."""
+        """Whether all printed figures hold."""
         return all(figure.holds for figure in (self.params, self.gflops) if figure)
 
     @property
     def status(self) -> str:
-        """'holds', or 'not matched' with a reason, or 'DIFFERS' without one."""
+        """'holds', 'not matched' with the reason, or 'DIFFERS'."""
         if self.holds:
             return 'holds'
         return f'not matched: {self.reason}' if self.reason else 'DIFFERS'
 
     @property
     def fails(self) -> bool:
-        """Whether the row neither holds nor has a reason not to."""
+        """Whether the row does not hold and has no reason."""
         return not self.holds and not self.reason
 
 
 def half_a_unit(printed: str) -> float:
     """Half a unit of the last digit of a number: 0.05 of '83.6', 0.5 of '170'."""
-    return float(Decimal(1).scaleb(Decimal(printed).as_tuple().exponent)) / 2
+    number = Decimal(printed)
+    last = number.adjusted() - len(number.as_tuple().digits) + 1  # exponent of the last digit
+    return float(Decimal(1).scaleb(last)) / 2
 
 
 def tolerance(printed: str, relative: float, unit: str = '1') -> float:
-    """How far off a figure may be: a fraction of it or half a unit of its last printed digit, whichever is wider.
+    """Tolerance of a figure: a fraction of it or half a unit of its last printed digit, whichever is wider.
 
     Args:
-        printed: The number.
-        relative: The fraction.
-        unit: The least unit that the table prints, where that is more than the number's digits show.
+        printed: Printed number.
+        relative: Fraction of it.
+        unit: Smallest unit of the table, if coarser than the digits of the number. Defaults to '1'.
     """
     return max(relative * float(printed), half_a_unit(printed), half_a_unit(unit))
 
 
 def read() -> dict[str, list[dict]]:
-    """Rows by family, all numbers as the strings that the file has."""
+    """Rows of the file by family, with numbers as strings."""
     return yaml.load(FIGURES.read_text(encoding='utf-8'), Loader=yaml.BaseLoader)
 
 
 def measure(family: str, row: dict) -> Row:
-    """Compares a row of the file with our model."""
+    """Compare a row of the file with our model."""
     model = build(family, row)
     params = gflops = None
     if 'params_m' in row:
         total, trainable = count_parameters(model)
-        ours = trainable if row.get('note') == 'trainable parameters' else total
-        params = Figure(row['params_m'], ours / 1e6, tolerance(row['params_m'], PARAMS_TOLERANCE))
+        parameters = trainable if row.get('note') == 'trainable parameters' else total
+        params = Figure(row['params_m'], parameters / 1e6, tolerance(row['params_m'], PARAMS_TOLERANCE))
     if 'gflops' in row:
         views = int(row.get('over', 1))
-        ours = views * sum(count_multiply_adds(model, (3, *input_shape(row))).values()) / 1e9
+        multiply_adds = views * sum(count_multiply_adds(model, (3, *input_shape(row))).values())
         unit = '1E+2' if (family, row['table']) in PRINTED_IN_TERA else row['gflops']
-        gflops = Figure(row['gflops'], ours, tolerance(row['gflops'], GFLOPS_TOLERANCE, unit))
+        gflops = Figure(row['gflops'], multiply_adds / 1e9, tolerance(row['gflops'], GFLOPS_TOLERANCE, unit))
     return Row(row['id'], family, row['table'], params, gflops, REASONS.get(row['id']))
 
 
 def compare(families: Sequence[str] | None = None) -> list[Row]:
-    """All rows of the families, or of all.
+    """Compare all rows of some families.
+
+    Args:
+        families: Names of the families. Defaults to all.
 
     Raises:
-        ValueError: If the file lacks a family; names those that it has.
+        ValueError: If the file does not have a family; lists those that it has.
     """
     rows = read()
     unknown = [family for family in families or [] if family not in rows]

@@ -1,6 +1,7 @@
-"""Pictures of what a masked auto-encoder makes of images and videos (papers/smvit, section 4)."""
+"""Pictures of what a masked auto-encoder makes of images and videos (SMViT, arXiv:2306.00989, section 4)."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from mmhvt import migrate
 from mmhvt.datasets import UnreadableVideoError
-from mmhvt.datasets.video_dataset import NamingFile
+from mmhvt.datasets.reading import DecodeErrorWrapper
+from mmhvt.migrate.report import format_problems
 from mmhvt.models import MAE
 from mmhvt.models.selfsup.mask import draw_visible
 from mmhvt.models.selfsup.target import pixel_patches
 
-GREY = 127
+GRAY = 127
 ROWS = ('input', 'masked', 'reconstruction')
 
 
@@ -51,14 +53,13 @@ def load_model(cfg: Config, checkpoint: str) -> MAE:
         model = MODELS.build(cfg.model)
     if not isinstance(model, MAE):
         raise ValueError(f'the model of the config is {type(model).__name__}: take one of masked pre-training, of MAE')
-    found, expected = migrate.load(checkpoint), model.state_dict()
-    fits = [name for name in expected if name in found and found[name].shape == expected[name].shape]
-    if len(fits) < len(expected) or len(found) > len(expected):
-        wrong = next((name for name in [*expected, *found] if name not in fits), None)
-        shapes = [tuple(content[wrong].shape) if wrong in content else 'missing' for content in (found, expected)]
+    found = migrate.load(checkpoint)
+    report = migrate.compare(model, found)
+    if report.problems:
         raise ValueError(
-            f'{checkpoint} is no checkpoint of the MAE in the config: {len(fits)} of its {len(expected)} tensors are '
-            f'there, of {len(found)} in the file. {wrong}: {shapes[0]} in the file, {shapes[1]} in the model'
+            f'{checkpoint} is no checkpoint of the MAE in the config: {report.num_matching} of its '
+            f'{report.num_expected} tensors are there, of {len(found)} in the file. '
+            f'{format_problems(report.problems, most=1)}'
         )
     model.load_state_dict(found)
     return model.eval()
@@ -90,7 +91,7 @@ def read_input(cfg: Config, path: str, seed: int = 0) -> dict:
     torch.manual_seed(seed)
     for transform in transforms:
         if isinstance(transform, DecordInit | DecordDecode):
-            transform = NamingFile(transform)
+            transform = DecodeErrorWrapper(transform)
         try:
             results = transform(results)
         except UnreadableVideoError as error:
@@ -142,8 +143,8 @@ def reconstruct(model: MAE, batch: dict, seed: int = 0) -> Reconstruction:
         frames = frames * std + mean
     original, pasted = frames.clamp(0, 255).round().byte().cpu().numpy()
     mask = torch.zeros_like(patches[:, :, :1]).scatter(1, places[:, :, :1], 1).expand_as(patches)
-    mask = frames_of_patches(mask, x.shape[2:], model.patch)[0].bool().cpu().numpy()
-    return Reconstruction(original, np.where(mask, np.uint8(GREY), original), pasted)
+    is_masked = frames_of_patches(mask, x.shape[2:], model.patch)[0].bool().cpu().numpy()
+    return Reconstruction(original, np.where(is_masked, np.uint8(GRAY), original), pasted)
 
 
 def frames_of_patches(patches: Tensor, size: tuple[int, ...], patch: tuple[int, ...]) -> Tensor:
@@ -212,19 +213,21 @@ def draw(path: Path, reconstruction: Reconstruction, note: str) -> None:
     figure.savefig(path)
 
 
-def write_gif(path: Path, reconstruction: Reconstruction, seconds: float = 0.35) -> None:
-    """Write the three side by side as a film that repeats, small frames enlarged.
+def write_gif(path: Path, films: Sequence[np.ndarray], seconds: float = 0.35) -> None:
+    """Write films side by side as one that repeats, small frames enlarged.
 
     Args:
         path: GIF to write.
-        reconstruction: Of :func:`reconstruct`.
+        films: Frames (T, H, W, 3) of each, uint8 RGB, such as a :class:`Reconstruction`.
         seconds: Of a frame.
     """
-    height = reconstruction.original.shape[1]
+    height = films[0].shape[1]
     scale, gap = max(1, round(160 / height)), 4
     strips = []
-    for frames in zip(*reconstruction, strict=True):
-        big = [frame.repeat(scale, 0).repeat(scale, 1) for frame in frames]
-        white = np.full((len(big[0]), gap, 3), 255, np.uint8)
-        strips.append(Image.fromarray(np.hstack([big[0], white, big[1], white, big[2]])))
+    for frames in zip(*films, strict=True):
+        panels = []
+        for frame in frames:
+            big = frame.repeat(scale, 0).repeat(scale, 1)
+            panels += [big, np.full((len(big), gap, 3), 255, np.uint8)]
+        strips.append(Image.fromarray(np.hstack(panels[:-1])))
     strips[0].save(path, save_all=True, append_images=strips[1:], duration=round(1000 * seconds), loop=0)

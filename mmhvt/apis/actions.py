@@ -1,8 +1,8 @@
-"""Persons and what they do, by models of mmdet and of this package."""
+"""Detection of persons and of their actions, by models of mmdet and of this package."""
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -17,34 +17,35 @@ from mmengine.registry import DefaultScope
 
 from mmhvt.datasets import SampleKeyFrameClip
 from mmhvt.models.detectors import ActionDetector
+from mmhvt.utils.configs import naming_config
 
 from .boxes import inside
 from .labels import read_names
-from .models import load_config, load_model, naming_config, test_dataset, test_pipeline
+from .models import load_config, load_model, test_dataset, test_pipeline
 from .streams import FrameSource, RecentFrames
 
 
 class PersonDetector:
-    """Boxes of a category in a picture by a model of mmdet.
+    """Detector of persons in a picture, by a model of mmdet.
 
     Args:
-        config: Path or name.
-        checkpoint: File or URL.
+        config: Path or name of the config.
+        checkpoint: File or URL of the weights.
         category: Number of the class of persons.
-        device: To run on.
+        device: Device of the model.
 
     Raises:
-        ValueError: If the config is of no detector in pictures, or the checkpoint does not fit it.
+        ValueError: If the config is not one of a detector in pictures, or the checkpoint does not fit it.
     """
 
     def __init__(self, config: str, checkpoint: str, category: int, device: str) -> None:
         cfg = load_config(config)
         self.scope, self.category = cfg.get('default_scope', 'mmdet'), category
-        with naming_config(config):
-            first, *others = test_pipeline(cfg)
-            begins = str(first['type'])
-        if 'LoadImage' not in begins:
-            raise ValueError(f'{config} is no detector: its test pipeline loads no image, but begins by {begins}')
+        first, *others = test_pipeline(cfg) or [dict(type='nothing')]
+        if 'LoadImage' not in str(first['type']):
+            raise ValueError(
+                f'{config} is no detector: its test pipeline begins with {first["type"]}, not with an image'
+            )
         with DefaultScope.overwrite_default_scope(self.scope):
             self.model = load_model(cfg, checkpoint, device, BaseDetector)
             with naming_config(config):
@@ -70,14 +71,15 @@ class ActionFinder:
     """Scores of the actions of persons whose boxes are given.
 
     Args:
-        config: Path.
-        checkpoint: File or URL.
-        labels: Names of the actions; by default the config's `label_file`, if it is there.
-        device: To run on.
+        config: Path of the config.
+        checkpoint: File or URL of the weights.
+        labels: File of the names of the actions. Defaults to the config's `label_file`, if it is there, or those that
+            the checkpoint carries.
+        device: Device of the model.
 
     Attributes:
-        names: By column of the scores.
-        sampler: Tells the frames of a clip.
+        names: Names of the actions by column of the scores.
+        sampler: Transform that chooses the frames of a clip.
 
     Raises:
         ValueError: If config, checkpoint and names do not fit together.
@@ -92,11 +94,12 @@ class ActionFinder:
         # the video is open already
         transforms = [transform for transform in transforms if not isinstance(transform, DecordInit)]
         decode = [isinstance(transform, DecordDecode | RawFrameDecode) for transform in transforms]
-        self.sampler = next((transform for transform in transforms if isinstance(transform, SampleKeyFrameClip)), None)
-        if not any(decode) or self.sampler is None:
+        sampler = next((transform for transform in transforms if isinstance(transform, SampleKeyFrameClip)), None)
+        if not any(decode) or sampler is None:
             raise ValueError(
                 f'{config}: the test pipeline needs mmhvt.SampleKeyFrameClip, and DecordDecode or RawFrameDecode'
             )
+        self.sampler = sampler
         self.pipeline = Compose([DecordDecode() if is_one else t for t, is_one in zip(transforms, decode, strict=True)])
         self.columns = self.model.roi_head.bbox_head.num_classes
         dataset = test_dataset(cfg)
@@ -105,21 +108,24 @@ class ActionFinder:
     def _names(self, labels: Path | None, of_config: str | None, custom: list[int] | None) -> dict[int, str]:
         # column 0 is none, or whether there is a person
         ids = dict(enumerate(custom or range(1, self.columns), 1))
-        if labels is None and (of_config is None or not Path(of_config).is_file()):
+        of_checkpoint = (getattr(self.model, 'dataset_meta', None) or {}).get('classes') or ()
+        if labels is None and of_config is not None and Path(of_config).is_file():
+            labels = Path(of_config)
+        if labels is None and len(of_checkpoint) == len(ids):
+            return dict(enumerate(of_checkpoint, 1))
+        if labels is None:
             print(f'note: the actions have no names, {of_config or "label_file of the config"} is not there: --labels')
             return {column: f'action {number}' for column, number in ids.items()}
-        named = read_names(labels or Path(of_config))
+        named = read_names(labels)
         if custom and (nameless := sorted(set(custom) - set(named))):
-            raise ValueError(f'{labels or of_config} has no name of action {nameless[0]}, one of custom_classes')
+            raise ValueError(f'{labels} has no name of action {nameless[0]}, one of custom_classes')
         if not custom and max(named) != self.columns - 1:
-            raise ValueError(
-                f'{labels or of_config} names actions up to number {max(named)}, the head has {self.columns - 1}'
-            )
+            raise ValueError(f'{labels} names actions up to number {max(named)}, the head has {self.columns - 1}')
         # AVA evaluates and names 60 of its 80
         return {column: named[number] for column, number in ids.items() if number in named}
 
     def reach(self, fps: float) -> tuple[int, int]:
-        """Frames of a video that a clip needs before its key frame, and behind it."""
+        """Numbers of frames of a video that a clip needs before and after its key frame."""
         clip = self.sampler
         interval, middle = clip.frame_interval / clip.target_fps * fps, clip.clip_len // 2
         return math.ceil(middle * interval) + 1, math.ceil((clip.clip_len - 1 - middle) * interval) + 1
@@ -141,21 +147,21 @@ class ActionFinder:
 
 
 class KeyFrameFinder:
-    """Tells of a moment of a video what the persons in it do.
+    """Actions of the persons at a moment of a video.
 
     Args:
-        finder: Tells actions.
-        boxes_at: (n, 5) of a video and the number of a frame of it: boxes as shares of the frame, and scores or NaN;
-            None if nothing is known of it.
+        finder: Model of actions.
+        boxes_at: Function of a video and the number of a frame that gives (n, 5) boxes as shares of the frame, and
+            scores or NaN; None if nothing is known of the frame.
         size: Width and height of the frames.
         fps: Frames a second.
-        det_score: Least score of a box that has one.
-        action_score: Least score of an action.
+        det_score: Lowest score of a box that has one.
+        action_score: Lowest score of an action.
 
     Attributes:
-        before, behind: Frames that a clip reaches in both directions.
-        counts: How many key frames there were (`key_frames`) and are `unknown`, how many `boxes` there are, and how
-            many others have a `low` score or lie `outside`.
+        before, after: Numbers of frames that a clip reaches back and ahead.
+        counts: Numbers of `key_frames`, of `unknown` ones among them, of `boxes`, and of other boxes that have a `low`
+            score or lie `outside` the frame.
     """
 
     def __init__(
@@ -169,15 +175,15 @@ class KeyFrameFinder:
     ) -> None:
         self._finder, self._boxes_at, self._scale = finder, boxes_at, np.array(size * 2)
         self._det_score, self._action_score = det_score, action_score
-        self.before, self.behind = finder.reach(fps)
+        self.before, self.after = finder.reach(fps)
         self.counts: Counter = Counter()
 
     def __call__(self, video: RecentFrames, seconds: float) -> dict:
-        """A key frame as the JSON of tools/demo/spatiotemporal.py has it.
+        """A key frame, as in the JSON of tools/demo/spatiotemporal.py.
 
         Args:
-            video: Read as far as the clip reaches, or to its end.
-            seconds: Of the key frame.
+            video: Video, read as far as the clip reaches or to its end.
+            seconds: Time of the key frame.
         """
         counts, index = self.counts, round(seconds * video.fps)
         rows = self._boxes_at(video, index)
@@ -189,7 +195,7 @@ class KeyFrameFinder:
         rows = inside(sure)
         counts['outside'] += len(sure) - len(rows)
         counts['boxes'] += len(rows)
-        scores = self._finder(video, seconds, rows[:, :4]) if len(rows) else []
+        scores: Iterable[np.ndarray] = self._finder(video, seconds, rows[:, :4]) if len(rows) else []
         boxes = []
         for row, line in zip(rows, scores, strict=True):
             ranked = sorted((-float(line[column]), name) for column, name in self._finder.names.items())
@@ -202,17 +208,17 @@ class KeyFrameFinder:
 
 
 def file_key_frames(source: FrameSource, find: KeyFrameFinder, every: float) -> Iterator[dict]:
-    """Key frames of a file, one after the other, to its last frame.
+    """Key frames of a file, in order, up to its last frame.
 
     Args:
-        source: A file; frames to draw come from another call of its :meth:`frames`.
-        find: Tells of a moment.
+        source: File; frames to draw come from another call of its :meth:`frames`.
+        find: Model of persons and actions at a moment.
         every: Seconds from key frame to key frame.
     """
-    video = RecentFrames(source.frames(), find.before + find.behind + 1, source.name, source.fps)
+    video = RecentFrames(source.frames(), find.before + find.after + 1, source.name, source.fps)
     for number in count():
         index = round(number * every * source.fps)
-        video.read_to(index + find.behind)
+        video.read_to(index + find.after)
         if index >= len(video):
             return
         yield find(video, number * every)
@@ -223,23 +229,23 @@ def stream_key_frames(
 ) -> Iterator[tuple[np.ndarray, dict | None]]:
     """Frames of a stream or camera, which come once, and key frames.
 
-    Frames are held until the clip about them is there. While a newer key frame of a live source is there already, a key
-    frame is left out: `counts['skipped']`.
+    Frames are held until the clip around them is complete. A key frame of a live source is left out while a newer one
+    is there already; `counts['skipped']` counts them.
 
     Args:
-        source: To read.
-        find: Tells of a moment.
+        source: Stream or camera.
+        find: Model of persons and actions at a moment.
         every: Seconds from key frame to key frame.
 
     Yields:
         Each frame (H, W, 3) uint8 RGB, and the key frame that it is, if it is one.
     """
-    reach = find.before + find.behind + 1
+    reach = find.before + find.after + 1
     video = RecentFrames(source.frames(reach), reach, source.name, source.fps)
     number = 0
     try:
         for index in count():
-            video.read_to(index + find.behind)
+            video.read_to(index + find.after)
             if index >= len(video):
                 return
             entry = None

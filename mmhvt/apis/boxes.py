@@ -1,23 +1,22 @@
 """Boxes of persons from files."""
 
 import csv
-import json
 import math
-import pickle
 from pathlib import Path
 
 import numpy as np
 
-from mmhvt.migrate.reading import ArrayUnpickler
+from mmhvt.migrate.pickles import read_pickle
+from mmhvt.utils.files import READ_ERRORS, read_json, require_file
 
 
 def read_boxes(path: Path, video: str, start: float) -> dict[float, np.ndarray]:
-    """Boxes of a file, in the forms that `tools/demo/spatiotemporal.py --help` tells.
+    """Boxes of a file, in the formats that `tools/demo/spatiotemporal.py --help` lists.
 
     Args:
-        path: File of proposals, annotations or of this program.
-        video: Name in the file; one of this program has a single video, whatever its name.
-        start: What the file calls the time of the video's first frame.
+        path: File of proposals or annotations, or JSON that the demo wrote.
+        video: Name of the video in the file; a JSON of the demo has a single video, whatever its name.
+        start: Time of the video's first frame in the file.
 
     Returns:
         (n, 5) by seconds from the start of the video: x1, y1, x2, y2 as shares of the frame, and score or NaN.
@@ -29,11 +28,11 @@ def read_boxes(path: Path, video: str, start: float) -> dict[float, np.ndarray]:
     if path.suffix not in formats:
         raise ValueError(f'{path}: boxes come from files that end with {", ".join(formats)}')
     try:
-        found: dict[str, dict[float, np.ndarray]] = formats[path.suffix](path, video)
+        found: dict[str, dict[float, np.ndarray]] = formats[path.suffix](require_file(path), video)
     except FileNotFoundError:
         raise ValueError(f'there is no file of boxes {path}') from None
-    except (OSError, pickle.UnpicklingError, ValueError, LookupError, TypeError, AttributeError, EOFError) as error:
-        reason = f'it lacks {error}' if isinstance(error, KeyError) else error
+    except READ_ERRORS as error:
+        reason = f'it lacks {error}' if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise ValueError(f'{path} cannot be read as boxes of the form that --help tells: {reason}') from error
     if found and video not in found:
         some = ', '.join(sorted(found)[:3]) + (' …' if len(found) > 3 else '')
@@ -45,8 +44,7 @@ def read_boxes(path: Path, video: str, start: float) -> dict[float, np.ndarray]:
 
 
 def _boxes_of_pickle(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]:
-    with path.open('rb') as file:
-        content = ArrayUnpickler(file, encoding='latin1').load()  # runs nothing
+    content = read_pickle(path.read_bytes())
     boxes: dict[str, dict[float, np.ndarray]] = {}
     for key, rows in content.items():
         name, _, seconds = key.rpartition(',')
@@ -85,7 +83,7 @@ def _boxes_of_csv(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]:
 
 
 def _boxes_of_json(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]:
-    content = json.loads(path.read_text())
+    content = read_json(path)
     width, height = content['size']
     boxes = {}
     for entry in content['key_frames']:

@@ -1,4 +1,4 @@
-"""What the command lines of the demos share."""
+"""Shared parts of the demos' command lines."""
 
 import math
 import sys
@@ -9,7 +9,7 @@ from mmhvt.datasets import UnreadableVideoError
 
 
 def number(text: str) -> float:
-    """An option's value: no infinity, no NaN."""
+    """A finite number."""
     if not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value
@@ -17,8 +17,8 @@ def number(text: str) -> float:
 
 def add_reading_options(parser: ArgumentParser) -> None:
     """Options of :class:`mmhvt.apis.streams.FrameSource`."""
-    parser.add_argument('--duration', type=number, help='seconds to read of VIDEO at most')
-    parser.add_argument('--fps', type=number, help='frames a second, if VIDEO tells a wrong rate or none')
+    parser.add_argument('--duration', type=number, help='longest time to read, in seconds')
+    parser.add_argument('--fps', type=number, help='frames a second, if VIDEO gives a wrong rate or none')
     parser.add_argument(
         '--live',
         action=BooleanOptionalAction,
@@ -27,15 +27,15 @@ def add_reading_options(parser: ArgumentParser) -> None:
 
 
 def exit_status(program: str, run: Callable[[], str], interrupted: str) -> int:
-    """Runs a demo, and tells what goes wrong in a line on stderr.
+    """Run a demo, and print an error as one line on stderr.
 
     Args:
         program: Name of the demo.
-        run: Gives how the video was lost, '' if it was not.
-        interrupted: What to say of Ctrl-C.
+        run: Demo; returns what was lost of the videos, '' if nothing was.
+        interrupted: Message after Ctrl-C.
 
     Returns:
-        int: 0; 1 behind an error or a lost video; 130 behind Ctrl-C.
+        int: 0; 1 after an error or a lost video; 130 after Ctrl-C.
     """
     try:
         lost = run()
@@ -46,5 +46,5 @@ def exit_status(program: str, run: Callable[[], str], interrupted: str) -> int:
         print(f'\n{program}: {interrupted}', file=sys.stderr)
         return 130
     if lost:
-        print(f'{program}: {lost}; what came before is written', file=sys.stderr)
+        print(f'{program}: {lost}', file=sys.stderr)
     return int(bool(lost))

@@ -1,42 +1,69 @@
-"""Models from configs and checkpoints, with errors that name these."""
+"""Models from names, configs and checkpoints, with errors that name these."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.hub import get_config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from torch import nn
 
-from mmhvt.engine.hooks.checkpoint_check_hook import Comparison
-from mmhvt.migrate.reading import read
+from mmhvt.datasets.labels import configured_classes
+from mmhvt.hub import named_models, nearest
+from mmhvt.migrate.reading import read_with_meta
+from mmhvt.migrate.whole import Misfit, fit_checkpoint
 from mmhvt.models.heads import CoTrainingHead
+from mmhvt.utils.configs import naming_config, read_config
+
+from .labels import check_names
+
+Model = TypeVar('Model', bound=nn.Module)
 
 
-@contextmanager
-def naming_config(config: str) -> Iterator[None]:
-    """Raises what a config, which is a program, does wrong as a ValueError of one line that names the config."""
-    try:
-        yield
-    except Exception as error:
-        what = ''.join(str(error).splitlines()[:1])
-        raise ValueError(f'{config} is no config that works here: {type(error).__name__}: {what}') from error
+def find_model(model: str | Path | Config, checkpoint: str | Path | None = None) -> tuple[str | Config, str]:
+    """Config and weights of a model.
 
+    Args:
+        model: Name of a model or config of this package; path of a config, or its name in another library as in
+            mmaction::recognition/tsn/tsn_imagenet-pretrained-r50_8xb32-1x1x8-100e_kinetics400-rgb.py; or a config.
+        checkpoint: File or URL of the weights. Defaults to those that the metafile names.
 
-def load_config(path: str) -> Config:
-    """A config by its path, or by its name in another library as in mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py.
+    Returns:
+        Config or its path, and file or URL of the weights.
 
     Raises:
-        ValueError: If there is none, or it has no model or no test pipeline.
+        ValueError: If there is no such model, or no weights are known.
     """
-    if '::' not in path and not Path(path).is_file():
-        raise ValueError(f'{path}: no such config file')
-    with naming_config(path):
-        cfg = get_config(path) if '::' in path else Config.fromfile(path)
-    test_pipeline(cfg)
+    text = str(model.filename or 'the config') if isinstance(model, Config) else str(model)
+    name, models = Path(text).name.removesuffix('.py'), named_models()
+    weights = checkpoint or models.get(name, {}).get('Weights')
+    if isinstance(model, Config) or '::' in text or Path(text).is_file():
+        if not checkpoint:
+            published = f', or say {name}, which has published weights' if weights else ''
+            raise ValueError(f'{text} is a config without weights: name a checkpoint (--checkpoint){published}')
+        return model if isinstance(model, Config) else text, str(checkpoint)
+    if text not in (name, f'{name}.py') or name not in models:
+        raise ValueError(f'{text}: no such config file, and no model has that name; {nearest(name, models)}')
+    if not weights:
+        raise ValueError(f'{name} has no published weights: name a checkpoint (--checkpoint)')
+    return models[name]['Config'], str(weights)
+
+
+def load_config(path: str, options: dict | None = None, for_tests: bool = True) -> Config:
+    """A config by its path, or by its name in another library as in mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py.
+
+    Args:
+        path: Path or name.
+        options: Settings that override those of the config.
+        for_tests: Whether a test pipeline is needed. Defaults to True.
+
+    Raises:
+        ValueError: If there is no such config, it does not run, or it has no model or no test pipeline.
+    """
+    cfg = read_config(path, options)
+    if for_tests:
+        test_pipeline(cfg)
     if 'model' not in cfg:
         raise ValueError(f'{path} has no model')
     return cfg
@@ -57,32 +84,38 @@ def test_dataset(cfg: Config) -> ConfigDict:
 
 
 def test_pipeline(cfg: Config) -> list[dict]:
-    """Transforms of tests, of mmdet's configs too, for which that package is not needed."""
+    """Transforms of tests; for configs of mmdet, that package is not needed."""
     return test_dataset(cfg).pipeline
 
 
-def load_model(cfg: Config, checkpoint: str, device: str, kind: type[nn.Module]) -> nn.Module:
-    """The model of a config with the weights of a checkpoint, of which nothing is run, ready to test.
+def load_model(cfg: Config, checkpoint: str, device: str, kind: type[Model]) -> Model:
+    """The model of a config with the weights of a checkpoint, in evaluation mode; no code of the checkpoint runs.
+
+    Files of other libraries are converted, see :func:`mmhvt.migrate.whole.fit_checkpoint`.
+
+    Args:
+        cfg: Config with a model.
+        checkpoint: File or URL of the weights.
+        device: Device of the model.
+        kind: Class that the model has to be of.
 
     Raises:
-        ValueError: If the model cannot be built or is not of a kind, or the checkpoint cannot be read, lacks a tensor
-            of the model or has it in another shape.
+        ValueError: If the model cannot be built or is not of a kind, or the checkpoint cannot be read or does not fit.
     """
     with naming_config(cfg.filename):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
     if not isinstance(model, kind):
         wanted = f'{kind.__module__.partition(".")[0]}.{kind.__name__}'
         raise ValueError(f'{cfg.filename}: the model is {type(model).__name__}, and has to be {wanted}')
-    content = read(checkpoint)
-    comparison = Comparison(model, content)
-    problems = {name: what for name, what in comparison.problems.items() if what != 'not in the model'}
-    if problems:
-        raise ValueError(
-            f'{checkpoint} is no checkpoint of {cfg.filename}: {comparison.fit} of the {comparison.total} tensors of '
-            f'the model are in it with the right shape. {comparison.text(problems)}'
-        )
-    model.load_state_dict(content, strict=False)
-    model.cfg = cfg  # for mmdet's inference_detector
+    state_dict, meta = read_with_meta(checkpoint)
+    content = dict(state_dict=state_dict)
+    try:
+        fit_checkpoint(model, content, checkpoint)
+    except Misfit as error:
+        raise ValueError(f'{checkpoint} is no checkpoint of {cfg.filename}: {error.reason}') from error
+    model.load_state_dict(content['state_dict'], strict=False)
+    # for mmdet's inference_detector
+    model.cfg, model.dataset_meta = cfg, meta.get('dataset_meta')
     return model.to(device).eval()
 
 
@@ -90,13 +123,52 @@ def count_classes(model: nn.Module, dataset: str | None = None) -> int:
     """Classes that a recognizer of mmaction2 or a classifier of mmpretrain tells apart; 0 if its head does not say.
 
     Args:
-        model: With a `cls_head` or `head`.
-        dataset: Whose head of a :class:`mmhvt.models.CoTrainingHead` counts, as `NameDataset` of a pipeline names it.
+        model: Model with a `cls_head` or `head`.
+        dataset: Dataset whose head of a :class:`mmhvt.models.CoTrainingHead` counts, by the name that `NameDataset` of
+            a pipeline gives it.
     """
     head = getattr(model, 'cls_head', None) or getattr(model, 'head', None)
     if isinstance(head, CoTrainingHead):
         head = dict(head.heads.items()).get(dataset)
     return getattr(head, 'num_classes', None) or 0
+
+
+def class_names(
+    model: nn.Module, cfg: Config, dataset: str | None, given: dict[int, str] | None, file: str
+) -> tuple[list[str], bool]:
+    """Names of the classes of a model, and whether there are any: of a file, the checkpoint or the config.
+
+    The default scope is that of the config.
+
+    Args:
+        model: Model of :func:`load_model`.
+        cfg: Its config.
+        dataset: As of :func:`count_classes`.
+        given: Names of :func:`~mmhvt.apis.labels.read_names`; None for those of the checkpoint or config.
+        file: File that they are of.
+
+    Raises:
+        ValueError: If the head has no classes, or not as many as there are names.
+    """
+    classes = count_classes(model, dataset)
+    if not classes:
+        raise ValueError(
+            f'{cfg.filename}: the model has no head that tells classes apart, or no one for the dataset that the test '
+            'pipeline names (mmhvt.NameDataset)'
+        )
+    of_checkpoint = (getattr(model, 'dataset_meta', None) or {}).get('classes')
+    with naming_config(cfg.filename):
+        of_config = configured_classes(test_dataset(cfg))
+    if given:
+        names, where = [given[number] for number in sorted(given)], file
+    elif of_checkpoint:
+        names, where = list(of_checkpoint), "the checkpoint's dataset_meta"
+    elif of_config:
+        names, where = list(of_config), f'{cfg.filename}: metainfo'
+    else:
+        return [f'class {number}' for number in range(classes)], False
+    check_names(names, classes, where)
+    return names, True
 
 
 def check_device(device: str) -> None:

@@ -1,12 +1,11 @@
 """Frames of video files, streams and cameras: in order, of any length, without seeking.
 
 OpenCV reads all of them. It gives the frames that a player shows, each once, also of files whose edit list cuts some
-off.
+off. mmcv brings it along; PyAV would be another dependency, and torchcodec needs FFmpeg's libraries.
 """
 
 import http.client
 import math
-import os
 import re
 import signal
 import socket
@@ -26,10 +25,7 @@ import cv2
 import numpy as np
 
 from mmhvt.datasets import UnreadableVideoError
-
-# FFmpeg in OpenCV writes nothing to stderr: what counts of it comes as an error that names the source. Read when a
-# process opens its first video.
-os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+from mmhvt.datasets.containers import quiet_opencv
 
 # seconds without an answer after which a stream counts as lost
 TIMEOUT = 10.0
@@ -44,28 +40,28 @@ SCHEMES = (*PORTS, 'udp', 'rtp', 'tcp', 'srt')
 class FrameSource:
     """A video file, a stream or a camera, frame by frame.
 
-    What is live (a camera, or a stream that does not wait for its reader) is read by a thread that drops the oldest
-    frames if they are not taken in time, so that those who take them stay near the present. Where some were dropped, or
-    came late, the frame before is repeated: frame `n` is what there was to see `n / fps` seconds after the start. Of
-    files, on a web server too, nothing is dropped.
+    A live source (a camera, or a stream that does not wait for its reader) is read by a thread that drops the oldest
+    frames if they are not taken in time, so that its user stays near the present. Where frames were dropped or came
+    late, the frame before is repeated: frame `n` shows the scene `n / fps` seconds after the start. Frames of files,
+    also on a web server, are never dropped.
 
     Args:
         source: Path of a file, URL (rtsp, rtmp, http, udp, …), number of a camera or its device such as '/dev/video0'.
-        fps: Frames a second, if the source tells a wrong rate or none.
-        live: Whether frames are dropped; by default of cameras, of streams other than HTTP, and over HTTP of multipart
-            JPEG and of playlists (.m3u8) without an end.
-        duration: Seconds to read at most.
+        fps: Frames a second, if the source gives a wrong rate or none.
+        live: Whether frames are dropped. Defaults to True for cameras, for streams other than HTTP, and over HTTP for
+            multipart JPEG and for playlists (.m3u8) without an end.
+        duration: Longest time to read, in seconds. Defaults to no limit.
 
     Attributes:
         name: The source as given.
-        stem: For files that are named after it.
+        stem: Name for files that are named after it.
         kind: 'file', 'stream' or 'camera'.
         fps: Frames a second.
-        height, width: Of the frames.
-        announced: Number of frames that the index of the file tells, which may be wrong; None if it tells none.
-        note: What the user should know of the rate; empty if nothing.
-        dropped: Frames of a live source that were not taken in time.
-        lost: Why the source ended before it should; empty if it did not.
+        height, width: Size of the frames.
+        announced: Number of frames in the index of the file, which may be wrong; None if it has none.
+        note: What the user should know about the rate; empty if nothing.
+        dropped: Number of frames of a live source that were not taken in time.
+        lost: Reason why the source ended before it should; empty if it did not.
         stopped: Whether :meth:`stop` ended it.
 
     Raises:
@@ -80,23 +76,22 @@ class FrameSource:
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f'{option}={value} has to be positive')
         self.name = str(source)
-        self.kind = _kind(self.name)
-        self._opens = _path_of(self.name) if self.kind == 'file' else self.name
+        self.kind = kind_of(self.name)
+        self._opens = check_file(self.name) if self.kind == 'file' else self.name
         self.duration = duration
-        if self.kind == 'file':
-            _check_file(self._opens, self.name)
-            if live:
-                raise ValueError(f'{self.name} is a file, of which no frame is dropped: --live is for streams')
-        elif self.kind == 'stream':
+        if self.kind == 'file' and live:
+            raise ValueError(f'{self.name} is a file, of which no frame is dropped: --live is for streams')
+        if self.kind == 'stream':
             _check_url(self.name)
-        self.stem = _stem(self.name, self.kind)
-        self._capture, self._first = self._open()
-        self.height, self.width, _ = self._first.shape
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.stem = stem_of(self.name)
+        capture, first = self._open()
+        self._opened: tuple[cv2.VideoCapture, np.ndarray] | None = capture, first
+        self.height, self.width, _ = first.shape
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.announced = int(count) if self.kind != 'camera' and count > 0 else None
-        self.live = self._is_live() if live is None else live
+        self.live = self._is_live(capture) if live is None else live
         self.note = ''
-        self.fps = fps or self._own_rate()
+        self.fps = fps or self._own_rate(capture)
         self.dropped, self.lost, self.stopped = 0, '', False
         self._reader: _Reader | None = None
         self._count = 0
@@ -111,8 +106,8 @@ class FrameSource:
                 milliseconds = round(TIMEOUT * 1000)
                 timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
                 capture = cv2.VideoCapture(self._opens, cv2.CAP_FFMPEG, timeouts)
-            there, first = capture.read() if capture.isOpened() else (False, None)
-        if not there:
+            first = capture.read()[1] if capture.isOpened() else None
+        if first is None:
             capture.release()
             raise UnreadableVideoError(self._why_closed(time.monotonic() - begin), self.name)
         return capture, first
@@ -125,10 +120,7 @@ class FrameSource:
                 f'Cameras of this machine: {cameras}'
             )
         if self.kind == 'file':
-            return (
-                f'cannot read video {self.name}: OpenCV finds no frame in it. If it plays elsewhere, '
-                'ffmpeg -i FILE NEW.mp4 writes one that is read'
-            )
+            return _without_frames(self.name)
         if waited > 0.9 * TIMEOUT:
             return f'stream {self.name} cannot be read: nothing came for {TIMEOUT:g} s'
         reason = _unreachable(self.name, True) or (
@@ -137,17 +129,17 @@ class FrameSource:
         )
         return f'stream {self.name} cannot be read: {reason}'
 
-    def _is_live(self) -> bool:
+    def _is_live(self, capture: cv2.VideoCapture) -> bool:
         if self.kind != 'stream':
             return self.kind == 'camera'
         if urlsplit(self.name).scheme.lower() not in ('http', 'https'):
             return True
         # others have no announced length either, such as MPEG-TS, and wait for whom they are sent to
-        is_jpeg = int(self._capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter_fourcc(*'MJPG')
+        is_jpeg = int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*'MJPG')
         return self.announced is None and (is_jpeg or urlsplit(self.name).path.lower().endswith('.m3u8'))
 
-    def _own_rate(self) -> float:
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
+    def _own_rate(self, capture: cv2.VideoCapture) -> float:
+        fps = capture.get(cv2.CAP_PROP_FPS)
         if self.live and not 0 < fps <= 1000:
             self.note = f'{self.name} tells no frame rate: {USUAL_FPS:g} frames a second are taken (--fps)'
             return USUAL_FPS
@@ -157,11 +149,11 @@ class FrameSource:
 
     @property
     def path(self) -> str | None:
-        """Of a file."""
+        """Path of a file; None for other sources."""
         return self._opens if self.kind == 'file' else None
 
     def remarks(self, count: int) -> Iterator[str]:
-        """What there is to say in the end, behind `count` frames."""
+        """What the user should know in the end, after `count` frames."""
         if self.stopped:
             yield f'{self.name} was stopped after {count / self.fps:.1f} s'
         elif self.duration is None and self.announced is not None and count + 2 < self.announced:
@@ -179,25 +171,23 @@ class FrameSource:
 
     @property
     def waiting(self) -> int:
-        """Frames that a live source has ahead of those that were taken."""
+        """Number of frames of a live source that wait to be taken."""
         return self._reader.newest + 1 - self._count if self._reader and self.live else 0
 
     def stop(self) -> None:
-        """Ends :meth:`frames` before the next; may be called by a signal handler."""
+        """End :meth:`frames` before the next frame; may be called by a signal handler."""
         self.stopped = True
 
     def frames(self, ahead: int = 32) -> Iterator[np.ndarray]:
-        """Frames (H, W, 3) uint8 RGB, at least one, and all of one size. Of a file it may be called again.
+        """Frames (H, W, 3) uint8 RGB, at least one, and all of one size; for a file it may be called again.
 
         Args:
-            ahead: Frames of a stream or camera that may wait to be taken.
+            ahead: Number of frames of a stream or camera that may wait to be taken. Defaults to 32.
         """
-        capture, self._capture = self._capture, None
-        first, self._first = self._first, None
-        if capture is None and self.is_stream:
+        opened, self._opened = self._opened, None
+        if opened is None and self.is_stream:
             raise RuntimeError(f'{self.name} can be read once only')
-        if capture is None:
-            capture, first = self._open()
+        capture, first = opened or self._open()
         return (self._stream if self.is_stream else self._file)(capture, first, ahead)
 
     def _file(self, capture: cv2.VideoCapture, frame: np.ndarray, ahead: int) -> Iterator[np.ndarray]:
@@ -212,7 +202,7 @@ class FrameSource:
         ahead = max(1, min(ahead, MOST_WAITING_BYTES // frame.nbytes))
         self._reader = reader = _Reader(capture, frame, ahead, self.fps if self.live else None)
         reader.start()
-        begin, before = time.monotonic(), None
+        begin, before = time.monotonic(), self._as_rgb(frame)
         try:
             # a live stream that stalls has a duration too
             while item := reader.take(
@@ -250,7 +240,7 @@ class FrameSource:
         if self.announced is None:
             reason = _unreachable(self.name)
         else:
-            reason = count < self.announced and self._why_short(count)
+            reason = self._why_short(count) if count < self.announced else ''
         return f'stream {self.name} was lost {after}: {reason}' if reason else ''
 
     def _why_short(self, count: int) -> str:
@@ -274,13 +264,13 @@ class FrameSource:
 
 
 class _Reader(threading.Thread):
-    """Reads a capture ahead.
+    """Thread that reads a capture ahead.
 
     Args:
-        capture: Released in the end.
-        first: The frame that it gave already.
-        ahead: Frames to hold.
-        fps: Of a live source, whose oldest frames are dropped; None of others, which wait.
+        capture: Capture; it is released in the end.
+        first: Frame that it gave already.
+        ahead: Number of frames to hold.
+        fps: Frame rate of a live source, whose oldest frames are dropped; None for others, which wait.
     """
 
     def __init__(self, capture: cv2.VideoCapture, first: np.ndarray, ahead: int, fps: float | None) -> None:
@@ -318,7 +308,7 @@ class _Reader(threading.Thread):
             self._changed.notify_all()
 
     def take(self, is_over: Callable[[], bool | int]) -> tuple[int, np.ndarray] | None:
-        """The oldest frame and its number; None behind the last, or if it is over while none is there."""
+        """The oldest frame and its number; None after the last, or if it is over while none is there."""
         with self._changed:
             while not self._items and not self.has_ended:
                 if is_over():
@@ -336,12 +326,12 @@ class _Reader(threading.Thread):
 
 
 class RecentFrames:
-    """The newest frames of a source, and in that as much of decord's reader as DecordDecode asks for.
+    """The newest frames of a source, with as much of the interface of decord's reader as DecordDecode needs.
 
     Args:
-        frames: Of the source, (H, W, 3) each.
-        size: How many to hold.
-        name: Of the source.
+        frames: Frames of the source, (H, W, 3) each.
+        size: Number of frames to hold.
+        name: Name of the source.
         fps: Frames a second.
     """
 
@@ -352,7 +342,7 @@ class RecentFrames:
         self.name, self.fps = name, fps
 
     def __len__(self) -> int:
-        """Frames read so far, more than are held."""
+        """Number of frames read so far, which is more than are held."""
         return self._count
 
     def append(self, frame: np.ndarray) -> None:
@@ -386,6 +376,21 @@ class RecentFrames:
         return SimpleNamespace(asnumpy=lambda: frames)
 
 
+def check_interval(seconds: float, source: FrameSource, what: str) -> None:
+    """Raise a ValueError if what comes every so many seconds would come more often than frames.
+
+    Args:
+        seconds: Interval, `--every` of the demos.
+        source: Video.
+        what: What comes, for the message.
+    """
+    if not seconds * source.fps >= 1:
+        raise ValueError(
+            f'--every {seconds}: frames of {source.name} are {1 / source.fps:.4g} s apart, and {what} have to be at '
+            'least as far apart'
+        )
+
+
 @contextmanager
 def stopped_by_interrupt(source: FrameSource) -> Iterator[None]:
     """Ctrl-C stops a source, so that what was written of it so far is whole; once more, and it interrupts as ever."""
@@ -405,7 +410,8 @@ def stopped_by_interrupt(source: FrameSource) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _kind(source: str) -> str:
+def kind_of(source: str) -> str:
+    """Whether a source is a 'file', a 'stream' or a 'camera'."""
     if source.startswith('/dev/') or (source.isdecimal() and not Path(source).exists()):
         return 'camera'
     is_url = re.match(r'[A-Za-z][A-Za-z0-9+.-]+://', source)
@@ -416,7 +422,9 @@ def _path_of(source: str) -> str:
     return unquote(urlsplit(source).path) if source.lower().startswith('file://') else source
 
 
-def _stem(source: str, kind: str) -> str:
+def stem_of(source: str) -> str:
+    """Name for files that are named after a source, without a suffix."""
+    kind = kind_of(source)
     if kind == 'camera':
         return f'camera{source}' if source.isdecimal() else Path(source).name
     if kind == 'stream':
@@ -425,10 +433,17 @@ def _stem(source: str, kind: str) -> str:
     return Path(_path_of(source)).stem
 
 
-def _check_file(path: str, name: str) -> None:
-    """Refuses what OpenCV would take for a video, or has no better words for."""
+def check_file(name: str) -> str:
+    """Path of a video file that is named by its path or a file:// URL.
+
+    Raises:
+        UnreadableVideoError: If it is not there, or what readers would take for a video.
+    """
+    path = _path_of(name)
     if Path(path).is_dir():
         raise UnreadableVideoError(f'{name} is a folder, no video: a file, URL or camera is needed', name)
+    if Path(path).exists() and not Path(path).is_file():
+        raise UnreadableVideoError(f'{name} is a named pipe or device, no video file', name)
     if not Path(path).is_file():
         mangled = re.match(r'(https?|rtsps?|rtmps?|udp):/', name)
         hint = f' (a URL begins with {mangled[1]}://)' if mangled else ''
@@ -438,6 +453,32 @@ def _check_file(path: str, name: str) -> None:
     # haveImageReader looks at the content
     if not is_gif and cv2.haveImageReader(path):
         raise UnreadableVideoError(f'{name} is a picture, no video', name)
+    return path
+
+
+def check_readable(name: str) -> str:
+    """Path of a video file of which a frame can be read, see :func:`check_file`.
+
+    decord, which reads whole videos, would print a line of its own about one that cannot.
+
+    Raises:
+        UnreadableVideoError: If it is not there, no video, or has no such frame.
+    """
+    path = check_file(name)
+    with quiet_opencv():
+        capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+        is_readable = capture.isOpened() and capture.read()[0]
+        capture.release()
+    if not is_readable:
+        raise UnreadableVideoError(_without_frames(name), name)
+    return path
+
+
+def _without_frames(name: str) -> str:
+    return (
+        f'cannot read video {name}: OpenCV finds no frame in it. If it plays elsewhere, ffmpeg -i FILE NEW.mp4 writes '
+        'one that is read'
+    )
 
 
 def _unreachable(url: str, asks: bool = False) -> str:
@@ -474,14 +515,3 @@ def _check_url(url: str) -> None:
         raise UnreadableVideoError(
             f'stream {url} cannot be read: {parts.scheme}:// is none of {", ".join(SCHEMES)}', url
         )
-
-
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """OpenCV writes nothing to stderr."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)

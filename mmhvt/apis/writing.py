@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Output files, which are either complete or absent."""
 
 import json
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ def mp4_path(out: Path, stem: str) -> Path:
         ValueError: If it names a video of another kind.
     """
     if out.suffix.lower() in OTHER_VIDEOS and not out.is_dir():
-        raise ValueError(f'--out {out}: MP4 is what is written')
+        raise ValueError(f'--out {out}: the video is written as MP4')
     return out if out.suffix.lower() == '.mp4' else out / f'{stem}.mp4'
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to, renamed to `path` in the end; if there is an exception, nothing is left."""
+    """A name to write to, which becomes `path` in the end; nothing is left if there is an exception."""
     with TemporaryDirectory(prefix=f'.{path.name}-', dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         yield unfinished
@@ -31,11 +31,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def check_outputs(outputs: dict[str, Path | None], inputs: list[str | Path | None]) -> None:
-    """Makes the folders of files to write, and fails before the work, not after, if one cannot be written.
+    """Make the folders of files to write, and fail before the work, not after it, if one cannot be written.
 
     Args:
-        outputs: Paths by what they are; None is not written.
-        inputs: Files that are read, which no output may overwrite.
+        outputs: Paths by kind, such as 'video'; None for those that are not written.
+        inputs: Files that are read and must not be overwritten.
 
     Raises:
         ValueError: If an output is a folder, an input, or another output.
@@ -47,7 +47,7 @@ def check_outputs(outputs: dict[str, Path | None], inputs: list[str | Path | Non
         if path is None:
             continue
         if path.resolve() in read:
-            raise ValueError(f'{path} would be overwritten, which is read: choose another name to write')
+            raise ValueError(f'{path} is read and would be overwritten: choose another name to write')
         if path.is_dir():
             raise ValueError(f'{path} is a folder, and has to be the name of a file to write')
         if other := written.get(path.resolve()):
@@ -62,8 +62,8 @@ class KeyFrameWriter:
     """JSON of key frames, each written as it comes.
 
     Args:
-        file: To write to.
-        head: What stands before the key frames.
+        file: File to write to.
+        head: Items before the key frames.
     """
 
     def __init__(self, file: TextIO, head: dict) -> None:
@@ -72,10 +72,14 @@ class KeyFrameWriter:
         file.write(f'{json.dumps(head)[:-1]}, "key_frames": [')
 
     def write(self, entry: dict) -> None:
-        """Adds a key frame."""
+        """Add a key frame."""
         self._file.write(self._separator + json.dumps(entry))
         self._separator = ',\n'
 
     def close(self, tail: dict) -> None:
-        """Ends the JSON with what is known in the end."""
+        """End the JSON.
+
+        Args:
+            tail: Items after the key frames.
+        """
         self._file.write(f'\n], {json.dumps(tail)[1:]}\n')

@@ -1,7 +1,7 @@
-"""The only room that knows a foreign package's version or defect. docs/compat.md tells users what it does.
+"""Compatibility of the released OpenMMLab packages with current packages. docs/compat.md describes it for users.
 
-:mod:`.startup` is what ``mmhvt-compat.pth`` runs at interpreter start, :mod:`.hook` finds and repairs
-modules of mmaction, mmengine and mmpretrain when a program imports them, :mod:`.repairs` is the table of repairs,
-and ``python -m mmhvt.compat`` (:mod:`.__main__`) tells what the environment can do.
-Importing this package imports nothing else.
+:mod:`.startup` is run by ``mmhvt-compat.pth`` at interpreter start. :mod:`.hook` repairs modules of mim, mmaction,
+mmengine and mmpretrain while they are imported, :mod:`.repairs` is the table of repairs, :mod:`.mim` has what repaired
+commands of mim call, and ``python -m mmhvt.compat`` (:mod:`.__main__`) reports what works in the environment. Importing
+this package imports nothing else.
 """

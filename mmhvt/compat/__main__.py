@@ -1,7 +1,7 @@
-"""``python -m mmhvt.compat``: which versions are there, what was repaired, what cannot work and why.
+"""``python -m mmhvt.compat``: reports installed versions, repairs, and what cannot work and why.
 
-Exits with status 1 if something that every use of mmhvt needs is missing or does not import. What only a part
-needs, as detection needs mmcv's compiled ops, is a limit: it is printed, and the status stays 0.
+The exit status is 1 if a package that mmhvt always needs is missing or cannot be imported. A package that only some
+features need, such as mmcv's compiled ops for detection, is reported as a limitation with exit status 0.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from .repairs import REPAIRS, release
 
 @dataclass(frozen=True)
 class Package:
-    """A package to look at.
+    """A package to check.
 
     Attributes:
-        module: What to import of it.
-        minimum: Oldest version that works, if one is known not to.
-        lost: What cannot work without it; empty where nothing can.
-        hint: What helps.
+        module: Module to import.
+        minimum: Oldest version that works. Defaults to '', any.
+        lost: Features that need the package. Defaults to '', all of mmhvt.
+        hint: How to fix a fault. Defaults to ''.
     """
 
     module: str
@@ -42,17 +42,17 @@ class Package:
 
     @property
     def distributions(self) -> list[str]:
-        """The installed distributions that hold the module."""
+        """Names of the installed distributions that provide the module."""
         return sorted(set(metadata.packages_distributions().get(self.root, [])))
 
     @property
     def version(self) -> str:
-        """What the imported module says, else what its distribution says."""
+        """Version of the imported module, or of its distribution if the module does not have one."""
         found = getattr(sys.modules.get(self.root), '__version__', None)
         return found or next(map(metadata.version, self.distributions), '-')
 
     def fault(self) -> str:
-        """Import it and say in one line why it cannot be used; empty if it can."""
+        """Imports the package. Returns in one line why it cannot be used, or '' if it can."""
         try:
             importlib.import_module(self.module)
         except Exception as error:  # a broken binary raises anything
@@ -62,12 +62,12 @@ class Package:
         return ''
 
 
-# pip's wheel cache does not know for which torch a wheel was compiled
+# pip's wheel cache ignores which torch a wheel was compiled for
 OPS = 'MMCV_WITH_OPS=1 pip install --no-cache-dir --no-build-isolation --no-deps --force-reinstall onedl-mmcv'
 
 PACKAGES = [
     Package('torch', '2.4'),
-    Package('torchvision', '0.19', hint='install the one that was built for this torch'),
+    Package('torchvision', '0.19', hint='install the version that was built for this torch'),
     Package('numpy', '1.26'),
     Package('cv2'),
     Package('decord', hint='pip install decord'),
@@ -77,17 +77,17 @@ PACKAGES = [
     Package('mmaction.models', hint='pip install "mmhvt[mim]"'),
     Package('mmdet', lost='detection (AVA, COCO)'),
     Package('mmcv.ops', lost='detection (AVA, COCO), deformable attention, TIN', hint=OPS),
-    Package('mim', lost='`mim train` and the like; tools/train.py stands in'),
+    Package('mim', lost='`mim train` and the like; use tools/train.py instead'),
 ]
 
 
 def report() -> int:
-    """Print the report.
+    """Prints the report.
 
     Returns:
-        The exit status.
+        int: Exit status.
     """
-    # what the packages print while they load, this report says better
+    # the report says it better than what the packages print while they load
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter('ignore')
         faults = {package: package.fault() for package in PACKAGES}
@@ -100,15 +100,18 @@ def report() -> int:
         names = ', '.join(package.distributions)
         print(f'  {package.module:18} {package.version:14} {names:32} {"no" if fault else "ok"}')
 
-    print('\nRepairs, made to modules as they load')
+    print('\nRepairs, applied while modules are imported')
     if os.environ.get('MMHVT_COMPAT') == '0':
-        print('  off: MMHVT_COMPAT=0 is in the environment')
+        print('  off: the environment sets MMHVT_COMPAT=0')
     elif all(getattr(finder, '__name__', '') != 'MMHVTFinder' for finder in sys.meta_path):
         print('  off: mmhvt-compat.pth did not run; install mmhvt with pip')
     for repair in REPAIRS:
-        print(f'  {"made" if repair in REPAIRED else "not due"}: {repair.name} ({repair.module})\n    {repair.reason}')
+        print(
+            f'  {"applied" if repair in REPAIRED else "not needed"}: {repair.name} ({repair.module})\n'
+            f'    {repair.reason}'
+        )
 
-    for title, is_limit in (('Limits', True), ('Cannot work', False)):
+    for title, is_limit in (('Limitations', True), ('Broken', False)):
         rows = [(package, fault) for package, fault in faults.items() if fault and bool(package.lost) is is_limit]
         if rows:
             print(f'\n{title}')

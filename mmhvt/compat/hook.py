@@ -1,8 +1,8 @@
-"""Finds the modules that need a repair and repairs them while they load. :mod:`.startup` calls :func:`find_spec`.
+"""Repairs modules while they are imported. :mod:`.startup` calls :func:`find_spec`.
 
-A module whose source holds the broken text of a row of :data:`.repairs.REPAIRS` gets a loader that compiles the
-source with the text replaced. The file on disk stays as it is, and so does its byte code cache: with
-``pip uninstall mmhvt`` the repairs are gone. Every other module keeps its own loader.
+A module whose source contains the broken text of a row of :data:`.repairs.REPAIRS` gets a loader that compiles the
+source with the text replaced. Neither the file nor its bytecode cache changes, so that ``pip uninstall mmhvt`` undoes
+all repairs. Every other module keeps its own loader.
 """
 
 import os
@@ -16,18 +16,18 @@ from .repairs import REPAIRS, Repair
 __all__ = ['REPAIRED', 'find_spec']
 
 REPAIRED: list[Repair] = []
-"""The repairs made in this process, in the order of the imports."""
+"""Repairs that were applied in this process, in the order of the imports."""
 
 
 class RepairingLoader(SourceFileLoader):
-    """Loads a module from its source with the repairs that are due."""
+    """Loader that applies the repairs that a module needs."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """Compile the repaired source; its byte code is neither read from nor written to the cache."""
+        """Compiles the repaired source, without reading or writing the bytecode cache."""
         due = [repair for repair in find_broken(fullname, self.path) if repair.is_due(Path(self.path))]
-        if not due:
+        source = self.get_source(fullname) if due else None
+        if source is None:
             return super().get_code(fullname)
-        source = self.get_source(fullname)
         for repair in due:
             source = source.replace(repair.broken, repair.repaired)
         REPAIRED.extend(due)
@@ -35,28 +35,28 @@ class RepairingLoader(SourceFileLoader):
 
 
 def find_broken(name: str, path: str) -> list[Repair]:
-    """The repairs of module ``name`` whose broken text stands in the file at ``path``."""
+    """Returns the repairs of a module whose broken text occurs in its file."""
     repairs = [repair for repair in REPAIRS if repair.module == name]
     source = Path(path).read_text(encoding='utf-8') if repairs else ''
     return [repair for repair in repairs if repair.broken in source]
 
 
 def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
-    """The spec that another finder gives, with a repairing loader where the source needs one.
+    """Finds the spec of a module that needs a repair, and gives it a repairing loader.
 
     Args:
-        name: Full name of a module.
-        path: ``__path__`` of the parent package, as for any meta path finder.
-        target: The module to reload, if one is.
+        name: Full name of the module.
+        path: ``__path__`` of the parent package. Defaults to None.
+        target: Module to reload. Defaults to None.
 
     Returns:
-        None for a module that needs no repair: the import system then asks the other finders itself. Likewise
-        with ``MMHVT_COMPAT=0`` in the environment, which shows the packages as they are.
+        ModuleSpec | None: None for a module that needs no repair, for which the import system asks the other finders,
+        and if the environment sets ``MMHVT_COMPAT=0``.
     """
     if os.environ.get('MMHVT_COMPAT') == '0' or all(repair.module != name for repair in REPAIRS):
         return None
     for finder in sys.meta_path:
-        # not the one that asks
+        # skip the finder that called this function
         if getattr(finder, '__name__', '') == 'MMHVTFinder' or not hasattr(finder, 'find_spec'):
             continue
         spec = finder.find_spec(name, path, target)

@@ -1,4 +1,4 @@
-"""Stand-ins for what mmaction2's wheel lacks."""
+"""Placeholders for classes that mmaction2's wheel lacks."""
 
 from mmaction.registry import MODELS
 
@@ -7,13 +7,11 @@ __all__ = ['DRN']
 
 @MODELS.register_module()
 class DRN:
-    """Takes the place of mmaction's localizer DRN, so that what imports it imports.
+    """Placeholder for mmaction's localizer DRN, with which mmaction.models can be imported.
 
     Raises:
         NotImplementedError: Always, when built.
     """
 
     def __init__(self, *args, **kwargs) -> None:
-        raise NotImplementedError(
-            "DRN is not in the wheel of mmaction2 1.2.0: install mmaction2 from its repository's source to use it"
-        )
+        raise NotImplementedError('the wheel of mmaction2 1.2.0 lacks DRN: install mmaction2 from source to use it')

@@ -1,6 +1,7 @@
-"""What is broken in the packages below mmhvt, and the text that repairs it.
+"""Repairs of the released OpenMMLab packages: what keeps them from being imported or run with current packages.
 
-mmaction2 1.2.0 is of 2023 and the newest there is; ``python -m mmhvt.compat`` prints this table.
+mmaction2 1.2.0, the latest release, is from 2023. Changed behavior does not belong here: it belongs to a class of mmhvt
+that a config names. ``python -m mmhvt.compat`` prints this table.
 """
 
 import re
@@ -14,15 +15,16 @@ __all__ = ['REPAIRS', 'Repair', 'release']
 
 @dataclass(frozen=True)
 class Repair:
-    """A text to replace in the source of one module.
+    """A text replacement in the source of one module.
 
     Attributes:
         name: Short name for the report.
         module: Full name of the module.
-        broken: Text that stands in the source of a module that needs the repair, and not in one that needs none.
-        repaired: Text to put in its place, everywhere, of as many lines: tracebacks keep their line numbers.
-        reason: What fails without it.
-        is_due: Takes the path of the module's file and tells whether the broken text fails in this environment.
+        broken: Text to replace wherever it occurs. Does not occur in a module that needs no repair.
+        repaired: Replacement with the same number of lines, so that tracebacks keep their line numbers.
+        reason: What fails without the repair.
+        is_due: Function from the path of the module's file to whether the broken text fails in this environment.
+            Defaults to always.
     """
 
     name: str
@@ -34,8 +36,11 @@ class Repair:
 
 
 def release(version: str) -> tuple[int, ...]:
-    """(2, 11, 0) of '2.11.0+cu130'; release candidates count as the release."""
-    return tuple(int(part) for part in re.match(r'[\d.]*\d', version)[0].split('.'))
+    """Parses the release of a version: (2, 11, 0) for '2.11.0+cu130'. A release candidate counts as its release."""
+    numbers = re.match(r'[\d.]*\d', version)
+    if numbers is None:
+        raise ValueError(f'{version!r} is not a version: it does not begin with numbers')
+    return tuple(int(part) for part in numbers[0].split('.'))
 
 
 def mmcv_is_newer(path: Path) -> bool:
@@ -49,7 +54,7 @@ def drn_is_missing(path: Path) -> bool:
 
 
 def is_at_least(distribution: str, minimum: str) -> Callable[[Path], bool]:
-    """Test whether a distribution is installed in version ``minimum`` or newer, without importing it."""
+    """Returns a test of whether a distribution is installed in version ``minimum`` or newer. Does not import it."""
 
     def is_due(path: Path) -> bool:
         try:
@@ -67,211 +72,357 @@ def has_no_cuda(path: Path) -> bool:
 
 
 NUMPY_2 = is_at_least('numpy', '2.0')
+NOTHING_LOADED = (
+    'a file of another library or model loads as nothing, with a warning; models with a backbone of mmhvt convert or '
+    'refuse it, all others are left alone'
+)
 
 REPAIRS = [
     Repair(
-        'mmcv version',
-        'mmaction',
-        "mmcv_maximum_version = '2.2.0'",
-        "mmcv_maximum_version = '2.4.0'",
-        'mmaction asserts mmcv < 2.2.0, but the mmcv that is maintained is 2.3, and all that mmaction uses is in it',
-        mmcv_is_newer,
+        name='mmcv version',
+        module='mmaction',
+        broken="mmcv_maximum_version = '2.2.0'",
+        repaired="mmcv_maximum_version = '2.4.0'",
+        reason='mmaction asserts mmcv < 2.2.0, but the maintained mmcv is 2.3 and has everything that mmaction uses',
+        is_due=mmcv_is_newer,
     ),
     Repair(
-        'localizer DRN',
-        'mmaction.models.localizers',
-        'from .drn.drn import DRN',
-        'from mmhvt.compat.missing import DRN',
-        'the wheel lacks the folder drn, so mmaction.models does not import; building a DRN now says so',
-        drn_is_missing,
+        name='localizer DRN',
+        module='mmaction.models.localizers',
+        broken='from .drn.drn import DRN',
+        repaired='from mmhvt.compat.missing import DRN',
+        reason='the wheel lacks the folder drn: importing mmaction.models fails; building a DRN raises a clear error',
+        is_due=drn_is_missing,
     ),
     Repair(
-        'AccMetric on single clips',
-        'mmaction.evaluation.metrics.acc_metric',
-        'pred = pred.cpu().numpy()\n\n',
-        "assert pred.ndim == 1, f'AccMetric takes one score per class, got scores of shape {tuple(pred.shape)}: "
-        'set average_clips="prob" in the head\'; pred = pred.cpu().numpy()\n\n',
-        'a head whose average_clips is None keeps a clip axis: top-1 came out above 1, or '
-        'mean_class_accuracy failed with an error on array dimensions',
+        name='uint8 arithmetic in ColorJitter',
+        module='mmaction.datasets.transforms.processing',
+        broken='(hsv[..., 0] + offset) % 180',
+        repaired='(hsv[..., 0].astype(np.int16) + offset) % 180',
+        reason='NumPy 2 refuses to add a negative int to uint8, which NumPy 1 widened; negative hue shifts fail',
+        is_due=NUMPY_2,
     ),
     Repair(
-        'FeatureHead on tuples of one',
-        'mmaction.models.heads.feature_head',
-        'if isinstance(x, Tensor):',
-        'if isinstance(x := x[0] if isinstance(x, tuple) and len(x) == 1 else x, Tensor):',
-        "clip_feature_extraction.py stops at backbones that return a tuple, as mmpretrain's and ours do",
+        name='np.bool in ImgAug',
+        module='mmaction.datasets.transforms.wrappers',
+        broken="if digit_version(np.__version__) >= digit_version('1.24.0'):",
+        repaired="if not hasattr(np, 'bool'):",
+        reason="the transform replaces NumPy 2's np.bool by Python's bool in the whole process",
+        is_due=NUMPY_2,
     ),
     Repair(
-        'key frames of AVA without a person',
-        'mmaction.datasets.ava_dataset',
-        'fin = list_from_file(self.ann_file)',
-        "fin = [line for line in list_from_file(self.ann_file) if any(line.strip().split(',')[2:])]",
-        "AVA-Kinetics lists key frames in which nobody is, as 'VIDEO,0902,,,,,,'; the datasets fail to read a label",
+        name='np.NAN in AVA metric',
+        module='mmaction.evaluation.functional.ava_evaluation.metrics',
+        broken='np.NAN',
+        repaired='np.nan',
+        reason='NumPy 2.0 removed it; AVAMetric fails on a class that is detected but has no ground truth',
+        is_due=NUMPY_2,
     ),
     Repair(
-        'empty proposals of AVA',
-        'mmaction.datasets.ava_dataset',
-        'self.proposals = load(self.proposal_file)',
-        'self.proposals = {key: found for key, found in load(self.proposal_file).items() if len(found)}',
-        'an empty array for a key frame fails with "max() arg is an empty sequence"; now it is as no entry for it',
+        name='np.Inf in pose transforms',
+        module='mmaction.datasets.transforms.pose_transforms',
+        broken='np.Inf',
+        repaired='np.inf',
+        reason='NumPy 2.0 removed it; PoseCompact fails',
+        is_due=NUMPY_2,
     ),
     Repair(
-        'uint8 arithmetic in ColorJitter',
-        'mmaction.datasets.transforms.processing',
-        '(hsv[..., 0] + offset) % 180',
-        '(hsv[..., 0].astype(np.int16) + offset) % 180',
-        'NumPy 2 refuses a negative int beside uint8 where NumPy 1 widened; a hue shift to the left fails',
-        NUMPY_2,
+        name='np.Inf in frame_extract',
+        module='mmaction.utils.misc',
+        broken='np.Inf',
+        repaired='np.inf',
+        reason='NumPy 2.0 removed it; frame_extract(short_side=...) fails',
+        is_due=NUMPY_2,
     ),
     Repair(
-        'np.bool in ImgAug',
-        'mmaction.datasets.transforms.wrappers',
-        "if digit_version(np.__version__) >= digit_version('1.24.0'):",
-        "if not hasattr(np, 'bool'):",
-        "the transform replaces NumPy 2's own np.bool by Python's bool, for the whole process",
-        NUMPY_2,
+        name='np.trapz in accuracy',
+        module='mmaction.evaluation.functional.accuracy',
+        broken='np.trapz',
+        repaired='np.trapezoid',
+        reason='NumPy 2.4 removed it; average_recall_at_avg_proposals fails',
+        is_due=is_at_least('numpy', '2.4'),
     ),
     Repair(
-        'np.NAN in AVA metric',
-        'mmaction.evaluation.functional.ava_evaluation.metrics',
-        'np.NAN',
-        'np.nan',
-        'NumPy 2.0 removed it; AVAMetric fails on a class that is detected but has no ground truth',
-        NUMPY_2,
+        name='np.in1d in retrieval',
+        module='mmaction.evaluation.metrics.multimodal_metric',
+        broken='np.in1d',
+        repaired='np.isin',
+        reason='NumPy 2.4 removed it; RetrievalRecall fails',
+        is_due=is_at_least('numpy', '2.4'),
     ),
     Repair(
-        'np.Inf in pose transforms',
-        'mmaction.datasets.transforms.pose_transforms',
-        'np.Inf',
-        'np.inf',
-        'NumPy 2.0 removed it; PoseCompact fails',
-        NUMPY_2,
+        name='pytorchvideo',
+        module='mmaction.datasets.transforms.wrappers',
+        broken='import pytorchvideo.transforms as ptv_trans',
+        repaired=(
+            'import sys, torchvision.transforms._functional_tensor as functional_tensor; '
+            "sys.modules.setdefault('torchvision.transforms.functional_tensor', functional_tensor); "
+            'import pytorchvideo.transforms as ptv_trans'
+        ),
+        reason='pytorchvideo 0.1.5 imports a module that torchvision 0.17 made private; PytorchVideoWrapper fails',
+        is_due=is_at_least('torchvision', '0.17'),
     ),
     Repair(
-        'np.Inf in frame_extract',
-        'mmaction.utils.misc',
-        'np.Inf',
-        'np.inf',
-        'NumPy 2.0 removed it; frame_extract(short_side=...) fails',
-        NUMPY_2,
+        name='transformers in mmaction',
+        module='mmaction.utils.dependency',
+        broken='WITH_MULTIMODAL = all(',
+        repaired='WITH_MULTIMODAL = False and all(',
+        reason=(
+            'transformers 4.56 moved what the VindLU models import, so importing mmaction.models fails; '
+            'building a VindLU model raises an ImportError'
+        ),
+        is_due=is_at_least('transformers', '4.56'),
     ),
     Repair(
-        'np.trapz in accuracy',
-        'mmaction.evaluation.functional.accuracy',
-        'np.trapz',
-        'np.trapezoid',
-        'NumPy 2.4 removed it; average_recall_at_avg_proposals fails',
-        is_at_least('numpy', '2.4'),
+        name='transformers in mmpretrain',
+        module='mmpretrain.utils.dependency',
+        broken='WITH_MULTIMODAL = all(',
+        repaired='WITH_MULTIMODAL = False and all(',
+        reason=(
+            'transformers 5 removed what the multimodal models import, so importing mmpretrain.models, which '
+            'mmaction.models imports, fails'
+        ),
+        is_due=is_at_least('transformers', '5.0'),
     ),
     Repair(
-        'np.in1d in retrieval',
-        'mmaction.evaluation.metrics.multimodal_metric',
-        'np.in1d',
-        'np.isin',
-        'NumPy 2.4 removed it; RetrievalRecall fails',
-        is_at_least('numpy', '2.4'),
+        name='moviepy',
+        module='mmaction.visualization.video_backend',
+        broken='from moviepy.editor import',
+        repaired='from moviepy import',
+        reason='moviepy 2 has no moviepy.editor; the inferencers cannot write videos',
+        is_due=is_at_least('moviepy', '2.0'),
     ),
     Repair(
-        'pytorchvideo',
-        'mmaction.datasets.transforms.wrappers',
-        'import pytorchvideo.transforms as ptv_trans',
-        'import sys, torchvision.transforms._functional_tensor as functional_tensor; '
-        "sys.modules.setdefault('torchvision.transforms.functional_tensor', functional_tensor); "
-        'import pytorchvideo.transforms as ptv_trans',
-        'pytorchvideo 0.1.5 imports a module that torchvision 0.17 made private; PytorchVideoWrapper fails',
-        is_at_least('torchvision', '0.17'),
+        name='moviepy in vis_cam',
+        # of a script that is run, and not imported, the text cannot be repaired
+        module='mmaction.utils.gradcam_utils',
+        broken='import matplotlib.pyplot as plt',
+        repaired="import matplotlib.pyplot as plt, moviepy, sys; sys.modules.setdefault('moviepy.editor', moviepy)",
+        reason='moviepy 2 has no moviepy.editor; tools/visualizations/vis_cam.py cannot write what it draws',
+        is_due=is_at_least('moviepy', '2.0'),
     ),
     Repair(
-        'transformers in mmaction',
-        'mmaction.utils.dependency',
-        'WITH_MULTIMODAL = all(',
-        'WITH_MULTIMODAL = False and all(',
-        'transformers 4.56 moved what its VindLU models import: mmaction.models does not import beside it; '
-        'building a VindLU model now raises an ImportError',
-        is_at_least('transformers', '4.56'),
+        name='process groups without CUDA',
+        module='mmengine.dist.utils',
+        broken='torch.cuda.set_device(local_rank)',
+        repaired='torch.cuda.is_available() and torch.cuda.set_device(local_rank)',
+        reason='mmengine selects a CUDA device for every backend, including gloo on CPU',
+        is_due=has_no_cuda,
     ),
     Repair(
-        'transformers in mmpretrain',
-        'mmpretrain.utils.dependency',
-        'WITH_MULTIMODAL = all(',
-        'WITH_MULTIMODAL = False and all(',
-        'transformers 5 removed what its multimodal models import: mmpretrain.models, which mmaction.models '
-        'imports, does not import beside it',
-        is_at_least('transformers', '5.0'),
+        name='nccl without CUDA',
+        module='mmengine.dist.utils',
+        broken='torch_dist.init_process_group(backend=backend, **kwargs)',
+        repaired="torch_dist.init_process_group(backend='gloo' if backend == 'nccl' else backend, **kwargs)",
+        reason='nccl, the default of every runner, does not support CPU; gloo does',
+        is_due=has_no_cuda,
     ),
     Repair(
-        'moviepy',
-        'mmaction.visualization.video_backend',
-        'from moviepy.editor import',
-        'from moviepy import',
-        'moviepy 2 has no moviepy.editor; the inferencers cannot write videos',
-        is_at_least('moviepy', '2.0'),
+        name='DistributedDataParallel without CUDA',
+        module='mmengine.runner.runner',
+        broken="[int(os.environ['LOCAL_RANK'])]",
+        repaired="[int(os.environ['LOCAL_RANK'])] if next(model.parameters()).device.type != 'cpu' else None",
+        reason='mmengine passes a device id, which DistributedDataParallel refuses for a model on CPU',
+        is_due=has_no_cuda,
     ),
     Repair(
-        'DecordInit of ours in inferencers',
-        'mmaction.apis.inferencers.actionrecog_inferencer',
-        "test_pipeline[0] = dict(type='DecordInit')",
-        "test_pipeline[0] = test_pipeline[0] if 'mmhvt.' in str(test_pipeline[0]['type']) else dict(type='DecordInit')",
-        'mmaction puts its own in the place of mmhvt.DecordInit: hidden frames are sampled, errors name no file',
+        name='mmhvt:: in configs',
+        module='mmengine.config.utils',
+        broken='MODULE2PACKAGE = {',
+        repaired="MODULE2PACKAGE = {'mmhvt': 'mmhvt',",
+        reason="MMEngine knows a fixed list of packages; _base_ = 'mmhvt::...' and get_config('mmhvt::...') fail",
     ),
     Repair(
-        'thin images',
-        'mmcv.image.geometric',
-        'return int(w * float(scale[0]) + 0.5), int(h * float(scale[1]) + 0.5)',
-        'return max(int(w * float(scale[0]) + 0.5), 1), max(int(h * float(scale[1]) + 0.5), 1)',
-        'a short side that is scaled to less than half a pixel is no pixel, which OpenCV refuses',
+        name='scope of mmhvt:: in configs',
+        module='mmengine.config.config',
+        broken='return cfg_path, scope',
+        repaired="return cfg_path, None if scope == 'mmhvt' else scope",
+        reason=(
+            'a base of another package is built in the scope of that package, but our configs are of the scope of '
+            'mmaction, mmdet or mmpretrain'
+        ),
     ),
     Repair(
-        'process groups without CUDA',
-        'mmengine.dist.utils',
-        'torch.cuda.set_device(local_rank)',
-        'torch.cuda.is_available() and torch.cuda.set_device(local_rank)',
-        'mmengine selects a CUDA device for every backend, gloo on CPU included',
-        has_no_cuda,
-    ),
-    Repair(
-        'nccl without CUDA',
-        'mmengine.dist.utils',
-        'torch_dist.init_process_group(backend=backend, **kwargs)',
-        "torch_dist.init_process_group(backend='gloo' if backend == 'nccl' else backend, **kwargs)",
-        "nccl, every runner's default, has no group on CPU; gloo has",
-        has_no_cuda,
-    ),
-    Repair(
-        'DistributedDataParallel without CUDA',
-        'mmengine.runner.runner',
-        "[int(os.environ['LOCAL_RANK'])]",
-        "[int(os.environ['LOCAL_RANK'])] if next(model.parameters()).device.type != 'cpu' else None",
-        'mmengine hands it a device id, which it refuses for a model on CPU',
-        has_no_cuda,
-    ),
-    Repair(
-        'default hooks of None',
-        'mmengine.runner.runner',
-        """\
-                if name in default_hooks and hook is None:
-                    # remove hook from _default_hooks
-                    default_hooks.pop(name)
+        name='names of configs of other packages',
+        module='mmengine.config.utils',
+        broken="""\
+    cfg_path = osp.join(package_path, '.mim', 'configs', cfg_name)
+    check_file_exist(cfg_path)
 """,
-        """\
-                if hook is None:
-                    # remove hook from _default_hooks
-                    default_hooks.pop(name, None)
+        repaired="""\
+    from mmhvt.hub import config_path
+    cfg_path = config_path(osp.join(package_path, '.mim', 'configs'), cfg_name)
 """,
-        "default_hooks=dict(name=None) leaves out mmengine's own six hooks; of any other it is a bare AssertionError",
+        reason="the error on an unknown config, as in _base_ = 'mmhvt::...', names none that is known",
     ),
     Repair(
-        'datasets of nothing',
-        'mmengine.dataset.base_dataset',
-        'data_list = [_serialize(x) for x in self.data_list]',
-        "data_list = [_serialize(x) for x in self.data_list]; assert data_list, f'{self.ann_file}: no sample is left: "
-        "are the classes of metainfo those of the file, and does filter_cfg={self.filter_cfg} leave any?'",
-        'a file none of whose samples passes the filter fails with "need at least one array to concatenate"',
+        name='scope of get_model',
+        module='mmengine.hub.hub',
+        broken="models_module = importlib.import_module(f'{package}.utils')",
+        repaired='models_module = importlib.import_module(f\'{cfg.get("default_scope", package)}.utils\')',
+        reason='get_model builds in the scope of the package, not in that of the config, which has Recognizer3D',
     ),
     Repair(
-        'pickles in checkpoints',
-        'mmengine.runner.checkpoint',
-        """\
+        name='models of mmhvt in inferencers',
+        module='mmengine.infer.infer',
+        broken="raise ValueError(f'Cannot find model: {model} in {self.scope}')",
+        repaired=(
+            'from mmhvt.hub import model_of_inferencer; return model_of_inferencer(model, self.scope, '
+            "[other['Name'] for other in BaseInferencer._get_models_from_metafile(repo_or_mim_dir)])"
+        ),
+        reason='an inferencer finds models by name in the package of its scope alone',
+    ),
+    Repair(
+        name='models of mmhvt in mmpretrain',
+        module='mmpretrain.apis.model',
+        broken='cls.__mmpretrain_registered = True',
+        repaired='cls.__mmpretrain_registered = True; from mmhvt.hub import register_models; register_models(cls)',
+        reason='list_models and get_model know the models of mmpretrain alone',
+    ),
+    Repair(
+        name='names in mmpretrain',
+        module='mmpretrain.apis.model',
+        broken="""\
+            raise ValueError(
+                f'Failed to find model "{model_name}". please use '
+                '`mmpretrain.list_models` to get all available names.')
+""",
+        repaired="""\
+            from mmhvt.hub import nearest
+            raise ValueError(f'Failed to find model "{model_name}": '
+                             + nearest(model_name, cls._models_dict))
+""",
+        reason='the error on an unknown model names none that is known',
+    ),
+    Repair(
+        name='scope of mmpretrain.get_model',
+        module='mmpretrain.apis.model',
+        broken="DefaultScope.overwrite_default_scope('mmpretrain')",
+        repaired="DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmpretrain'))",
+        reason='get_model builds the recognizers and detectors that its hub knows in the scope of mmpretrain',
+    ),
+    Repair(
+        name='inference_model',
+        module='mmpretrain.apis.model',
+        broken='inferencer_type = inferencer_type[0]',
+        repaired='inferencer_type = inferencer_type[0] if inferencer_type else None',
+        reason='a model of a task without an inferencer raises an IndexError instead of the error that says so',
+    ),
+    Repair(
+        name='path of a wheel in mim',
+        module='mim.utils.utils',
+        broken='first_file = str(dist.files[0])',
+        repaired="first_file = str(next((f for f in dist.files if f.name == '__init__.py'), dist.files[0]))",
+        reason=(
+            'mim takes the folder of the first installed file for the package. Of a distribution that is named like '
+            'its module this is NAME.dist-info: mim list, search, train and run do not find mmhvt'
+        ),
+    ),
+    Repair(
+        name='path of an editable install in mim',
+        module='mim.utils.utils',
+        broken="""\
+                    path = osp.realpath(path)
+                return path
+""",
+        repaired="""\
+                    path = osp.realpath(path)
+                return next((e.path for e in os.scandir(path) if osp.isdir(osp.join(e.path, '.mim'))), path)
+""",
+        reason='mim takes the whole repository for the package, and finds the configs in it, in .mim and in work_dirs',
+    ),
+    Repair(
+        name='configs by name in mim',
+        module='mim.utils.utils',
+        broken="""\
+    files = []
+    for _root, _, _files in os.walk(root, followlinks=followlinks):
+""",
+        repaired="""\
+    from mmhvt.compat.mim import find_configs; files = find_configs(root, base_name) if followlinks else []
+    for _root, _, _files in () if followlinks else os.walk(root):
+""",
+        reason=(
+            'mim train, test and gridsearch look for a config in the whole package instead of its configs, so that '
+            'dumped configs make a name ambiguous; the error on an unknown name names none that is known'
+        ),
+    ),
+    Repair(
+        name='help on tools in mim',
+        module='mim.utils.default',
+        broken='OFFICIAL_MODULES = [',
+        repaired="OFFICIAL_MODULES = ['mmhvt',",
+        reason='mim run mmhvt TOOL -h says that mmhvt is no codebase; mim train mmhvt -h shows no options of train.py',
+    ),
+    Repair(
+        name='commands of mim',
+        module='mim.cli',
+        broken="""\
+        with open(fn) as f:
+            code = compile(f.read(), fn, 'exec')
+            eval(code, ns, ns)
+        return ns['cli']
+""",
+        repaired="""\
+        from importlib import import_module
+
+
+        return import_module(f'mim.commands.{name}').cli
+""",
+        reason='mim executes the source of a command instead of importing it; the repairs of commands do not apply',
+    ),
+    Repair(
+        name='models without weights in mim download',
+        module='mim.commands.download',
+        broken="""\
+        checkpoint_urls = model_info[config]['weight']
+        for checkpoint_url in checkpoint_urls.split(','):
+""",
+        repaired="""\
+        checkpoint_urls, filename = model_info[config].get('weight'), None
+        for checkpoint_url in checkpoint_urls.split(',') if isinstance(checkpoint_urls, str) else []:
+""",
+        reason='a model without weights raises an AttributeError, and its config cannot be downloaded',
+    ),
+    Repair(
+        name='names in mim download',
+        module='mim.commands.download',
+        broken="""\
+        raise ValueError(
+            highlighted_error(f'Expected configs: {valid_configs}, but got '
+                              f'{invalid_configs}'))
+""",
+        repaired="""\
+        from mmhvt.compat.mim import unknown_config
+
+        raise unknown_config(min(invalid_configs), valid_configs)
+""",
+        reason='the error on an unknown config prints the names of all models',
+    ),
+    Repair(
+        name='names in mim search',
+        module='mim.commands.search',
+        broken="""\
+        raise ValueError(
+            highlighted_error(
+                f'Expected configs: {valid_configs}, but got {invalid_configs}'
+            ))
+""",
+        repaired="""\
+        from mmhvt.compat.mim import unknown_config
+
+
+        raise unknown_config(min(invalid_configs), valid_configs)
+""",
+        reason='the error on an unknown config prints the names of all models',
+    ),
+    Repair(
+        name='pickles in checkpoints',
+        module='mmengine.runner.checkpoint',
+        broken="""\
+    if weights_only is None:
+        if digit_version(TORCH_VERSION) >= digit_version('2.6.0'):
+            try:
                 allowlist = get_torch_safe_globals()
                 with torch.serialization.safe_globals(allowlist):
                     return torch.load(
@@ -283,20 +434,240 @@ REPAIRS = [
                 print_log(msg, level=logging.WARNING)
                 return torch.load(
                     file, map_location=map_location, weights_only=False)
+        else:
+            return torch.load(file, map_location=map_location)
+    else:
+        return torch.load(
+            file, map_location=map_location, weights_only=weights_only)
 """,
-        """\
-                from mmhvt.migrate.reading import load_pickle
+        repaired="""\
+    from mmhvt.migrate.reading import load
+
+    # an unrestricted pickle would run arbitrary code
+    return load(file, map_location)
 
 
-                return load_pickle(file, map_location)
-            except UnpicklingError as e:
-                # load_from and resume would run whatever the file says
 
 
 
-                raise ValueError(f'{file} cannot be read as a checkpoint: {e}'
-                                 ) from e
+
+
+
+
+
+
+
+
+
+
 """,
-        'load_from and resume fall back to running whatever a file that is refused says',
+        reason='load_from and resume fall back to unpickling an unsafe file, which may run arbitrary code',
+    ),
+    Repair(
+        name='pickles in downloaded checkpoints',
+        module='mmengine.runner.checkpoint',
+        broken="""\
+    rank, world_size = get_dist_info()
+    if rank == 0:
+        checkpoint = load_url(
+            filename,
+            model_dir=model_dir,
+            map_location=map_location,
+            progress=progress)
+    if world_size > 1:
+        torch.distributed.barrier()
+        if rank > 0:
+            checkpoint = load_url(
+                filename,
+                model_dir=model_dir,
+                map_location=map_location,
+                progress=progress)
+    return checkpoint
+""",
+        repaired="""\
+    if model_dir is not None:
+        return load_url(
+            filename,
+            model_dir=model_dir,
+            map_location=map_location,
+            progress=progress, weights_only=True)
+
+    from mmhvt.migrate.reading import fetch
+
+
+    # downloads once a machine, and has a progress bar
+
+
+
+    return load_from_local(fetch(filename), map_location)
+
+""",
+        reason='files of a URL are unpickled without any restriction, which may run arbitrary code',
+    ),
+    *(
+        Repair(
+            name=f'configs in checkpoints of {runner}',
+            module=f'mmengine.runner.{module}',
+            broken="""\
+            config = mmengine.Config.fromstring(
+                checkpoint['meta']['config'], file_format='.py')
+""",
+            repaired="""\
+            # a config is a program
+            config = {}
+""",
+            reason='resume runs the text meta.config of a checkpoint as a program, to read gpu_ids of MMCV 1 in it',
+        )
+        for runner, module in {'Runner': 'runner', 'FlexibleRunner': '_flexible_runner'}.items()
+    ),
+    Repair(
+        name='configs in checkpoints of inferencers',
+        module='mmengine.infer.infer',
+        broken="""\
+            cfg.update(
+                Config.fromstring(cfg_string, file_format='.py')._cfg_dict)
+""",
+        repaired="""\
+            raise ValueError(f'{weights}: the config in a checkpoint is a program, which is not run; '
+                             'name the config file, or the model, that the weights are of')
+""",
+        reason='an inferencer of weights alone runs the config in the checkpoint as a program',
+    ),
+    Repair(
+        name='pickles of data',
+        module='mmengine.fileio.handlers.pickle_handler',
+        broken='return pickle.load(file, **kwargs)',
+        repaired='from mmhvt.migrate.pickles import read_results; return read_results(file, **kwargs)',
+        reason='annotation files, proposals and dumped results that are pickles may run arbitrary code',
+    ),
+    Repair(
+        name='objects in YAML',
+        module='mmengine.fileio.handlers.yaml_handler',
+        broken="""\
+    from yaml import CLoader as Loader  # type: ignore
+except ImportError:
+    from yaml import Loader, Dumper  # type: ignore
+""",
+        repaired="""\
+    from yaml import CFullLoader as Loader  # type: ignore
+except ImportError:
+    from yaml import FullLoader as Loader, Dumper  # type: ignore
+""",
+        reason='a YAML file, such as one of annotations, may call any function (!!python/object/apply)',
+    ),
+    Repair(
+        name='names of damaged files',
+        module='mmengine.fileio.io',
+        broken="""\
+        if handler.str_like:
+            with StringIO(file_backend.get_text(file)) as f:
+                obj = handler.load_from_fileobj(f, **kwargs)
+        else:
+            with BytesIO(file_backend.get(file)) as f:
+                obj = handler.load_from_fileobj(f, **kwargs)
+""",
+        repaired="""\
+        from mmhvt.utils.files import parse
+
+        obj = parse(handler, file_backend, file, kwargs)
+
+
+
+""",
+        reason='the error on a JSON, YAML or pickle that cannot be read does not name the file',
+    ),
+    *(
+        Repair(
+            name=f'pipes and devices in {function}',
+            module='mmengine.fileio.backends.local_backend',
+            broken=broken,
+            repaired=repaired,
+            reason='a pipe or device in the place of a file of annotations, labels or videos is read without end',
+        )
+        for function, broken, repaired in (
+            (
+                'get',
+                """\
+        with open(filepath, 'rb') as f:
+            value = f.read()
+        return value
+""",
+                """\
+        from mmhvt.utils.files import require_file
+        with open(require_file(filepath), 'rb') as f:
+            return f.read()
+""",
+            ),
+            (
+                'get_text',
+                """\
+        with open(filepath, encoding=encoding) as f:
+            text = f.read()
+        return text
+""",
+                """\
+        from mmhvt.utils.files import require_file
+        with open(require_file(filepath), encoding=encoding) as f:
+            return f.read()
+""",
+            ),
+            (
+                'get_local_path',
+                '        yield filepath\n',
+                '        from mmhvt.utils.files import require_file; require_file(filepath); yield filepath\n',
+            ),
+        )
+    ),
+    Repair(
+        name='scalars on a full disk',
+        module='mmengine.visualization.vis_backend',
+        broken="""\
+        with open(file_path, 'a+') as f:
+            dump(value_dict, f, file_format=file_format)
+            f.write('\\n')
+""",
+        repaired="""\
+        from mmhvt.engine.durable import append_line
+
+        append_line(file_path, dump(value_dict, file_format=file_format))
+""",
+        reason='a line of the log that has no room ends a training, by an error that does not name the file',
+    ),
+    Repair(
+        name='checkpoints of other libraries',
+        module='mmengine.runner.checkpoint',
+        broken="""\
+    return _load_checkpoint_to_model(model, checkpoint, strict, logger,
+                                     revise_keys)
+""",
+        repaired="""\
+    from mmhvt.migrate.whole import prepare; revise_keys = prepare(model, checkpoint, filename, revise_keys)
+    return _load_checkpoint_to_model(model, checkpoint, strict, logger, revise_keys)
+""",
+        reason=NOTHING_LOADED,
+    ),
+    Repair(
+        name='checkpoints of other libraries in inferencers',
+        module='mmengine.infer.infer',
+        broken='        self._load_weights_to_model(model, checkpoint, cfg)\n',
+        repaired=(
+            '        from mmhvt.migrate.whole import prepare; prepare(model, checkpoint, weights); '
+            'self._load_weights_to_model(model, checkpoint, cfg)\n'
+        ),
+        reason=NOTHING_LOADED,
+    ),
+    *(
+        Repair(
+            name=f'checkpoints of other libraries in {runner}',
+            module=f'mmengine.runner.{module}',
+            broken="self.call_hook('after_load_checkpoint', checkpoint=checkpoint)\n",
+            repaired=(
+                'from mmhvt.engine.hooks.checkpoint_check_hook import check_checkpoint; '
+                'check_checkpoint(self, checkpoint); '
+                "self.call_hook('after_load_checkpoint', checkpoint=checkpoint)\n"
+            ),
+            reason=f'{NOTHING_LOADED}, in configs without CheckpointCheckHook',
+        )
+        for runner, module in {'Runner': 'runner', 'FlexibleRunner': '_flexible_runner'}.items()
     ),
 ]

@@ -1,26 +1,25 @@
-"""Runs at every interpreter start, from mmhvt-compat.pth, whose one line holds this source.
+"""Runs at every interpreter start, from the single line of mmhvt-compat.pth, which contains this source.
 
-It must not fail, and imports nothing: all it does is to put a finder before the others, which passes on
-whatever does not belong to the packages named.
+It must not fail and imports nothing: it only inserts a finder, which ignores all packages but four.
 """
 
 import sys
 
 
 class MMHVTFinder:
-    """Hands the imports of four packages to :mod:`mmhvt.compat.hook`."""
+    """Passes the imports of four packages to :mod:`mmhvt.compat.hook`."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name.partition('.')[0] not in ('mmaction', 'mmcv', 'mmengine', 'mmpretrain'):
+        if name.partition('.')[0] not in ('mim', 'mmaction', 'mmengine', 'mmpretrain'):
             return None
         try:
             from mmhvt.compat.hook import find_spec
-        except ImportError:  # mmhvt is half removed: leave all as it is
+        except ImportError:  # mmhvt was removed in part
             return None
         return find_spec(name, path, target)
 
 
-# in a virtual environment site runs every .pth twice
+# site runs every .pth file twice in a virtual environment
 if all(getattr(finder, '__name__', '') != 'MMHVTFinder' for finder in sys.meta_path):
     sys.meta_path.insert(0, MMHVTFinder)

@@ -1,28 +1,18 @@
-"""Datasets and transforms that mm* lack."""
+"""Datasets and transforms."""
 
-from .ava import KeepWholeProposals, RepeatKeyFrame, SampleKeyFrameClip
-from .ava_dataset import AVADataset, AVAKineticsDataset
-from .rawframe_dataset import RawframeDataset
-from .reading import DecordInit
-from .segment_dataset import SegmentVideoDataset
-from .transforms import FiveCrop, NameDataset, RandAugment, ShuffleFrames, ThreeCrop
-from .video_dataset import RepeatAugDataset, UnreadableVideoError, VideoDataset
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = [
-    'AVADataset',
-    'AVAKineticsDataset',
-    'DecordInit',
-    'FiveCrop',
-    'KeepWholeProposals',
-    'NameDataset',
-    'RandAugment',
-    'RawframeDataset',
-    'RepeatAugDataset',
-    'RepeatKeyFrame',
-    'SampleKeyFrameClip',
-    'SegmentVideoDataset',
-    'ShuffleFrames',
-    'ThreeCrop',
-    'UnreadableVideoError',
-    'VideoDataset',
-]
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'ava': ['KeepWholeProposals', 'RepeatKeyFrame', 'SampleKeyFrameClip'],
+        'ava_dataset': ['AVADataset', 'AVAKineticsDataset'],
+        'custom_dataset': ['CustomDataset'],
+        'detection': ['CocoDataset', 'DetResize'],
+        'rawframe_dataset': ['RawframeDataset'],
+        'reading': ['DecordInit', 'UnreadableVideoError'],
+        'segment_dataset': ['SegmentVideoDataset'],
+        'transforms': ['FiveCrop', 'NameDataset', 'RandAugment', 'ShuffleFrames', 'ThreeCrop'],
+        'video_dataset': ['RepeatAugDataset', 'VideoDataset'],
+    },
+)

@@ -1,4 +1,4 @@
-"""Annotation files as people have them: of any editor, spreadsheet and system, as long as a line has one meaning."""
+"""Reader of annotation files of any editor, spreadsheet and system, as long as the meaning of a line is unambiguous."""
 
 import codecs
 import csv
@@ -9,17 +9,23 @@ from dataclasses import dataclass, replace
 
 from mmengine.fileio import get
 
+from mmhvt.utils.files import require_file
+
+from .folders import does_not_exist
+
 _BOMS = (
     (codecs.BOM_UTF8, 'utf-8'),
-    (codecs.BOM_UTF32_LE, 'utf-32-le'),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, 'utf-32-le'),  # before UTF-16, with whose mark it begins
     (codecs.BOM_UTF32_BE, 'utf-32-be'),
     (codecs.BOM_UTF16_LE, 'utf-16-le'),
     (codecs.BOM_UTF16_BE, 'utf-16-be'),
 )
 _NEWLINE = r'\r\n|\r|\n'
-_LABEL = r'\+?\d+'
+# with those of Japanese and Chinese keyboards
+_DIGIT = '[0-9０-９]'
+_LABEL = rf'\+?{_DIGIT}+'
 _LABELS = rf'\[?\s*{_LABEL}(?:[,;\s]+{_LABEL})+\s*\]?'
-_NUMBER = r'[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?'
+_NUMBER = rf'[+-]?(?:{_DIGIT}+\.?{_DIGIT}*|\.{_DIGIT}+)(?:[eE][+-]?{_DIGIT}+)?'
 _VIDEO = r'\.(?:3gp|asf|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|ogv|ts|vob|webm|webp|wmv)'
 _ENDS_AS_VIDEO = re.compile(rf'.*{_VIDEO}', re.IGNORECASE | re.DOTALL).fullmatch
 # 'clip_path', 'Video Name', 'id'
@@ -31,11 +37,11 @@ class Line:
     """A line of an annotation file.
 
     Attributes:
-        fields: What stands between the delimiters, without quotes and spaces around it.
+        fields: Fields without quotes and surrounding spaces.
         file: Path of the file.
-        number: From 1.
-        text: All of it.
-        delimiter: Between the fields; ' ' means spaces and tabs.
+        number: Number of the line, from 1.
+        text: Text of the line.
+        delimiter: Delimiter between the fields; ' ' means spaces and tabs.
     """
 
     fields: list[str]
@@ -51,19 +57,20 @@ class Line:
 
 
 def read_text(path: str) -> str:
-    """Text of an annotation file: UTF-8, or what a byte order mark says.
+    """Reads the text of an annotation file in UTF-8, or in the encoding of its byte order mark.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no text; names file and line.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a text. The message names file and line.
     """
     try:
+        if os.path.exists(path):  # it may be elsewhere than on a disk
+            require_file(path)
         content = bytes(get(path))
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f'there is no annotation file {path}: set ann_file, relative to data_root if that is given'
-        ) from None
-    except OSError as error:
+        remedy = 'set ann_file, which is relative to data_root if that is given'
+        raise FileNotFoundError(does_not_exist('annotation file', path, remedy)) from None
+    except (OSError, ValueError) as error:  # a NUL byte in its name
         raise ValueError(f'{path} cannot be read as an annotation file: {error}') from None
     mark, encoding = next(((mark, name) for mark, name in _BOMS if content.startswith(mark)), (b'', 'utf-8'))
     content = content[len(mark) :]
@@ -73,16 +80,18 @@ def read_text(path: str) -> str:
         number = len(re.split(_NEWLINE, content[: error.start].decode(encoding, 'replace')))
         raise ValueError(
             f'{path} cannot be read as an annotation file: line {number} is not {encoding.upper()} '
-            f'(byte 0x{content[error.start]:02x}); iconv -f ENCODING -t UTF-8 {path} writes it as such, ENCODING being '
-            'what it was saved in, LATIN1 for instance'
+            f'(byte 0x{content[error.start]:02x}); convert it by iconv -f ENCODING -t UTF-8 {path}, where ENCODING is '
+            'the one it was saved in, such as LATIN1'
         ) from None
     if '\0' in text:
         number = len(re.split(_NEWLINE, text[: text.index('\0')]))
         raise ValueError(
-            f'{path} cannot be read as an annotation file: line {number} has NUL bytes. It is no text, or UTF-16 '
-            f'without a mark: iconv -f UTF-16LE -t UTF-8 {path} writes that as UTF-8'
+            f'{path} cannot be read as an annotation file: line {number} has NUL bytes. It is not a text, or UTF-16 '
+            f'without a byte order mark, which iconv -f UTF-16LE -t UTF-8 {path} converts'
         )
-    # DOS ended files with it
+    # lists that were joined have a mark at the start of each
+    text = re.sub(rf'(^|{_NEWLINE})\ufeff+', r'\1', text)
+    # DOS ended files with Ctrl-Z
     return re.sub(r'\x1a\s*$', '', text)
 
 
@@ -94,28 +103,30 @@ def read_lines(
     columns: int = 1,
     are_columns: Callable[[list[str]], bool] = lambda fields: True,
 ) -> list[Line]:
-    """Lines of an annotation file that are not empty, without its header.
+    """Reads the lines of an annotation file, without empty lines and a header.
 
-    docs/bad_input.md#annotation-files has the rules. A line that breaks them is handed out as it is, for an error that
-    names it.
+    docs/bad_input.md#annotation-files has the rules. A line that breaks them is returned as it is, so that the dataset
+    can name it in an error.
 
     Args:
-        path: The file.
-        delimiter: Between fields. With ' ' it is chosen: spaces and tabs, a tab, a comma or a semicolon.
-        labels: 'required', 'optional' or 'ignored'.
-        multi_class: Whether a line may have several labels.
-        columns: Number of fields before the labels: the path, and what else the dataset wants.
-        are_columns: Tells whether these fields make sense.
+        path: Path of the file.
+        delimiter: Delimiter between fields. By default, ' ', it is chosen from spaces and tabs, a tab, a comma and a
+            semicolon.
+        labels: 'required', 'optional' or 'ignored'. Defaults to 'ignored'.
+        multi_class: Whether a line may have several labels. Defaults to False.
+        columns: Number of fields before the labels: the path and others that the dataset needs. Defaults to 1.
+        are_columns: Function that returns whether these fields are valid. Defaults to always.
 
     Returns:
-        At least one line.
+        list[Line]: At least one line.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no text, or empty; names file and line.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a text or is empty. The message names file and line.
     """
     texts = [(i, text.strip()) for i, text in enumerate(re.split(_NEWLINE, read_text(path)), 1) if text.strip()]
-    chosen = delimiter in (' ', None)
+    delimiter = ' ' if delimiter is None else delimiter
+    chosen = delimiter == ' '
 
     def fits(fields: list[str]) -> bool:
         given = fields[columns:]
@@ -129,7 +140,7 @@ def read_lines(
         )
 
     def split(delimiter: str) -> tuple[tuple[int, bool, int], bool, list[Line]]:
-        """How well a delimiter fits, whether it does throughout, and its lines."""
+        """How well a delimiter fits, whether it fits all lines, and the lines."""
         found = [Line(_split(text, delimiter, columns), path, i, text, delimiter) for i, text in texts]
         fit = [fits(line.fields) for line in found]
         enough = sum(len(line.fields) > columns and _is_path(line.fields[0]) for line in found)
@@ -138,7 +149,7 @@ def read_lines(
             found, fit = found[1:], fit[1:]
         return (sum(fit), is_header, enough), all(fit), found
 
-    layouts = []
+    layouts: list[tuple[tuple[int, bool, int], bool, list[Line]]] = []
     for one in ' \t,;' if chosen else [delimiter]:
         if not layouts or any(one in text for _, text in texts):
             layouts.append(split(one))
@@ -148,14 +159,14 @@ def read_lines(
     if chosen and columns == 1 and not fit and labels != 'required' and not (is_header and lines[0].delimiter != ' '):
         lines = _whole_paths(lines, labels == 'ignored', fitting, multi_class)
     if not lines:
-        raise ValueError(f'annotation file {path} is empty: it needs a line per video, path and label')
+        raise ValueError(f'annotation file {path} is empty: it needs a line with path and label for each video')
     if nameless := [line for line in lines if not line.fields[0]]:
         raise ValueError(f'{nameless[0].where} has no path')
     return lines
 
 
 def _whole_paths(lines: list[Line], are_ignored: bool, fitting: int, multi_class: bool) -> list[Line]:
-    """Lines as paths, which may have spaces and commas in them; as they are if they have labels that are wanted."""
+    """Takes lines as paths, which may contain spaces and commas, unless they have labels that are not ignored."""
     paths, tails = zip(*(_split_path(line.text, multi_class) for line in lines), strict=True)
     if not are_ignored and (fitting or any(tails)):
         return lines
@@ -164,8 +175,8 @@ def _whole_paths(lines: list[Line], are_ignored: bool, fitting: int, multi_class
 
 
 def _split(text: str, delimiter: str, columns: int) -> list[str]:
-    """Fields of a line; those before the labels may be empty, and a field may hold several labels ('1,2')."""
-    # no-break spaces before numbers, of a page of the web
+    """Splits a line. Fields before the labels may be empty, and a field may contain several labels ('1,2')."""
+    # no-break spaces before numbers, copied from a web page
     if '\xa0' in text:
         text = re.sub(r'\xa0+(?=[\s\d.,;+]*$)', ' ', text)
     if delimiter == ' ' and '"' not in text:
@@ -174,9 +185,14 @@ def _split(text: str, delimiter: str, columns: int) -> list[str]:
         found = re.findall(r'(?:^|(?<=[ \t]))"((?:[^"]|"")+)"(?=[ \t]|$)|([^ \t]+)', text)
         fields = [quoted.replace('""', '"') or plain for quoted, plain in found]
     elif len(delimiter) == 1 and len(text) <= csv.field_size_limit():
-        # a quote that is not closed is one of the path
-        quoting = csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL
-        fields = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True, quoting=quoting))
+        reader = csv.reader(
+            [text],
+            delimiter=delimiter,
+            skipinitialspace=True,
+            # an unclosed quote is part of the path
+            quoting=csv.QUOTE_NONE if text.count('"') % 2 else csv.QUOTE_MINIMAL,
+        )
+        fields = next(reader)
     else:
         fields = text.split(delimiter)
     fields = [field.strip() for field in fields]
@@ -191,7 +207,7 @@ def _labels(field: str) -> list[str]:
 
 
 def _split_path(text: str, multi_class: bool) -> tuple[str, str]:
-    """A path, and labels or other things behind it, of a line that no delimiter splits."""
+    """Splits a line that no delimiter fits into a path and the rest, such as labels."""
     if quoted := re.match(r'"((?:[^"]|"")+)"\s*(?:$|[\s,;])', text):
         return quoted[1].replace('""', '"').strip(), text[quoted.end() :].strip(' \t,;')
     if text[0] in ',;':  # an empty column of a spreadsheet
@@ -211,7 +227,7 @@ def _split_path(text: str, multi_class: bool) -> tuple[str, str]:
 
 
 def _is_path(field: str) -> bool:
-    """Whether a field is a path, and not a path, another delimiter and a label."""
+    """Whether a field is a path only, without another delimiter and a label."""
     if not re.search(r'[\s,;]', field):
         return bool(field)
     return bool(_ENDS_AS_VIDEO(field)) or not re.search(
@@ -220,10 +236,10 @@ def _is_path(field: str) -> bool:
 
 
 def _is_header(lines: list[Line], fitting: int, is_path_alone: bool) -> bool:
-    """Whether the first line, which is no sample, names columns.
+    """Whether the first line, which is not a sample, is a header.
 
-    It has two names or more, none of them a number or like a path. Then at least half of the lines below are samples,
-    or names are those of columns. Where a line may be a path with spaces, paths of video files have to follow.
+    It needs at least two names, none of them a number or like a path. Then at least half of the other lines must be
+    samples, or the first name that of a column. If lines may be paths with spaces, paths of video files must follow.
     """
     names, others = lines[0].fields, lines[1:]
     if len(names) < 2 or not all(re.fullmatch(r'[^\W\d][^/\\.,;\t]*', name) for name in names):
@@ -236,7 +252,7 @@ def _is_header(lines: list[Line], fitting: int, is_path_alone: bool) -> bool:
 
 
 def _heads_paths(paths: Sequence[str]) -> bool:
-    """Whether the first of the paths is the name of a column, as all others are those of video files."""
+    """Whether the first of the paths is the name of a column, since only the others are paths of video files."""
     first, *others = paths
     return bool(others and re.fullmatch(_COLUMN, first, re.IGNORECASE) and all(map(_ENDS_AS_VIDEO, others)))
 
@@ -247,53 +263,64 @@ def is_label(field: str) -> bool:
 
 
 def is_number(field: str) -> bool:
-    """Whether a field is a number, of seconds for instance."""
+    """Whether a field is a number, such as seconds."""
     return re.fullmatch(_NUMBER, field) is not None
 
 
-def parse_labels(line: Line, fields: list[str], num_classes: int | None = None) -> list[int]:
-    """Labels of a line.
+def parse_labels(line: Line, fields: list[str], num_classes: int | None = None, are_named: bool = False) -> list[int]:
+    """Parses the labels of a line.
 
     Args:
-        line: For messages.
-        fields: Those of the labels.
-        num_classes: Of the dataset.
+        line: Line, for messages.
+        fields: Fields of the labels.
+        num_classes: Number of classes of the dataset. Defaults to None, unchecked.
+        are_named: Whether the dataset has this number from the names of its classes. Defaults to False.
 
     Raises:
-        ValueError: If one is no integer, negative, or too large; names file and line.
+        ValueError: If a label is not an integer, negative, or too large. The message names file and line.
     """
     for field in fields:
         if re.fullmatch(r'-\d+', field):
-            raise ValueError(f'{line.where} has a negative label: labels count from 0')
+            raise ValueError(f'{line.where} has a negative label: labels start at 0')
         if not is_label(field):
             hint = ''
             if re.fullmatch(r'\d+\.0*', field):
-                hint = f': {field.partition(".")[0]} in place of {field} would do'
+                hint = f': write {field.partition(".")[0]}'
             elif line.fields[0].startswith('#'):
-                hint = ': there are no comments in annotation files'
-            raise ValueError(f'{line.where} has a label that is no integer, {field!r}{hint}')
+                hint = ': annotation files have no comments'
+            raise ValueError(f'{line.where} has a label that is not an integer, {field!r}{hint}')
+        check_size(line, field, 'label')
     labels = [int(field) for field in fields]
     if num_classes is not None and labels and max(labels) >= num_classes:
+        has, remedy = f'has num_classes={num_classes}', f'set num_classes={max(labels) + 1} for this one'
+        if are_named:
+            has = f'names {num_classes} classes in its metainfo'
+            remedy = 'set metainfo=dict(classes=…) to the names of your classes, or to None for no names'
         raise ValueError(
-            f'{line.where} has label {max(labels)}, but the dataset has num_classes={num_classes}: '
-            f'labels go from 0 to {num_classes - 1}; num_classes={max(labels) + 1} would take this one'
+            f'{line.where} has label {max(labels)}, but the dataset {has}: labels must be from 0 to {num_classes - 1}; '
+            f'{remedy}'
         )
     return labels
 
 
+def check_size(line: Line, number: str, what: str) -> None:
+    """Raises a ValueError for digits that no integer of a tensor holds."""
+    if len(number.lstrip('+0０')) > 9:
+        raise ValueError(f'{line.where} has {what} {number[:40]}: it must be below 1000000000')
+
+
 def path_of(line: Line, field: str, prefix: str | None) -> str:
-    """A path of a line behind the prefix of the dataset. Backslashes of Windows separate folders, unless they are part
-    of the name of a file that is there.
+    """Joins the prefix of the dataset and a path. Backslashes separate folders, unless a file has such a name.
 
     Raises:
-        ValueError: If it is on a drive of Windows and this is another system; names file and line.
+        ValueError: If it is on a Windows drive and this is another system. The message names file and line.
     """
     path = field if prefix is None else os.path.join(prefix, field)
     if '\\' in field and os.sep == '/':
         if re.match(r'[A-Za-z]:\\', field):
             raise ValueError(
-                f'{line.where} has a path on drive {field[:2]} of a Windows machine: write paths relative to data_root '
-                'and data_prefix'
+                f'{line.where} has a path on the Windows drive {field[:2]}: write paths relative to data_root and '
+                'data_prefix'
             )
         if not os.path.exists(path):
             return path_of(line, field.replace('\\', '/'), prefix)

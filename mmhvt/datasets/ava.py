@@ -1,94 +1,103 @@
-"""Clips about the key frames of AVA, from videos or frames on disk.
+"""Clips around the key frames of AVA, from videos or frames on disk.
 
-mmaction2's AVADataset hands out videos with `use_frames=False`, but its SampleAVAFrames counts frames at one rate for
-all of them, which is right for AVA's frames on disk, extracted at 30 a second, and wrong for videos at their own rates:
-a film of 24 frames a second is 3 minutes off after 15. On disk its key frame is one late for AVADataset and one early
-for AVAKineticsDataset, which number frames differently, and in training it moves each frame at random.
+mmaction2's AVADataset reads videos with `use_frames=False`, but its SampleAVAFrames assumes the same frame rate for all
+of them. That is right for AVA's frames on disk, which are extracted at 30 fps, and wrong for videos: at 24 fps it is 3
+minutes off after 15. For frames on disk, its key frame is one frame late for AVADataset and one early for
+AVAKineticsDataset, which number frames differently, and in training it shifts each frame at random.
+
+Paper: MViT (https://arxiv.org/abs/2104.11227).
 """
+
+import math
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmhvt.registry import TRANSFORMS
+from mmhvt.utils.option_types import CheckedFloat, CheckedInt
 
 
 @TRANSFORMS.register_module()
 class SampleKeyFrameClip(BaseTransform):
-    """Chooses the frames of a clip about a key frame by their time (papers/mvit, appendix D.2: "T frames sampled with
-    stride τ centered at the frame that is to be evaluated"), whatever the rate of the video.
+    """Samples a clip around a key frame by time, whatever the frame rate of the video.
 
-    The key frame is number `clip_len // 2` of the clip, counted from 0. What reaches over an end of the video repeats
-    its first or last frame. There is nothing random in it, as in the code of the papers.
+    mmaction's SampleAVAFrames is for frames on disk at one rate.
 
-    Required keys: ``timestamp``, ``timestamp_start`` (seconds; the time of the video's first frame), and of a video
-    ``total_frames``, ``avg_fps`` (of ``DecordInit``), ``filename``; of frames on disk ``fps``, ``shot_info``,
-    ``start_index``, ``frame_dir`` (of the dataset). Added keys: ``frame_inds`` (clip_len,), ``clip_len``,
+    MViT, appendix D.2: "T frames sampled with stride τ centered at the frame that is to be evaluated". The key frame is
+    frame `clip_len // 2` of the clip, counted from 0. Beyond an end of the video, its first or last frame is repeated.
+    Nothing is random, as in the code of the papers.
+
+    Required keys: ``timestamp``, ``timestamp_start`` (time of the video's first frame, in seconds); for videos
+    ``total_frames`` and ``avg_fps`` (of ``DecordInit``) and ``filename``; for frames on disk ``fps``, ``shot_info``,
+    ``start_index`` and ``frame_dir`` (of the dataset). Added keys: ``frame_inds`` (clip_len,), ``clip_len``,
     ``frame_interval``, ``num_clips``, ``crop_quadruple``.
 
     Args:
-        clip_len: Frames.
-        frame_interval: From one frame of the clip to the next, in frames of a video of `target_fps`.
-        target_fps: What the interval is given for; the frames of AVA come at 30 a second.
+        clip_len: Number of frames.
+        frame_interval: Temporal stride in frames of a video with `target_fps`.
+        target_fps: Frame rate that the interval refers to. Defaults to 30, that of AVA's frames.
 
     Raises:
-        ValueError: If an argument is not positive, or a key frame lies outside its video.
+        ValueError: If an argument is not positive, or a key frame is outside its video.
     """
 
-    def __init__(self, clip_len: int, frame_interval: int, target_fps: float = 30) -> None:
+    def __init__(self, clip_len: CheckedInt, frame_interval: CheckedInt, target_fps: CheckedFloat = 30) -> None:
         for name, value in dict(clip_len=clip_len, frame_interval=frame_interval, target_fps=target_fps).items():
             if value <= 0:
-                raise ValueError(f'SampleKeyFrameClip: {name}={value} has to be positive')
+                raise ValueError(f'SampleKeyFrameClip: {name} must be positive, got {value}')
         self.clip_len, self.frame_interval, self.target_fps = clip_len, frame_interval, target_fps
 
     def transform(self, results: dict) -> dict:
-        """Adds ``frame_inds`` and what later transforms ask for."""
+        """Adds ``frame_inds`` and the keys that later transforms need."""
         if 'total_frames' in results:
             name, fps, total, first = results['filename'], results['avg_fps'], results['total_frames'], 0
         else:
             begin, end = results['shot_info']
-            # 1 in both: AVADataset says so by start_index, AVAKineticsDataset by shot_info
+            # 1 for both: AVADataset has it in start_index, AVAKineticsDataset in shot_info
             first = results['start_index'] + begin
             name, fps, total = results['frame_dir'], results['fps'], end - begin
+        if not 0 < fps < math.inf:
+            raise ValueError(f'{name} does not tell its frame rate, by which the key frame is found')
         seconds = results['timestamp'] - results['timestamp_start']
         key_frame = round(seconds * fps)
         if not 0 <= key_frame < total:
             raise ValueError(
-                f'{name} lasts {total / fps:.1f} s and has no key frame at timestamp '
-                f'{results["timestamp"]}, which is {seconds} s from its start: is timestamp_start='
-                f'{results["timestamp_start"]} right?'
+                f'{name} lasts {total / fps:.1f} s and has no key frame at timestamp {results["timestamp"]}, '
+                f'{seconds} s from its start: check timestamp_start={results["timestamp_start"]}'
             )
         offsets = (np.arange(self.clip_len) - self.clip_len // 2) * (self.frame_interval / self.target_fps)
         results['frame_inds'] = np.rint((seconds + offsets) * fps).astype(int).clip(0, total - 1) + first
         results['clip_len'] = self.clip_len
         results['frame_interval'] = self.frame_interval
         results['num_clips'] = 1
-        # the part of the picture that is seen, which mmaction's crops narrow down and its head undoes
+        # visible part of the frame, which mmaction's crops reduce and its head takes into account
         results['crop_quadruple'] = np.array([0, 0, 1, 1], dtype=np.float32)
         return results
 
 
 @TRANSFORMS.register_module()
 class KeepWholeProposals(BaseTransform):
-    """Remembers the proposals as they are before a crop: scores of a centre crop are for whole boxes.
+    """Copies the proposals before a crop, so that the scores of a center crop are assigned to whole boxes.
 
-    What a crop cuts off a box does not come back by undoing the crop, so that persons at the edge would be found too
-    small. The papers' public code evaluates the boxes that it was given; so does :class:`mmhvt.ActionDetector` if it
-    finds them in the sample, for which `PackActionInputs` names them in `meta_keys`.
+    A crop cuts boxes at its edges, which mapping them back to the frame does not undo. The papers' public code
+    evaluates the boxes that it was given, and so does :class:`mmhvt.ActionDetector` if `meta_keys` of
+    `PackActionInputs` has ``whole_proposals``.
 
-    Goes before the decoding, which turns shares of the picture into pixels.
+    To be placed before the decoding, which converts relative coordinates to pixels.
 
-    Required keys: ``proposals`` (N, 4), shares of the picture; ``img_key``. Added keys: ``whole_proposals``, a copy.
+    Required keys: ``proposals`` (N, 4), relative to the size of the frame; ``img_key``. Added keys:
+    ``whole_proposals`` (N, 4).
 
     Raises:
-        ValueError: If there are no proposals, not even an empty array.
+        ValueError: If the sample has no proposals. They may be empty.
     """
 
     def transform(self, results: dict) -> dict:
-        """Copies them."""
+        """Adds ``whole_proposals``."""
         if 'proposals' not in results:
             raise ValueError(
-                f'KeepWholeProposals: key frame {results["img_key"]} has no proposals: give the dataset a '
-                'proposal_file, which may lack key frames (mmaction2 takes the whole picture for them)'
+                f'KeepWholeProposals: key frame {results["img_key"]} has no proposals: set proposal_file of the '
+                'dataset. For key frames that the file lacks, mmaction2 uses the whole frame'
             )
         results['whole_proposals'] = results['proposals'].copy()
         return results
@@ -96,15 +105,15 @@ class KeepWholeProposals(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RepeatKeyFrame(BaseTransform):
-    """Puts the key frame in the place of all frames of a clip: what is left of an action without motion?
+    """Replaces all frames of a clip by its key frame, to measure what is recognized without motion.
 
-    Goes between the choice of frames and their decoding.
+    To be placed between sampling and decoding.
 
     Required keys: ``frame_inds``, ``clip_len``. Modified keys: ``frame_inds``.
     """
 
     def transform(self, results: dict) -> dict:
-        """Repeats frame number `clip_len // 2`."""
+        """Repeats frame `clip_len // 2`."""
         length = results['clip_len']
         results['frame_inds'] = np.full(length, results['frame_inds'][length // 2])
         return results

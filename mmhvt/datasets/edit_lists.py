@@ -1,68 +1,108 @@
-"""Frames that a player shows of an MP4 whose edit list cuts some off.
+"""Reader of the frames that a player shows of an MP4 with an edit list.
 
-What trims a video without encoding it again (``ffmpeg -ss 0.5 -c copy``, telephones, editors) cannot begin between key
-frames. It stores the frames from the key frame before on, and an edit list (ISO/IEC 14496-12, 8.6.6) that tells players
-to show a part of them. FFmpeg decodes the others and drops them. decord counts what is stored: asked for a frame, it
-seeks to the key frame before by stored number and counts what the decoder puts out from there, so that it skips and
-repeats frames at random access, and repeats the last for those that are missing at the end.
+Programs that trim a video without re-encoding it (``ffmpeg -ss 0.5 -c copy``, phones, editors) cannot start between key
+frames. They store all frames from the previous key frame, and an edit list (ISO/IEC 14496-12, 8.6.6) that tells players
+which part to show. FFmpeg decodes the other frames and drops them. decord counts stored frames: to read a frame, it
+seeks to the previous key frame by its stored number and counts what the decoder returns from there. So it skips and
+repeats frames at random access, and repeats the last frame for those that are missing at the end.
 
-:class:`ShownFrames` knows from the file which are dropped, and reads so that none of that happens.
+:class:`ShownFrames` finds out from the file which frames are dropped, and reads exactly the others.
 """
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
-import cv2  # before decord: behind its libraries cv2 reads no PNG
+import cv2  # before decord: after its libraries cv2 cannot read PNG files
 import decord
 import numpy as np
 
+from .containers import MOST_FRAMES, read_header
+
 
 def open_video(file: str | Path | bytes, num_threads: int = 1) -> 'decord.VideoReader | ShownFrames':
-    """Opens a video for reading exactly the frames that a player shows, each once and in order.
+    """Opens a video to read exactly the frames that a player shows, each once and in order.
 
     Args:
-        file: Path or content.
-        num_threads: As decord's.
+        file: Path of the file, or its content, which is written to a temporary one.
+        num_threads: Number of decord's threads. Defaults to 1.
 
     Returns:
-        decord's reader, or one of the same interface if decord's would count frames that an edit list cuts off.
-        `len` is the number of frames that are shown, index 0 the first of them.
+        decord.VideoReader | ShownFrames: decord's reader, or one with the same interface if decord's would count frames
+        that an edit list cuts off. `len` is the number of shown frames, and index 0 is the first of them.
 
     Raises:
-        RuntimeError: If the file cannot be read as a video, or none of it is shown; decord's errors.
+        OSError: If it is not a file.
+        RuntimeError: If the file cannot be read as a video, or no frame is shown; and decord's errors.
     """
-    # FFmpeg writes hundreds of lines about a damaged file to stderr; what counts of it comes as an exception.
+    if isinstance(file, bytes):
+        copy = NamedTemporaryFile(suffix='.mp4')  # noqa: SIM115 - deleted with the reader
+        copy.write(file)
+        copy.flush()
+        opened = open_video(copy.name, num_threads)
+        opened.copy = copy  # type: ignore[union-attr]
+        return opened
+    header = read_header(file)
+    # FFmpeg writes hundreds of lines about a damaged file to stderr; relevant errors are raised as exceptions
     decord.logging.set_level(decord.logging.QUIET)
-    reader = decord.VideoReader(BytesIO(file) if isinstance(file, bytes) else str(file), num_threads=num_threads)
+    kind = PaddedRows if may_be_padded(header.width) else decord.VideoReader
+    reader = kind(str(file), num_threads=num_threads)
     try:
-        with BytesIO(file) if isinstance(file, bytes) else open(file, 'rb') as opened:
-            tracks = list(_edited_tracks(opened))
+        with open(file, 'rb') as content:
+            tracks = list(_edited_tracks(content))
     except (struct.error, ValueError, IndexError, ArithmeticError):
-        return reader  # a damaged index: FFmpeg decides what becomes of it
+        return reader  # a damaged index, which is left to FFmpeg
     for packets in tracks:
         if packets is None:
             source = _FromTheBeginning(file)
             return ShownFrames(source, [0], [0], source.count(), reader.get_avg_fps())
-        # decord does not tell which of several tracks it reads
+        # decord does not say which of several tracks it reads
         if len(packets) == len(reader) and packets.keys() == list(reader.get_key_indices()):
             shown = int(packets.is_shown.sum())
             return ShownFrames(_FromKeyFrames(reader), *packets.entries(), shown, reader.get_avg_fps())
     return reader
 
 
+def may_be_padded(width: int) -> bool:
+    """Whether decord 0.6 takes the padding of rows for more channels. Its FFmpeg pads them to a multiple of 32 pixels,
+    and decord cuts that off unless the padded row is a multiple of the width: 72 pixels of 3 channels are padded to 96,
+    which look like 72 of 4 channels.
+    """
+    row = 3 * math.ceil(width / 32) * 32
+    return width > 0 and row % width == 0 and row != 3 * width
+
+
+class PaddedRows(decord.VideoReader):
+    """decord's reader for widths at which it leaves padding in the frames."""
+
+    def next(self) -> decord.nd.NDArray:
+        """Returns the next frame (H, W, 3)."""
+        frame = super().next().asnumpy()
+        height, width, channels = frame.shape
+        return decord.nd.array(frame.reshape(height, width * channels)[:, : 3 * width].reshape(height, width, 3))
+
+    def get_batch(self, indices: Sequence[int]) -> decord.nd.NDArray:
+        """Returns frames (N, H, W, 3), in any order and with repetitions. Each is decoded once."""
+        wanted, places = np.unique(self._validate_indices(indices), return_inverse=True)
+        return decord.nd.array(np.stack([self[int(index)].asnumpy() for index in wanted])[places])
+
+
+# frames that an H.264 or HEVC decoder may hold back
+_MOST_REORDERED = 16
+
+
 @dataclass
 class _Packets:
-    """What FFmpeg's demuxer hands out of a track, in the order of decoding.
+    """Packets that FFmpeg's demuxer returns of a track, in decoding order.
 
     Attributes:
-        times: Of being shown, in the track's units.
-        is_key: Of key frames.
-        is_shown: Not dropped behind the decoder.
+        times: Presentation times in the time units of the track.
+        is_key: Whether a packet is a key frame.
+        is_shown: Whether a packet is not dropped after decoding.
     """
 
     times: np.ndarray
@@ -76,47 +116,44 @@ class _Packets:
         return np.flatnonzero(self.is_key).tolist()
 
     def entries(self) -> tuple[np.ndarray, np.ndarray]:
-        """Key frames to begin at: their numbers among the packets, and how many frames are shown before them.
+        """Key frames at which decoding can start: their packet numbers, and the number of frames shown before them.
 
-        All that is decoded later is shown later too (no B-frames that refer to what is before), so that what the
-        decoder puts out from there on is known.
+        All packets that follow in decoding order are also shown later, i.e. no B-frame refers to an earlier frame, so
+        that the output of the decoder from there is known.
         """
         before = np.maximum.accumulate(self.times)
         after = np.minimum.accumulate(self.times[::-1])[::-1]
         is_entry = self.is_key.copy()
         is_entry[1:] &= (before[:-1] < self.times[1:]) & (after[1:] == self.times[1:])
+        # decord loses the last frames of an H.264 stream if it begins shortly before, and not with an IDR picture
+        is_entry[max(0, len(self) - _MOST_REORDERED) :] = False
         is_entry[0] = True
         places = np.flatnonzero(is_entry)
         return places, (np.cumsum(self.is_shown) - self.is_shown)[places]
 
 
 class _FromKeyFrames:
-    """decord, for files with one edit."""
+    """Reads a file with one edit by decord."""
 
     def __init__(self, reader: decord.VideoReader) -> None:
         self._reader = reader
         self.next = reader.next
 
     def begin(self, place: int) -> None:
-        # decord takes a seek to where it believes to be for none, and its belief counts what is stored
+        # decord ignores a seek to its current position, which it counts in stored frames
         self._reader.seek(0)
         self._reader.seek(place)
 
 
 class _FromTheBeginning:
-    """OpenCV, for files with several edits, of some of which decord does not find the first frame."""
+    """Reads a file with several edits by OpenCV, since decord does not find the first frame of some."""
 
-    def __init__(self, file: str | Path | bytes) -> None:
-        if isinstance(file, bytes):
-            self._file = NamedTemporaryFile(suffix='.mp4')  # noqa: SIM115  lives as long as this
-            self._file.write(file)
-            self._file.flush()
-            file = self._file.name
+    def __init__(self, file: str | Path) -> None:
         self._path = str(file)
         self.begin(0)
 
     def count(self) -> int:
-        """Decodes all, since the index does not tell what decoders drop where one edit ends and the next begins."""
+        """Decodes all frames, since the index does not say which ones decoders drop between two edits."""
         count = 0
         while self._capture.grab():
             count += 1
@@ -129,46 +166,46 @@ class _FromTheBeginning:
     def next(self) -> decord.nd.NDArray:
         there, frame = self._capture.read()
         if not there:
-            raise RuntimeError('it ends before its index says so')
+            raise RuntimeError('the video ends before the end of its index')
         return decord.nd.array(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
 class ShownFrames:
-    """The part of decord.VideoReader's interface that transforms use, over the shown frames alone.
+    """Reader of the shown frames, with the part of decord.VideoReader's interface that transforms use.
 
     Args:
-        source: Reads on from a place.
-        places: To begin at, increasing.
-        firsts: The shown frames that come first from there.
-        count: Of all frames that are shown.
-        fps: Frames a second.
+        source: Reader that decodes all frames from a start point.
+        places: Start points, increasing.
+        firsts: First shown frame from each start point.
+        count: Number of shown frames.
+        fps: Frame rate.
 
     Raises:
-        RuntimeError: If there are none.
+        RuntimeError: If no frame is shown.
     """
 
     def __init__(
         self,
         source: _FromKeyFrames | _FromTheBeginning,
-        places: Sequence[int],
-        firsts: Sequence[int],
+        places: Sequence[int] | np.ndarray,
+        firsts: Sequence[int] | np.ndarray,
         count: int,
         fps: float,
     ) -> None:
         if not count:
-            raise RuntimeError('its edit list leaves no frame to show')
+            raise RuntimeError('the edit list leaves no frame to show')
         self._source, self._places, self._firsts, self._count, self._fps = source, places, firsts, count, fps
-        self._next = 0  # the frame that the decoder puts out next
+        self._next = 0  # next frame of the decoder
 
     def __len__(self) -> int:
         return self._count
 
     def get_avg_fps(self) -> float:
-        """Frames a second."""
+        """Returns the frame rate."""
         return self._fps
 
     def seek(self, index: int) -> bool:
-        """Makes `index` the next frame. Drops what was decoded ahead."""
+        """Makes `index` the next frame. Discards frames that were decoded ahead."""
         entry = self._entry(index)
         self._source.begin(int(self._places[entry]))
         self._next = int(self._firsts[entry])
@@ -178,25 +215,25 @@ class ShownFrames:
     seek_accurate = seek
 
     def _entry(self, index: int) -> int:
-        """The last place to begin at for a frame."""
+        """The last start point for a frame."""
         return int(np.searchsorted(self._firsts, index, 'right')) - 1
 
     def _read_to(self, index: int) -> None:
-        # decord's skip_frames goes by stored numbers
+        # decord's skip_frames counts stored frames
         while self._next < index:
             self.next()
 
     def next(self) -> decord.nd.NDArray:
-        """The next frame (H, W, 3)."""
+        """Returns the next frame (H, W, 3)."""
         if self._next >= self._count:
             raise StopIteration
         self._next += 1
         return self._source.next()
 
     def __getitem__(self, index: int) -> decord.nd.NDArray:
-        """Frame (H, W, 3)."""
+        """Returns a frame (H, W, 3)."""
         if not -self._count <= index < self._count:
-            raise IndexError(f'frame {index} of {self._count}')
+            raise IndexError(f'frame {index} is out of range for {self._count} frames')
         index = int(index) % self._count
         if not self._firsts[self._entry(index)] <= self._next <= index:
             self.seek(index)
@@ -204,25 +241,28 @@ class ShownFrames:
         return self.next()
 
     def get_batch(self, indices: Sequence[int]) -> decord.nd.NDArray:
-        """Frames (N, H, W, 3), in any order and any number of times; each is decoded once."""
-        indices = np.asarray(indices)
-        if indices.size and (indices.min() < 0 or indices.max() >= self._count):
-            raise IndexError(f'frames {indices.min()} to {indices.max()} of {self._count}')
-        wanted, places = np.unique(indices, return_inverse=True)
+        """Returns frames (N, H, W, 3), in any order and with repetitions. Each is decoded once."""
+        asked = np.asarray(indices)
+        if asked.size and (asked.min() < 0 or asked.max() >= self._count):
+            raise IndexError(f'frames {asked.min()} to {asked.max()} are out of range for {self._count} frames')
+        wanted, places = np.unique(asked, return_inverse=True)
         frames = np.stack([self[index].asnumpy() for index in wanted])
         return decord.nd.array(frames[places])
 
 
-# of a file whose tables are taken for whole: 155 hours at 30 a second
-MOST_FRAMES = 2**24
+# of an index that is not damaged: sample tables of MOST_FRAMES frames, and the boxes of one level
+MOST_BYTES = 2**29
+MOST_BOXES = 10_000
 
-# What follows reads as much of an MP4 as it takes to know what FFmpeg's demuxer (mov.c, mov_fix_index) makes of it.
+# The rest reads as much of an MP4 as is needed to know what FFmpeg's demuxer (mov.c, mov_fix_index) returns of it.
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and contents of the boxes in a box."""
-    at = 0
+    """Yields the names and contents of the boxes within a box."""
+    at = count = 0
     while at + 8 <= len(content):
+        if (count := count + 1) > MOST_BOXES:
+            raise ValueError('damaged box')
         size, name = struct.unpack_from('>I4s', content, at)
         head = 8
         if size == 1:
@@ -237,8 +277,9 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _movie_box(file: BinaryIO) -> bytes:
-    """Content of the box of a file that describes its tracks; empty if it has none."""
+    """Returns the content of the box that describes the tracks, or b'' if there is none."""
     file.seek(0)
+    count = 0
     while len(head := file.read(8)) == 8:
         size, name = struct.unpack('>I4s', head)
         rest = size - 8
@@ -246,26 +287,27 @@ def _movie_box(file: BinaryIO) -> bytes:
             rest = struct.unpack('>Q', file.read(8))[0] - 16
         elif size == 0:
             rest = -1  # up to the end
-        # printable, or it is no file of boxes
+        # names are printable in a file of boxes
         if (size and rest < 0) or not all(32 <= byte < 127 for byte in name):
             return b''
         if name == b'moov':
-            return file.read(rest)
-        if rest < 0:
+            return file.read(min(rest, MOST_BYTES) if rest >= 0 else MOST_BYTES)
+        # fragments of a live stream come behind the index
+        if rest < 0 or (count := count + 1) > MOST_BOXES:
             return b''
         file.seek(rest, 1)
     return b''
 
 
 def _find(content: bytes, *names: bytes) -> bytes:
-    """The first box of each name within the one before; empty if there is none."""
+    """Descends into the first box of each name. Returns its content, or b'' if there is none."""
     for name in names:
         content = next((inner for found, inner in _boxes(content) if found == name), b'')
     return content
 
 
 def _table(box: bytes, columns: str) -> np.ndarray:
-    """Rows of a box that holds a version, flags, a number of rows, and these."""
+    """Returns the rows of a box with a version, flags, the number of rows, and the rows."""
     if len(box) < 8:
         return np.zeros(0, columns)
     dtype = np.dtype(columns)
@@ -274,19 +316,19 @@ def _table(box: bytes, columns: str) -> np.ndarray:
 
 
 def _runs(table: np.ndarray) -> np.ndarray:
-    """Values of a table of counts and values, as int64."""
+    """Expands a run-length table of counts and values to int64 values."""
     if table['f0'].sum(dtype=np.int64) > MOST_FRAMES:
-        raise ValueError('a damaged table')
+        raise ValueError('damaged table')
     return np.repeat(table['f1'].astype(np.int64), table['f0'])
 
 
 def _edited_tracks(file: BinaryIO) -> Iterator[_Packets | None]:
-    """Video tracks whose edit lists cut something; None is one of several edits, which cut, repeat and reorder."""
+    """Yields the video tracks whose edit lists cut frames, or None for one with several edits."""
     movie = _movie_box(file)
     if not movie:
         return
     header = _find(movie, b'mvhd')
-    (units,) = struct.unpack_from('>I', header, 20 if header[0] else 12)  # a second of the edit list
+    (units,) = struct.unpack_from('>I', header, 20 if header[0] else 12)  # per second, of the edit list
     for name, track in _boxes(movie):
         edits = _find(track, b'edts', b'elst')
         if name != b'trak' or not edits or _find(track, b'mdia', b'hdlr')[8:12] != b'vide':
@@ -294,9 +336,9 @@ def _edited_tracks(file: BinaryIO) -> Iterator[_Packets | None]:
         media = _find(track, b'mdia', b'mdhd')
         (media_units,) = struct.unpack_from('>I', media, 20 if media[0] else 12)
         rows = _table(edits, '>u8,>i8,>i4' if edits[0] else '>u4,>i4,>i4')
-        # in units of the track, rounded as FFmpeg does
+        # in units of the track, rounded like FFmpeg
         spans = [(start, (2 * length * media_units + units) // (2 * units)) for length, start, _ in rows.tolist()]
-        while spans and spans[0][0] == -1:  # empty: a later start
+        while spans and spans[0][0] == -1:  # an empty edit, which delays the start
             spans.pop(0)
         if len(spans) > 1:
             yield None
@@ -307,33 +349,33 @@ def _edited_tracks(file: BinaryIO) -> Iterator[_Packets | None]:
 
 
 def _cut(samples: bytes, start: int, duration: int) -> _Packets:
-    """Packets that the demuxer hands out for one edit.
+    """Returns the packets of the demuxer for one edit.
 
     Args:
-        samples: Box of the sample tables. In fragmented files they are empty, and the edit cuts nothing.
-        start: Of the edit, in the track's units.
-        duration: Of the edit.
+        samples: Box of the sample tables. They are empty in fragmented files, where an edit cuts nothing.
+        start: Start of the edit, in time units of the track.
+        duration: Duration of the edit.
     """
     steps = _runs(_table(_find(samples, b'stts'), '>u4,>u4'))
     offsets = _runs(_table(_find(samples, b'ctts'), '>u4,>i4'))[: len(steps)]
     decoded = np.cumsum(steps) - steps
     shown = decoded.copy()
     shown[: len(offsets)] += offsets
-    is_key = np.ones(len(steps), bool)
+    is_key: np.ndarray = np.ones(len(steps), bool)
     if sync := _find(samples, b'stss'):
         is_key[:] = False
         is_key[_table(sync, '>u4').astype(np.int64) - 1] = True
 
-    # from the last key frame that is shown at the start or before
+    # from the last key frame that is shown at or before the start
     earlier = np.flatnonzero(is_key & (decoded <= start) & (shown <= start))
     first = earlier[-1] if len(earlier) else 0
-    # up to the first key frame behind the end, and one more where B-frames may follow it
+    # up to the first key frame after the end, and one more if B-frames may follow it
     behind = np.flatnonzero(is_key[first:] & ((shown + steps)[first:] >= start + duration))[int(len(offsets) > 0) :]
     handed_out = slice(first, first + behind[0] + 1 if len(behind) else None)
     times, is_key = shown[handed_out], is_key[handed_out]
 
     is_shown = (start <= times) & (times < start + duration)
-    # B-frames of an open GOP that refer to what is not there: decoders drop them
+    # decoders drop B-frames of an open GOP that refer to missing frames
     later = np.flatnonzero(is_key[1:])
     first_group = slice(1, later[0] + 1 if len(later) else None)
     is_shown[first_group] &= times[first_group] > times[:1]

@@ -1,11 +1,13 @@
-"""Kinetics-710: the classes of Kinetics-400, -600 and -700 as one list, and their training sets as one without the
-videos that any validation or test set holds (papers/uniformerv2, section 4 and appendix F).
+"""Kinetics-710: the merged classes and training sets of Kinetics-400, -600 and -700, without the videos of their
+validation and test sets.
 
-kinetics710.csv has a line for each of the 710 classes, in the order of published checkpoints: its name there, and what
-it is called in each of the three sets, if it belongs to them. The classes of a set count in the order of its names.
-Names and order are those of the published label maps, from which table 20 differs: it shortens 'barbequing', 'cooking
-sausages (not on barbeque)' and 'using remote controller (not gaming)', and gives 'sniffing' of Kinetics-400, which is
-'smelling feet', no place.
+Paper: UniFormerV2 (https://arxiv.org/abs/2211.09552), section 4 and appendix F.
+
+kinetics710.csv has a line for each of the 710 classes, in the order of the published checkpoints: its name, and its
+name in each of the three sets, if it belongs to them. The labels of a set follow the alphabetical order of its names.
+Names and order are those of the published label maps. Table 20 differs: it shortens 'barbequing', 'cooking sausages
+(not on barbeque)' and 'using remote controller (not gaming)', and omits 'sniffing' of Kinetics-400, which is 'smelling
+feet'.
 """
 
 import csv
@@ -21,35 +23,35 @@ SETS = {'k400': 'Kinetics-400', 'k600': 'Kinetics-600', 'k700': 'Kinetics-700'}
 SPLITS = ('train', 'val')
 FILE_NAME = '{youtube_id}_{time_start:06d}_{time_end:06d}.mp4'
 
-# what the `split` column of the official files says
+# values of the column `split` in the official files
 _SPLIT_NAMES = {'train': {'train'}, 'val': {'val', 'validate'}, 'test': {'test', 'holdout'}}
 _YOUTUBE_ID = r'[A-Za-z0-9_-]{11}'
 
 
 @cache
 def table() -> tuple[dict[str, str], ...]:
-    """The 710 classes, each as {'k710': name, 'k400': its name there or '', 'k600': …, 'k700': …}."""
+    """Returns the 710 classes, each as {'k710': name, 'k400': name there or '', 'k600': …, 'k700': …}."""
     with Path(__file__).with_name('kinetics710.csv').open(encoding='utf-8', newline='') as file:
         return tuple(csv.DictReader(file))
 
 
 @cache
 def labels(dataset: str) -> tuple[str, ...]:
-    """Names of the classes of 'k400', 'k600', 'k700' or 'k710', in the order of their labels.
+    """Returns the names of the classes of 'k400', 'k600', 'k700' or 'k710', in the order of their labels.
 
     Raises:
-        ValueError: If there is no such set.
+        ValueError: If the set is unknown.
     """
     if dataset == 'k710':
         return tuple(row['k710'] for row in table())
     if dataset not in SETS:
-        raise ValueError(f'there is no Kinetics set {dataset!r}: choose from {", ".join(SETS)}, k710')
+        raise ValueError(f'unknown Kinetics set {dataset!r}; choose from {", ".join(SETS)}, k710')
     return tuple(sorted(row[dataset] for row in table() if row[dataset]))
 
 
 @cache
 def to_k710(dataset: str) -> tuple[int, ...]:
-    """For each label of a set, that of Kinetics-710.
+    """Returns the Kinetics-710 label of each label of a set.
 
     Raises:
         ValueError: See :func:`labels`.
@@ -60,14 +62,14 @@ def to_k710(dataset: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Annotations:
-    """Annotation files of one set, each an official CSV or lines of path and label (:func:`read_videos`).
+    """Annotation files of one set, in the formats of :func:`read_videos`.
 
     Attributes:
         dataset: Key of :data:`SETS`.
-        train: Training file.
-        val: Validation file.
-        tests: Test files, none if they are not at hand. Labels in them are not read.
-        folder: What stands before the paths in the lists that are written; `{split}` in it becomes train or val.
+        train: Path of the training file.
+        val: Path of the validation file.
+        tests: Paths of the test files, if available. Their labels are not read. Defaults to ().
+        folder: Prefix of the paths in the written lists, in which `{split}` becomes train or val. Defaults to ''.
     """
 
     dataset: str
@@ -79,7 +81,7 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Video:
-    """A line of an annotation file: YouTube id, path below the folder, and label in its set (-1 in test files)."""
+    """A line of an annotation file: YouTube id, path within the folder, and label in its set (-1 in test files)."""
 
     youtube_id: str
     path: str
@@ -88,7 +90,7 @@ class Video:
 
 @dataclass
 class Counts:
-    """What became of the videos of a file: read = absent + leaked + duplicates + kept."""
+    """Numbers of videos of a file: read = absent + leaked + duplicates + kept."""
 
     read: int = 0
     absent: int = 0
@@ -99,18 +101,18 @@ class Counts:
 
 @dataclass
 class Merged:
-    """Outcome of :func:`merge`.
+    """Result of :func:`merge`.
 
     Attributes:
-        lists: (set, split) -> lines of path and label, for 'k710' and, with the labels of each, 'k400', 'k600', 'k700'.
-        counts: (set, split) -> of Kinetics-710.
+        lists: Lines of path and label by (set, split), for 'k710' and, with their own labels, 'k400', 'k600', 'k700'.
+        counts: What each (set, split) contributes to Kinetics-710.
     """
 
     lists: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     counts: dict[tuple[str, str], Counts] = field(default_factory=dict)
 
     def report(self) -> str:
-        """The counts as a table."""
+        """Returns the counts as a table."""
         columns = ['read', 'absent', 'leaked', 'duplicates', 'kept']
         rows = [['', *columns]]
         for split in SPLITS:
@@ -124,7 +126,7 @@ class Merged:
 
 
 def _label(text: str, dataset: str) -> int | None:
-    """Label of a name; Kinetics-710's is as good as the set's own, and case does not matter."""
+    """Label of a name of the set or of Kinetics-710, whatever its case."""
     return _names(dataset).get(text.strip().casefold())
 
 
@@ -137,38 +139,38 @@ def _names(dataset: str) -> Mapping[str, int]:
 
 def _unknown(file: str | Path, unknown: Mapping[str, int], dataset: str) -> ValueError:
     known = {name.casefold(): name for name in labels(dataset)}
-    told = []
+    listed = []
     for name, line in list(unknown.items())[:5]:
         nearest = get_close_matches(name.casefold(), known, n=1, cutoff=0)[0]
-        told.append(f'line {line}: {name!r} (nearest: {known[nearest]!r})')
+        listed.append(f'line {line}: {name!r} (nearest: {known[nearest]!r})')
     more = f'; and {len(unknown) - 5} more' if len(unknown) > 5 else ''
     return ValueError(
-        f'{file} has names that none of the {len(known)} classes of {SETS[dataset]} has: {"; ".join(told)}{more}. '
-        f"mmhvt.datasets.kinetics710.labels('{dataset}') lists them"
+        f'{file} has names that are not among the {len(known)} classes of {SETS[dataset]}: {"; ".join(listed)}{more}. '
+        f"mmhvt.datasets.kinetics710.labels('{dataset}') lists the classes"
     )
 
 
 def read_videos(file: str | Path, dataset: str, split: str, file_name: str = FILE_NAME) -> list[Video]:
-    """Videos of an annotation file.
+    """Reads the videos of an annotation file.
 
     Args:
-        file: Either the official CSV, whose first line names its columns (label, youtube_id, time_start, time_end,
-            split; a test file needs youtube_id alone), or mmaction's list, lines of path and integer label (in a test
-            file the label may be missing) with files named as YouTube id, or as id, start and end:
+        file: Path of the official CSV, whose first line names its columns (label, youtube_id, time_start, time_end,
+            split; a test file needs only youtube_id), or of a list for mmaction with lines of path and integer label
+            (optional in a test file), whose files are named by YouTube id, or by id, start and end:
             `…/0347ZoDXyP0_000095_000105.mp4`. Empty lines are skipped.
-        dataset: Key of :data:`SETS`: whose labels these are.
+        dataset: Key of :data:`SETS` to which the labels belong.
         split: 'train', 'val' or 'test'.
-        file_name: Path of a video of a CSV, as a format string of youtube_id, time_start, time_end (whole seconds) and
-            label (spaces as `_`).
+        file_name: Path of a video of a CSV, as a format string of youtube_id, time_start, time_end (integer seconds)
+            and label (with `_` for spaces). Defaults to :data:`FILE_NAME`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, or a row cannot be read or has an unknown label; names file and line.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is empty, or a row is malformed or has an unknown label. The message names file and line.
     """
     try:
         text = Path(file).read_text(encoding='utf-8-sig')
     except FileNotFoundError:
-        raise FileNotFoundError(f'there is no annotation file {file} ({SETS[dataset]}, {split})') from None
+        raise FileNotFoundError(f'annotation file {file} ({SETS[dataset]}, {split}) does not exist') from None
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'{file} cannot be read as an annotation file: {error}') from None
     lines = text.splitlines()
@@ -176,25 +178,27 @@ def read_videos(file: str | Path, dataset: str, split: str, file_name: str = FIL
     read = _read_csv if 'youtube_id' in header else _read_list
     videos = read(file, lines, dataset, split, file_name)
     if not videos:
-        raise ValueError(f'{file} has no video: it needs a line for each')
+        raise ValueError(f'{file} has no videos: it needs one line for each')
     return videos
 
 
 def _read_csv(file: str | Path, lines: list[str], dataset: str, split: str, file_name: str) -> list[Video]:
     reader = csv.DictReader(lines)
     needed = ['youtube_id'] if split == 'test' else ['label', 'youtube_id', 'time_start', 'time_end']
-    lacking = [name for name in needed if name not in (reader.fieldnames or ())]
+    columns = reader.fieldnames or ()
+    lacking = [name for name in needed if name not in columns]
     if lacking:
         raise ValueError(f'{file} lacks the columns {", ".join(lacking)}: its first line is {lines[0]!r}')
-    videos, unknown = [], {}
+    videos = []
+    unknown: dict[str, int] = {}
     for row in reader:
         where = f'{file}, line {reader.line_num}'
         if None in row or None in row.values():
-            raise ValueError(f'{where} has not the {len(reader.fieldnames)} fields that the first line names')
+            raise ValueError(f'{where} does not have the {len(columns)} fields that the first line names')
         if not re.fullmatch(_YOUTUBE_ID, row['youtube_id']):
-            raise ValueError(f'{where}: {row["youtube_id"]!r} is no YouTube id, which has 11 letters, digits, - or _')
+            raise ValueError(f'{where}: {row["youtube_id"]!r} is not a YouTube id of 11 letters, digits, - or _')
         if row.get('split') and row['split'] not in _SPLIT_NAMES[split]:
-            raise ValueError(f'{where} is of the split {row["split"]!r}, but the file was given for {split}')
+            raise ValueError(f'{where} belongs to the split {row["split"]!r}, but the file was given for {split}')
         if split == 'test':
             videos.append(Video(row['youtube_id'], '', -1))
             continue
@@ -202,7 +206,7 @@ def _read_csv(file: str | Path, lines: list[str], dataset: str, split: str, file
             start, end = (int(float(row[name])) for name in ('time_start', 'time_end'))
         except (ValueError, OverflowError):
             raise ValueError(
-                f'{where}: time_start={row["time_start"]!r} and time_end={row["time_end"]!r} are not both seconds'
+                f'{where}: time_start={row["time_start"]!r} and time_end={row["time_end"]!r} must be seconds'
             ) from None
         label = _label(row['label'], dataset)
         if label is None:
@@ -213,7 +217,7 @@ def _read_csv(file: str | Path, lines: list[str], dataset: str, split: str, file
             path = file_name.format(youtube_id=row['youtube_id'], time_start=start, time_end=end, label=name)
         except (LookupError, ValueError) as error:
             raise ValueError(
-                f'{file_name!r} is no format of youtube_id, time_start, time_end, label: {error}'
+                f'{file_name!r} is not a format string of youtube_id, time_start, time_end, label: {error}'
             ) from None
         videos.append(Video(row['youtube_id'], path, label))
     if unknown:
@@ -230,17 +234,15 @@ def _read_list(file: str | Path, lines: list[str], dataset: str, split: str, fil
             continue
         where = f'{file}, line {number}: {line.strip()!r}'
         if len(fields) != 2 and (split != 'test' or len(fields) > 2):
-            raise ValueError(f'{where} is not a path and a label, separated by a space')
+            raise ValueError(f'{where} must be a path and a label, separated by a space')
         stem = Path(fields[0]).name.split('.')[0]
         match = re.fullmatch(rf'({_YOUTUBE_ID})(_\d+_\d+)?', stem)
         if not match:
-            raise ValueError(
-                f'{where} has no YouTube id in the name of the file: it needs to be ID_START_END.mp4 or ID.mp4'
-            )
+            raise ValueError(f'{where} has no YouTube id in the file name, which must be ID_START_END.mp4 or ID.mp4')
         label = -1
         if split != 'test':
             if not fields[1].isdecimal() or int(fields[1]) >= num_classes:
-                raise ValueError(f'{where}: {SETS[dataset]} has the labels 0 to {num_classes - 1}')
+                raise ValueError(f'{where}: labels of {SETS[dataset]} must be from 0 to {num_classes - 1}')
             label = int(fields[1])
         videos.append(Video(match[1], fields[0], label))
     return videos
@@ -249,25 +251,25 @@ def _read_list(file: str | Path, lines: list[str], dataset: str, split: str, fil
 def merge(sets: Iterable[Annotations], root: str | Path | None = None, file_name: str = FILE_NAME) -> Merged:
     """Merges the three sets into Kinetics-710.
 
-    Training videos of Kinetics-710 are those of the sets, less those whose YouTube id any validation or test file holds
-    (leaked), each id once: of duplicates the first set's is kept, so give Kinetics-400 first, whose labels include
-    eight that the others lack. Its validation videos are those of the sets, each id once. The lists of the sets, for
-    co-training with a head for each (table 9e), keep what another set has too, and lose what leaked alone.
+    The training videos of Kinetics-710 are those of the three sets without leaked ones, whose YouTube id is in any
+    validation or test file. Each id occurs once: of duplicates the first set's is kept, so give Kinetics-400 first,
+    which has eight classes that the others lack. The validation videos are those of the sets, each id once. The lists
+    of the single sets, for co-training with a head for each (table 9e), keep duplicates and lose only leaked videos.
 
     Args:
-        sets: Each of :data:`SETS` once.
-        root: Folder that the paths in the lists start from. If given, videos that are not there are left out and
-            counted as absent.
-        file_name: See :func:`read_videos`.
+        sets: Annotation files of each of :data:`SETS`, once.
+        root: Folder to which the paths in the lists are relative. If given, videos that do not exist are left out and
+            counted as absent. Defaults to None.
+        file_name: See :func:`read_videos`. Defaults to :data:`FILE_NAME`.
 
     Raises:
         FileNotFoundError: See :func:`read_videos`.
-        ValueError: See :func:`read_videos`; or if a set is missing or given twice, or a path has a space in it.
+        ValueError: See :func:`read_videos`; or if a set is missing or given twice, or a path contains a space.
     """
     sets = list(sets)
     given = [annotations.dataset for annotations in sets]
     if sorted(given) != sorted(SETS):
-        raise ValueError(f'Kinetics-710 needs {", ".join(SETS)}, each once: got {", ".join(given) or "none"}')
+        raise ValueError(f'Kinetics-710 needs {", ".join(SETS)}, each once, got {", ".join(given) or "none"}')
     videos, held_out = {}, set()
     for annotations in sets:
         for split, file in (('train', annotations.train), ('val', annotations.val)):
@@ -287,7 +289,7 @@ def merge(sets: Iterable[Annotations], root: str | Path | None = None, file_name
                 counts.read += 1
                 path = f'{folder.rstrip("/")}/{video.path}' if folder else video.path
                 if any(character.isspace() for character in path):
-                    raise ValueError(f'{path!r} has a space in it, which lists of path and label cannot have')
+                    raise ValueError(f'{path!r} contains a space, which lists of path and label cannot have')
                 if root is not None and not os.path.isfile(os.path.join(root, path)):
                     counts.absent += 1
                     continue
@@ -307,10 +309,10 @@ def merge(sets: Iterable[Annotations], root: str | Path | None = None, file_name
 
 
 def write_lists(out: str | Path, merged: Merged) -> list[Path]:
-    """Writes `kinetics{710,400,600,700}_{train,val}_list_videos.txt` into a folder, all of them or none.
+    """Writes `kinetics{710,400,600,700}_{train,val}_list_videos.txt` to a folder, either all of them or none.
 
     Returns:
-        The files.
+        list[Path]: Paths of the files.
 
     Raises:
         ValueError: If a list is empty.
@@ -320,7 +322,7 @@ def write_lists(out: str | Path, merged: Merged) -> list[Path]:
     targets = {key: out / f'kinetics{key[0][1:]}_{key[1]}_list_videos.txt' for key in merged.lists}
     for key, lines in merged.lists.items():
         if not lines:
-            raise ValueError(f'{targets[key].name} would hold no video, so nothing is written:\n{merged.report()}')
+            raise ValueError(f'{targets[key].name} would be empty, so nothing is written:\n{merged.report()}')
     out.mkdir(parents=True, exist_ok=True)
     temporary = {key: path.with_name(f'.{path.name}.unfinished') for key, path in targets.items()}
     try:

@@ -1,77 +1,144 @@
-"""Datasets of frames on disk that say which file or line is at fault."""
+"""Datasets of frames on disk whose errors name the file or line."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from string import Formatter
 
 import mmaction.datasets
 
 from mmhvt.registry import DATASETS
 
-from .annotations import Line, is_label, path_of
-from .video_dataset import CheckedDataset, check_repeats
+from .annotations import Line, check_size, is_label, path_of
+from .video_dataset import CheckedDataset
+
+_READERS = ('Decord', 'OpenCV', 'PyAV', 'PIMS')
 
 
 @DATASETS.register_module()
 class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
-    """mmaction's RawframeDataset, a folder of frames for each video, with the checks of :class:`VideoDataset` and
-    repeated augmentation.
+    """mmaction's RawframeDataset, with a folder of frames per video, the checks of :class:`VideoDataset` and repeated
+    augmentation.
 
-    A folder is unreadable if RawFrameDecode fails on a frame that it wants, because it is missing or no picture;
-    then happens what happens to an unreadable video. Frames are counted from `start_index`, and the annotation file
-    tells how many there are::
+    A folder is unreadable if RawFrameDecode fails on one of the sampled frames, because the frame is missing or not an
+    image. It is treated like an unreadable video. Frames are numbered from `start_index`, and the annotation file has
+    their number::
 
         some/folder 163 1
 
+    It takes the settings and the pipeline of :class:`VideoDataset`, too, so that a recipe for videos reads frames with
+    ``type='mmhvt.RawframeDataset'`` and the places of the files: DecordInit is left out of the pipeline, and
+    DecordDecode becomes RawFrameDecode.
+
     Args:
-        ann_file: Lines of folder, number of frames and label, or labels with `multi_class`; `with_offset` wants the
-            number of frames to skip behind the folder.
-        pipeline: Transforms; reads with RawFrameDecode. With `num_repeats` it begins with one that samples frames, and
-            RawFrameDecode.
-        num_repeats: Samples of a video whose frames are read once. Each item is then a list of them, for the collate
-            function `repeat_pseudo_collate`.
-        sample_once: Whether they have the same frames.
-        delimiter: Between the fields of a line; ' ' means any number of spaces and tabs.
-        kwargs: As mmaction's, and `on_unreadable`, `max_refetch`, `labels` as :class:`VideoDataset` has them.
+        ann_file: Path of a file with lines of folder, number of frames and label, or labels with `multi_class`.
+            Defaults to '': `data_prefix` has a folder for each class, which is named after it, with a folder of frames
+            for each video.
+        pipeline: Configs of the transforms, among them RawFrameDecode. With `num_repeats` it begins with a transform
+            that samples frames, and RawFrameDecode.
+        filename_tmpl: Template of the names of frames. Defaults to 'img_{:05}.jpg'.
+        delimiter: Delimiter between the fields of a line; ' ' means any number of spaces and tabs. Defaults to ' '.
+        with_offset: Whether lines have the number of frames to skip after the folder. Defaults to False.
+        kwargs: Arguments of mmaction's RawframeDataset, and `metainfo`, `num_repeats`, `sample_once`, `on_unreadable`,
+            `max_refetch` and `labels` of :class:`VideoDataset`.
 
     Raises:
-        FileNotFoundError: If there is no annotation file.
-        ValueError: If it is empty or a line of it malformed; names file and line.
+        FileNotFoundError: If the annotation file, or the folder of frames, does not exist.
+        ValueError: If the file is empty or has a malformed line; the message names file and line. If a class has no
+            frames; the message names its folder. If `data_prefix` has no `img`.
     """
 
     settings = 'data_root, data_prefix, filename_tmpl and start_index'
+    prefix, unit = 'img', 'frames'
 
     def __init__(
         self,
-        ann_file: str,
-        pipeline: list,
-        num_repeats: int | None = None,
-        sample_once: bool = False,
+        ann_file: str | None = '',
+        pipeline: Sequence[dict | Callable] = (),
+        data_prefix: dict = dict(img=''),
+        filename_tmpl: str = 'img_{:05}.jpg',
         delimiter: str | None = ' ',
         with_offset: bool = False,
         **kwargs,
     ) -> None:
+        if 'img' not in data_prefix:
+            raise ValueError(
+                f'RawframeDataset needs data_prefix=dict(img=…), the folder of the frames, got {dict(data_prefix)}'
+            )
         self.delimiter = delimiter
         self.columns = ('a folder', *['an offset'] * with_offset, 'its number of frames')
-        # UnreadableVideoHook takes what has it for a dataset that gives lists
-        if num_repeats is not None:
-            self.num_repeats = check_repeats(num_repeats)
-        self.sample_once = sample_once
-        super().__init__(ann_file, pipeline=pipeline, with_offset=with_offset, **kwargs)
+        self.unit = f'frames ({filename_tmpl})'
+        self._number = re.compile(_pattern(filename_tmpl)).fullmatch
+        super().__init__(
+            ann_file,
+            pipeline=for_frames(pipeline),
+            data_prefix=data_prefix,
+            filename_tmpl=filename_tmpl,
+            with_offset=with_offset,
+            **kwargs,
+        )
+
+    def _is_file(self, path: str) -> bool:
+        return self._number(os.path.basename(path)) is not None
+
+    def _samples_of(self, files: list[tuple[str, int]]) -> list[tuple[dict, int]]:
+        """A sample for each folder of frames; frames of optical flow are two files each."""
+        videos: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+        for path, label in files:
+            folder, name = os.path.split(path)
+            if found := self._number(name):
+                videos[folder, label].add(found['number'])
+        return [
+            (dict(frame_dir=folder, total_frames=len(numbers)), label) for (folder, label), numbers in videos.items()
+        ]
 
     def _are_columns(self, fields: list[str]) -> bool:
         return all(map(is_label, fields[1:]))
 
     def _parse(self, line: Line) -> dict:
-        """`frame_dir`, `total_frames`, and `offset` if there are such, of a line."""
+        """Parses `frame_dir`, `total_frames` and, with `with_offset`, `offset`."""
         folder, *numbers = line.fields[: len(self.columns)]
         for name, number in zip(self.columns[1:], numbers, strict=True):
             if not is_label(number):
-                raise ValueError(f'{line.where}: {number!r} is not {name}, {self._needs(line)}')
+                raise ValueError(f'{line.where} has {number!r} as {name}: {self._needs(line)}')
+            check_size(line, number, name)
         *offset, total = map(int, numbers)
         if not total:
-            raise ValueError(f'{line.where} has 0 frames: take out the line, or count again')
+            raise ValueError(f'{line.where} has 0 frames: remove the line or correct the number')
         sample = dict(frame_dir=path_of(line, folder, self.data_prefix['img']), total_frames=total)
         return sample | (dict(offset=offset[0]) if offset else {})
 
     def prepare_data(self, idx: int) -> dict | list[dict]:
-        """A sample, or `num_repeats` of a video."""
+        """Returns a sample, or a list of `num_repeats` samples."""
         if hasattr(self, 'num_repeats'):
             return self._repeat(idx, self.num_repeats, self.sample_once)
         return super().prepare_data(idx)
+
+
+def _pattern(filename_tmpl: str) -> str:
+    """Pattern of the names of frames, whose last field is their number."""
+    parts = list(Formatter().parse(filename_tmpl))
+    last = max((place for place, part in enumerate(parts) if part[1] is not None), default=-1)
+    fields = ['' if part[1] is None else r'(?P<number>\d+)' if i == last else r'\w+' for i, part in enumerate(parts)]
+    return ''.join(re.escape(part[0]) + field for part, field in zip(parts, fields, strict=True))
+
+
+def for_frames(pipeline: Sequence[dict | Callable]) -> list[dict | Callable]:
+    """A pipeline that reads frames on disk where one for videos opens and decodes these.
+
+    Args:
+        pipeline: Transforms, or their configs.
+
+    Returns:
+        list: Without DecordInit, and with RawFrameDecode in the place of DecordDecode; the same for other readers.
+    """
+    found: list[dict | Callable] = []
+    for transform in pipeline:
+        kind = transform['type'] if isinstance(transform, dict) else type(transform)
+        name = (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+        if name in [f'{reader}Decode' for reader in _READERS]:
+            found.append(dict(type='mmaction.RawFrameDecode'))
+        elif name not in [f'{reader}Init' for reader in _READERS]:
+            found.append(transform)
+    return found

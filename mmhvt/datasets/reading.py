@@ -1,11 +1,12 @@
-"""Reading of videos and frames, with errors that name the file."""
+"""Readers of videos and frames whose errors name the file."""
 
 import codecs
+import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-import cv2  # before decord: behind its libraries cv2 reads no PNG
+import cv2  # before decord: after its libraries cv2 cannot read PNG files
 import decord
 import mmaction.datasets.transforms
 import numpy as np
@@ -13,18 +14,20 @@ from mmaction.datasets.transforms import DecordDecode, RawFrameDecode
 from mmengine.fileio import FileClient
 
 from mmhvt.registry import TRANSFORMS
+from mmhvt.utils.files import require_file
 
 from .edit_lists import open_video
+from .known_files import KnownFiles, path_of_video
 
-# beginnings of files that people take for videos, and what to tell them
+# first bytes of files that are listed as videos by mistake, and what to say about them
 _TO_MP4 = (
-    "decord does not read it. ffmpeg -i {0} -pix_fmt yuv420p -vf 'pad=ceil(iw/2)*2:ceil(ih/2)*2' {1}.mp4 converts it"
+    "decord cannot read it; convert it by ffmpeg -i {0} -pix_fmt yuv420p -vf 'pad=ceil(iw/2)*2:ceil(ih/2)*2' {1}.mp4"
 )
-_PICTURE = 'a picture, {}, and no video: of frames on disk mmhvt.RawframeDataset takes a folder a video'
-_SOUND = 'sound alone, {}, and no video'
+_PICTURE = 'an image ({}), not a video; for frames on disk use mmhvt.RawframeDataset, with a folder per video'
+_SOUND = 'an audio file ({}), not a video'
 _KINDS = (
-    (rb'GIF8[79]a', 'a GIF: ' + _TO_MP4),
-    (rb'RIFF....WEBP', 'a WebP, which decord does not read: convert it to MP4; Pillow reads its frames'),
+    (rb'GIF8[79]a', 'a GIF; ' + _TO_MP4),
+    (rb'RIFF....WEBP', 'a WebP, which decord cannot read; convert it to MP4, for example with frames read by Pillow'),
     (rb'\x89PNG', _PICTURE.format('PNG')),
     (rb'\xff\xd8\xff', _PICTURE.format('JPEG')),
     (rb'BM.{4}\0{4}', _PICTURE.format('BMP')),
@@ -34,17 +37,17 @@ _KINDS = (
     (rb'ID3|\xff[\xf2\xf3\xfa\xfb]', _SOUND.format('MP3')),
     (rb'fLaC', _SOUND.format('FLAC')),
     (rb'....ftypM4[AB]', _SOUND.format('M4A')),
-    (rb'\s*<(!DOCTYPE|html|\?xml)', 'a page of the web and no video: was it downloaded as a page of an error?'),
-    (rb'version https://git-lfs', 'what Git LFS puts in the place of a file: git lfs pull gets the video'),
+    (rb'\s*<(!DOCTYPE|html|\?xml)', 'a web page, not a video; the download may have returned an error page'),
+    (rb'version https://git-lfs', 'a Git LFS pointer; run git lfs pull to get the video'),
 )
 
 
 class UnreadableVideoError(RuntimeError):
-    """A video or folder of frames that is missing, cut off, empty or no video.
+    """A video or folder of frames is missing, truncated, empty or not a video.
 
     Args:
-        message: Names the file.
-        filename: The file alone. Empty after the error crossed from a dataloader worker, which hands on the message.
+        message: Error message that names the file.
+        filename: Path of the file. Defaults to ''; also '' in an error that a dataloader worker passed on.
     """
 
     def __init__(self, message: str, filename: str = ''):
@@ -52,38 +55,23 @@ class UnreadableVideoError(RuntimeError):
         self.filename = filename
 
 
-def _check_avi(filename: str) -> None:
-    """Refuses an AVI that is shorter than its header says.
-
-    decord 0.6 runs past the end of such a file that it reads from memory and takes the process down with it, so there
-    is no exception to catch.
-    """
-    if not os.path.isfile(filename):
-        return
-    with open(filename, 'rb') as file:
-        head = file.read(12)
-    if head[:4] == b'RIFF' and head[8:] == b'AVI ':
-        declared, size = int.from_bytes(head[4:8], 'little') + 8, os.path.getsize(filename)
-        if size < declared:
-            raise OSError(f'cut off after {size} of {declared} bytes')
-
-
 def _kind(filename: str) -> str:
-    """What a file is if it is no video, and what would do; empty if that is not known."""
-    if not os.path.isfile(filename):
+    """Describes a file that is not a video, with a remedy. Empty if its kind is unknown."""
+    path = path_of_video(filename)
+    if not os.path.isfile(path):
         return ''
-    with open(filename, 'rb') as file:
+    with open(path, 'rb') as file:
         head = file.read(512)
     if not head:
         return 'it is empty'
-    told = next((text for start, text in _KINDS if re.match(start, head, re.DOTALL | re.IGNORECASE)), '')
-    if not told and _is_text(head):
-        told = 'text and no video'
-    return told and f'it is {told.format(filename, os.path.splitext(filename)[0])}'
+    kind = next((text for start, text in _KINDS if re.match(start, head, re.DOTALL | re.IGNORECASE)), '')
+    if not kind and _is_text(head):
+        kind = 'a text file, not a video'
+    return kind and f'it is {kind.format(filename, os.path.splitext(filename)[0])}'
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether a file that begins like this is text."""
+    """Whether the first bytes of a file are text."""
     try:
         text = codecs.getincrementaldecoder('utf-8')().decode(head)
     except UnicodeDecodeError:
@@ -91,51 +79,71 @@ def _is_text(head: bytes) -> bool:
     return re.search(r'[^\S\t\n\r ]|[\0-\x08\x0e-\x1f]', text) is None
 
 
-class NamingFile:
-    """DecordInit, DecordDecode or RawFrameDecode, whose errors name the file. No other transform reads, so no other is
-    wrapped: what goes wrong there is no fault of the file. Ours stands in for mmaction's DecordInit.
+class DecodeErrorWrapper:
+    """Wrapper of DecordInit, DecordDecode or RawFrameDecode whose errors name the file.
+
+    Other transforms do not read, so that their errors are not about the file. mmhvt's DecordInit replaces mmaction's.
+
+    Args:
+        transform: Transform to wrap.
+        known: Files that are not opened again. Defaults to those of this wrapper.
     """
 
-    def __init__(self, transform: Callable):
+    def __init__(self, transform: Callable, known: KnownFiles | None = None):
         if type(transform) is mmaction.datasets.transforms.DecordInit:
             transform = DecordInit.like(transform)
         self.transform = transform
+        self.known = KnownFiles() if known is None else known
 
     def __call__(self, results: dict) -> dict:
-        """Results of the transform.
+        """Applies the transform.
 
         Raises:
-            UnreadableVideoError: If it cannot read.
+            UnreadableVideoError: If it cannot read the file.
         """
-        # as open_video, for readers that others opened
-        decord.logging.set_level(decord.logging.QUIET)
         filename = results.get('filename') or results['frame_dir']
+        opens = isinstance(self.transform, mmaction.datasets.transforms.DecordInit)
+        # which frames of a damaged video can be read depends on those that are sampled
+        if opens and (reason := self.known.find(filename)):
+            raise UnreadableVideoError(reason, filename)
         try:
-            if isinstance(self.transform, mmaction.datasets.transforms.DecordInit):
-                _check_avi(filename)
+            with self.known.noting(filename):
+                return self._read(results, filename)
+        except UnreadableVideoError as error:
+            if opens:
+                self.known.add(filename, str(error))
+            raise
+
+    def _read(self, results: dict, filename: str) -> dict:
+        # as in open_video, for readers that were opened elsewhere
+        decord.logging.set_level(decord.logging.QUIET)
+        of_frames = isinstance(self.transform, RawFrameDecode)
+        try:
+            if of_frames:
+                _check_files(results)
             results = self.transform(results)
-            if isinstance(self.transform, RawFrameDecode):
+            if of_frames:
                 _check_frames(results)
             return results
         except UnreadableVideoError:
             raise
         except (
-            OSError,  # no file, or none that may be read
-            RuntimeError,  # decord: no video, no moov atom; seek failed
+            OSError,  # no file, or no permission
+            RuntimeError,  # decord: not a video, no moov atom; seek failed
             AssertionError,  # decord: no frames
-            StopIteration,  # decord, mode='efficient': no frame there
+            StopIteration,  # decord, mode='efficient': no such frame
             decord.DECORDError,  # decoding failed, or no index of frames
             decord.DECORDLimitReachedError,
-            cv2.error,  # no picture
+            cv2.error,  # not an image
         ) as error:
-            # decord puts '[time] source file:line: ' before what it says, once for each thread that hands it on
+            # decord prefixes its messages by '[time] source file:line: ', once for each thread that passes them on
             reason = re.sub(r'\[\d\d:\d\d:\d\d\] \S+:\d+: ', '', str(error)).strip()
             what = 'video'
-            if isinstance(self.transform, RawFrameDecode):
+            if of_frames:
                 broken = _broken_frame(results)
-                reason = f'{broken} is no picture' if broken else f'{type(error).__name__}: {reason}'
+                reason = f'{broken} is not an image' if broken else f'{type(error).__name__}: {reason}'
                 what, reason = 'frames of', reason + _count_frames(results)
-            else:
+            elif not isinstance(error, io.UnsupportedOperation):  # says that it is a folder
                 reason = _kind(filename) or f'{type(error).__name__}: {reason}'
             raise UnreadableVideoError(f'cannot read {what} {filename}: {reason}', filename) from error
 
@@ -143,68 +151,94 @@ class NamingFile:
         return repr(self.transform)
 
 
-def _check_frames(results: dict) -> None:
-    """Refuses files of flow that OpenCV takes for no picture, for which mmcv gives None."""
-    if any(image.dtype == object for image in results['imgs']):
-        raise OSError('no picture')
-
-
-def _broken_frame(results: dict) -> str:
-    """The first of the frames that is there and no picture; empty if there is none."""
+def _files_of(results: dict) -> Iterator[str]:
+    """Names of the sampled frames, which need not exist."""
     axes = [['x'], ['y']] if results['modality'] == 'Flow' else [[]]
     for index in np.unique(results['frame_inds']):
         for axis in axes:
-            name = results['filename_tmpl'].format(*axis, index + results.get('offset', 0))
-            path = os.path.join(results['frame_dir'], name)
-            if os.path.isfile(path) and (not os.path.getsize(path) or cv2.imread(path) is None):
-                return name
+            yield results['filename_tmpl'].format(*axis, index + results.get('offset', 0))
+
+
+def _check_files(results: dict) -> None:
+    """Refuses named pipes and devices, which a reader would wait for."""
+    for name in _files_of(results):
+        path = os.path.join(results['frame_dir'], name)
+        if os.path.exists(path):
+            require_file(path)
+
+
+def _check_frames(results: dict) -> None:
+    """Refuses optical flow files that OpenCV cannot read, for which mmcv gives None."""
+    if any(image.dtype == object for image in results['imgs']):
+        raise OSError('not an image')
+
+
+def _broken_frame(results: dict) -> str:
+    """Name of the first sampled frame that exists but is not an image, or ''."""
+    for name in _files_of(results):
+        path = os.path.join(results['frame_dir'], name)
+        if os.path.isfile(path) and (not os.path.getsize(path) or cv2.imread(path) is None):
+            return name
     return ''
 
 
 def _count_frames(results: dict) -> str:
-    """What a folder holds, if it is another number than the annotation file says."""
-    folder, told = results['frame_dir'], results.get('total_frames')
+    """Describes a folder whose number of files differs from the annotation file."""
+    folder, total = results['frame_dir'], results.get('total_frames')
     if not os.path.isdir(folder):
-        return '. There is no such folder'
-    there = len(os.listdir(folder))
-    return f'. The folder holds {there} files, and the annotation file says {told} frames' if there != told else ''
+        return '. The folder does not exist'
+    count = len(os.listdir(folder))
+    return f'. The folder has {count} files, the annotation file says {total} frames' if count != total else ''
 
 
 @TRANSFORMS.register_module()
 class DecordInit(mmaction.datasets.transforms.DecordInit):
-    """mmaction's DecordInit that counts the frames that a player shows of a video with an edit list
+    """mmaction's DecordInit, which counts only the frames that a player shows of a video with an edit list
     (:mod:`mmhvt.datasets.edit_lists`), and whose errors name the file.
 
-    Files on disk are read by their path, in which decord 0.6 outlives more damage, and leaks less, than in memory.
+    Files are opened by path, from other places than a disk by way of a temporary file
+    (:mod:`mmhvt.datasets.containers`).
 
-    Added keys: ``video_reader``, ``total_frames``, ``avg_fps``; the frame that is shown first is number 0.
+    Added keys: ``video_reader``, ``total_frames``, ``avg_fps``. Frame 0 is the first one that is shown.
+
+    Args:
+        io_backend, num_threads, kwargs: Arguments of mmaction's DecordInit.
     """
+
+    file_client: FileClient | None
 
     @classmethod
     def like(cls, transform: mmaction.datasets.transforms.DecordInit) -> 'DecordInit':
-        """With the arguments of mmaction's."""
+        """Builds one with the arguments of mmaction's."""
         return cls(transform.io_backend, transform.num_threads, **transform.kwargs)
 
     def _get_video_reader(self, filename: str) -> object:
-        if not os.path.splitext(filename)[1]:
-            filename += '.mp4'
+        path = path_of_video(filename)
         if self.io_backend in ('disk', 'local') and not self.kwargs:
-            os.stat(filename)  # FileNotFoundError, where decord says that it is no video
-            return open_video(filename, self.num_threads)
+            return open_video(path, self.num_threads)
         if self.file_client is None:
             self.file_client = FileClient(self.io_backend, **self.kwargs)
-        return open_video(bytes(self.file_client.get(filename)), self.num_threads)
+        return open_video(bytes(self.file_client.get(path)), self.num_threads)
 
     def transform(self, results: dict) -> dict:
         """Opens the video.
 
         Raises:
-            UnreadableVideoError: If that fails.
+            UnreadableVideoError: If the file cannot be opened.
         """
-        return NamingFile(super().transform)(results)
+        return DecodeErrorWrapper(super().transform)(results)
 
 
-def name_files(transforms: list[Callable]) -> list[Callable]:
-    """Transforms of a pipeline, where those that read show what players show, with errors that name the file."""
+def wrap_readers(transforms: list[Callable], known: KnownFiles | None = None) -> list[Callable]:
+    """Wraps the transforms of a pipeline that read files by :class:`DecodeErrorWrapper`.
+
+    Args:
+        transforms: Transforms of the pipeline.
+        known: Files that are not opened again. Defaults to those of the pipeline.
+    """
+    known = KnownFiles() if known is None else known
     reading = mmaction.datasets.transforms.DecordInit | DecordDecode | RawFrameDecode
-    return [NamingFile(transform) if isinstance(transform, reading) else transform for transform in transforms]
+    return [
+        DecodeErrorWrapper(transform, known) if isinstance(transform, reading) else transform
+        for transform in transforms
+    ]

@@ -1,12 +1,23 @@
-"""Hooks and constructors of optimizers."""
+"""Hooks, optimizer constructors and learning rate schedulers."""
 
-from .hooks import CheckpointCheckHook, KeyFramesCheckHook, NumClassesCheckHook, UnreadableVideoHook
-from .optimizers import LayerDecayOptimWrapperConstructor
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = [
-    'CheckpointCheckHook',
-    'KeyFramesCheckHook',
-    'LayerDecayOptimWrapperConstructor',
-    'NumClassesCheckHook',
-    'UnreadableVideoHook',
-]
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'hooks': [
+            'CheckpointCheckHook',
+            'CheckpointHook',
+            'ClassNamesCheckHook',
+            'ConfigCheckHook',
+            'ExactResumeHook',
+            'FiniteLossHook',
+            'KeyFramesCheckHook',
+            'NumClassesCheckHook',
+            'ScheduleCheckHook',
+            'UnreadableVideoHook',
+        ],
+        'optimizers': ['LayerDecayOptimWrapperConstructor'],
+        'schedulers': ['WarmupCosineLR'],
+    },
+)

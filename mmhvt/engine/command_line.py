@@ -1,49 +1,104 @@
-"""What tools/train.py and tools/test.py have in common."""
+"""Command line of tools/train.py and tools/test.py.
+
+Imports torch only to run: `mim train` starts the script twice, first for its options.
+"""
 
 import argparse
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.config import Config
+
+from mmhvt.utils.configs import CfgOptions, read_config
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
+
+# what a launcher sets, read by mmengine.dist.init_dist
+LAUNCHED = {
+    'pytorch': (('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'), 'bash tools/dist_train.sh'),
+    'slurm': (('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'), 'bash tools/slurm_train.sh'),
+    'mpi': (('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'), 'mpirun'),
+}
+
+
+def seed(text: str) -> int:
+    """A seed that NumPy takes."""
+    if not 0 <= (value := int(text)) < 2**32:
+        raise argparse.ArgumentTypeError(f'{text} must be from 0 to 4294967295')
+    return value
 
 
 def config_parser(description: str) -> argparse.ArgumentParser:
-    """A parser of the options that every OpenMMLab runner script takes."""
+    """Builds a parser of the options that the runner scripts of OpenMMLab share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/NAME-OF-CONFIG)')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/CONFIG_NAME)')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=CfgOptions,
         metavar='KEY=VALUE',
         help="override settings of the config: model.backbone.arch=large 'optim_wrapper.optimizer.betas=(0.9,0.95)'",
     )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--launcher', choices=['none', *LAUNCHED], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     return parser
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config with the options of :func:`config_parser` in it.
+    """Loads the config and applies the options of :func:`config_parser` to it.
 
     Raises:
-        SystemExit: If the file does not exist.
+        SystemExit: If the file is no config, an option does not fit it, the work directory is a file, or the processes
+            were not started by the launcher.
     """
-    if not Path(args.config).is_file():
-        raise SystemExit(f'{args.config}: no such config file')
+    variables, script = LAUNCHED.get(args.launcher, ((), ''))
+    if missing := [name for name in variables if name not in os.environ]:
+        raise SystemExit(
+            f'--launcher {args.launcher} needs the environment variables {", ".join(missing)}, which {script} sets; '
+            'without --launcher, one process trains'
+        )
+    if args.launcher == 'pytorch':
+        _end_with_parent()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    try:
+        cfg = read_config(args.config, args.cfg_options)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     cfg.launcher = args.launcher
     if args.work_dir or not cfg.get('work_dir'):
         cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    for folder in (Path(cfg.work_dir), *Path(cfg.work_dir).parents):
+        if folder.exists() and not folder.is_dir():
+            raise SystemExit(f'--work-dir {cfg.work_dir}: {folder} is a file; choose a folder')
     return cfg
 
 
-def build_runner(cfg: Config) -> Runner:
-    """MMEngine's runner, or the one that `runner_type` names."""
+def check_checkpoint_exists(option: str, path: str) -> None:
+    """Refuses a checkpoint on disk that is not there, before anything is built.
+
+    Raises:
+        SystemExit: If `path` is neither a file nor an address.
+    """
+    if '://' not in path and not Path(path).is_file():
+        raise SystemExit(f'{option}: there is no checkpoint {path}')
+
+
+def _end_with_parent() -> None:
+    """Has Linux end this process when torchrun is killed, which would leave it training alone."""
+    if sys.platform == 'linux':
+        pr_set_pdeathsig = 1  # of linux/prctl.h
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def build_runner(cfg: Config) -> 'Runner':
+    """Builds MMEngine's runner, or the one that `runner_type` names."""
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -1,6 +1,13 @@
-"""Metrics that mm* lack."""
+"""Metrics."""
 
-from .ava_metric import AVAMetric
-from .dataset_acc_metric import DatasetAccMetric
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = ['AVAMetric', 'DatasetAccMetric']
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'acc_metric': ['AccMetric'],
+        'ava_metric': ['AVAMetric'],
+        'coco_metric': ['CocoMetric'],
+        'dataset_acc_metric': ['DatasetAccMetric'],
+    },
+)

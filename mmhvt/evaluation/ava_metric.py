@@ -1,4 +1,4 @@
-"""Mean average precision of actions whose files are read and checked when the metric is built."""
+"""Mean average precision of detected actions, with files that are checked when the metric is built."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,32 +10,36 @@ from mmaction.evaluation import ava_eval, results2csv
 from mmhvt.datasets import ava_files
 from mmhvt.datasets.ava_files import examples, key_of
 from mmhvt.registry import METRICS
+from mmhvt.utils.option_types import CheckedInt, Number
 
 
 @METRICS.register_module()
 class AVAMetric(mmaction.evaluation.AVAMetric):
-    """mmaction's AVAMetric: mAP at IoU 0.5 over the key frames that are annotated, with checks of its files.
+    """mmaction's AVAMetric, mAP at IoU 0.5 over the annotated key frames, with checks of its files.
 
-    Persons in key frames that were not tested count as missed, with a warning. Key frames of `exclude_file` have no
-    part in it, as in AVA's own evaluation (mmaction counts the persons in them as missed, too).
+    Persons in key frames that were not tested count as missed, with a warning. Key frames of `exclude_file` are
+    ignored, as in AVA's own evaluation; mmaction counts the persons in them as missed, too.
 
     Args:
-        ann_file: Lines VIDEO,SECOND,x1,y1,x2,y2,CLASS and mostly PERSON, as the dataset's.
-        exclude_file: Lines VIDEO,SECOND of key frames to leave out, or None.
-        label_file: The classes that count, with their names; None for all.
-        num_classes: With class 0, which is nobody's.
-        custom_classes: As the dataset's.
-        options: ('mAP',); there are no others.
-        kwargs: As mmaction's: action_thr, collect_device, prefix.
+        ann_file: Path of a file with lines VIDEO,SECOND,x1,y1,x2,y2,CLASS,PERSON, like the dataset's. PERSON is
+            optional.
+        exclude_file: Path of a file with lines VIDEO,SECOND of key frames to leave out, or None.
+        label_file: Path of a file with the names of the classes to evaluate, one per line or in AVA's format, or None
+            for all classes.
+        options: Metrics, of which there is only mAP. Defaults to ('mAP',).
+        num_classes: Number of classes, including class 0, the background. Defaults to None: one more than
+            `custom_classes`, or than the largest class of `label_file`, or 81 without both.
+        custom_classes: Classes of the dataset's `custom_classes`. Defaults to None, all.
+        kwargs: Arguments of mmaction's AVAMetric: action_thr, collect_device, prefix.
 
     Attributes:
-        key_frames: Those that count, as 'VIDEO,0902'.
-        annotated: All in `ann_file`.
+        key_frames: Key frames to evaluate, as 'VIDEO,0902'.
+        annotated: All key frames of `ann_file`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a line of a file is malformed, or nothing of `ann_file` counts; in evaluation, if none of the key
-            frames that count was tested.
+        FileNotFoundError: If a file does not exist.
+        ValueError: If a line of a file is malformed, or no line of `ann_file` is to be evaluated. In evaluation, if
+            none of the key frames was tested.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
         exclude_file: str | None,
         label_file: str | None,
         options: Sequence[str] = ('mAP',),
-        num_classes: int = 81,
-        custom_classes: Iterable[int] | None = None,
+        num_classes: Number | None = None,
+        custom_classes: Iterable[CheckedInt] | None = None,
         **kwargs,
     ) -> None:
+        if num_classes is None:
+            num_classes = ava_files.default_num_classes(custom_classes, label_file)
         if tuple(options) != ('mAP',):
-            raise ValueError(f"AVAMetric: options={options!r}, but there is ('mAP',) alone")
+            raise ValueError(f"AVAMetric: options must be ('mAP',), got {options!r}")
         if custom_classes is not None:
             custom_classes = ava_files.check_custom_classes(custom_classes, num_classes, label_file)
         super().__init__(
@@ -63,8 +69,8 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
         counting = set(custom_classes or self._names)
         if custom_classes is None and (largest := max(counting)) >= num_classes:
             ava_files.warn(
-                f'AVAMetric: label_file {label_file} goes up to class {largest}, but num_classes={num_classes}: '
-                f'classes from {num_classes} on cannot be found'
+                f'AVAMetric: label_file {label_file} has classes up to {largest}, but num_classes={num_classes}: '
+                f'classes from {num_classes} on cannot be detected'
             )
         actions = ava_files.read_annotations(ann_file, None if custom_classes else num_classes, needs_person=False)
         key_frames = {(action.video, action.time) for action in actions}
@@ -74,30 +80,35 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
         self.key_frames = {key_of(action.video, action.time) for action in self._actions}
         if not self._actions:
             raise ValueError(
-                f'AVAMetric: no line of {ann_file} counts: its classes are {sorted({a.label for a in actions})[:10]}, '
-                f'and those of {"custom_classes" if custom_classes else label_file} are {sorted(counting)[:10]}'
+                f'AVAMetric: no line of {ann_file} is to be evaluated: its classes are '
+                f'{sorted({a.label for a in actions})[:10]}, and those of '
+                f'{"custom_classes" if custom_classes else label_file} are {sorted(counting)[:10]}'
                 + (f'; {exclude_file} excludes {len(key_frames - left)} key frames' if exclude_file else '')
             )
 
     def process(self, data_batch: Sequence, data_samples: Sequence[dict]) -> None:
-        """Keeps boxes and scores.
+        """Stores the boxes and scores of a batch.
 
         Raises:
-            ValueError: If samples do not say which key frame they are of.
+            ValueError: If a sample lacks the name of its video or its timestamp.
         """
         for sample in data_samples:
             if 'video_id' not in sample or 'timestamp' not in sample:
-                raise ValueError("AVAMetric: PackActionInputs has to have 'video_id' and 'timestamp' among meta_keys")
+                raise ValueError("AVAMetric needs 'video_id' and 'timestamp' among the meta_keys of PackActionInputs")
         super().process(data_batch, data_samples)
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Metrics as mmaction computes them."""
+        """Computes the metrics by mmaction's evaluation.
+
+        Raises:
+            ValueError: If none of the key frames was tested.
+        """
         if not self._is_compared:
             tested = {key_of(result['video_id'], int(result['timestamp'])) for result in results}
-            self.compare_with(tested, 'was tested')
+            self.compare_with(tested, 'the results have')
         if not any(len(boxes) for result in results for boxes in result['outputs']):
-            ava_files.warn(f'AVAMetric: no score is above action_thr={self.action_thr}, so that mAP is nan')
-        # what mmaction reads is written for it, so that it needs not be able to read what we can
+            ava_files.warn(f'AVAMetric: no score exceeds action_thr={self.action_thr}, so mAP is nan')
+        # mmaction's own reader takes fewer spellings than ours, so it gets rewritten files
         with TemporaryDirectory() as folder:
             truth, names, found = (str(Path(folder, name)) for name in ('truth.csv', 'names.pbtxt', 'found.csv'))
             Path(truth).write_text(''.join(map(_line, self._actions)), encoding='utf-8')
@@ -105,28 +116,32 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
             results2csv(results, found, self.custom_classes)
             return ava_eval(found, 'mAP', names, truth, None, custom_classes=self.custom_classes)
 
-    def compare_with(self, keys: set[str], done: str) -> None:
-        """Compares with key frames that are tested, or will be; that a run does once.
+    def compare_with(self, keys: set[str], owner: str) -> None:
+        """Compares the key frames to evaluate with those that are tested. A run does so once.
+
+        Args:
+            keys: Key frames that are or will be tested, as 'VIDEO,0902'.
+            owner: Subject and verb of the message: 'the test dataset has'.
 
         Raises:
-            ValueError: If none of them counts.
+            ValueError: If the two have none in common.
         """
         if not self.key_frames & keys:
             raise ValueError(
-                f'AVAMetric: none of the {len(self.key_frames)} key frames of {self.ann_file} that count '
-                f'({examples(self.key_frames)}) {done}, but {examples(keys) or "none at all"}: '
-                'give dataset and metric the same annotations'
+                f'AVAMetric evaluates {len(self.key_frames)} key frames of {self.ann_file} '
+                f'({examples(self.key_frames)}), of which {owner} none, but {examples(keys) or "no key frames"}: '
+                'use the same annotations for dataset and metric'
             )
         self._is_compared = True
         if missed := self.key_frames - keys:
             ava_files.warn(
-                f'AVAMetric: of the {len(self.key_frames)} key frames of {self.ann_file} that count, {len(missed)} are '
-                f'not tested ({examples(missed)}): persons in them count as missed'
+                f'AVAMetric: {len(missed)} of the {len(self.key_frames)} key frames of {self.ann_file} are not tested '
+                f'({examples(missed)}): persons in them count as missed'
             )
         if idle := keys - self.annotated:
             ava_files.warn(
-                f'AVAMetric: of the {len(keys)} key frames that are tested, {len(idle)} are not in {self.ann_file} '
-                f'({examples(idle)}), and what is found in them does not count'
+                f'AVAMetric: {len(idle)} of the {len(keys)} tested key frames are not in {self.ann_file} '
+                f'({examples(idle)}): detections in them are ignored'
             )
 
 
@@ -136,4 +151,5 @@ def _line(action: ava_files.Action) -> str:
 
 def _item(item: tuple[int, str]) -> str:
     label, name = item
+    name = name.replace('"', "'")  # mmaction's reader takes what stands between the first two quotes
     return f'item {{\n  name: "{name}"\n  id: {label}\n}}\n'

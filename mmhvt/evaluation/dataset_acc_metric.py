@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 
-from mmaction.evaluation import AccMetric
-
 from mmhvt.registry import METRICS
+
+from .acc_metric import AccMetric
 
 
 @METRICS.register_module()
 class DatasetAccMetric(AccMetric):
-    """mmaction's AccMetric of the samples whose metainfo `dataset` is the one that is named.
+    """AccMetric of the samples of one dataset, whose name :class:`mmhvt.NameDataset` writes into their metainfo.
 
     Args:
-        dataset: Its name; leads the names of the metrics too: k400/top1.
-        kwargs: As AccMetric has them: metric_list, metric_options, collect_device.
-
-    Raises:
-        ValueError: In evaluation, if there is no sample of the dataset; names the datasets that there are.
+        dataset: Name of the dataset. Also the default prefix of the metrics: ``k400/top1``.
+        kwargs: Arguments of :class:`AccMetric`: metric_list, metric_options, collect_device, prefix.
     """
 
     def __init__(self, dataset: str, **kwargs):
@@ -24,8 +21,10 @@ class DatasetAccMetric(AccMetric):
         self.dataset = dataset
 
     def process(self, data_batch: Sequence, data_samples: Sequence[dict]) -> None:
-        """Keeps the scores of the dataset's samples, and of others what they are of: MMEngine drops what the loader
-        padded by counting the results.
+        """Stores the scores of the dataset's samples.
+
+        Of other samples only the name of their dataset is stored: MMEngine counts results to drop those that the
+        dataloader padded.
         """
         for sample in data_samples:
             if sample.get('dataset') == self.dataset:
@@ -34,12 +33,16 @@ class DatasetAccMetric(AccMetric):
                 self.results.append(dict(other=sample.get('dataset')))
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Metrics of the dataset's results."""
+        """Computes the metrics of the dataset's results.
+
+        Raises:
+            ValueError: If there are none. The message names the datasets that were found.
+        """
         own = [result for result in results if 'other' not in result]
         if not own:
             others = sorted({str(result['other']) for result in results})
             raise ValueError(
-                f'DatasetAccMetric(dataset={self.dataset!r}) met no sample of it, but of {", ".join(others)}: '
-                "pipelines need dict(type='mmhvt.NameDataset', name=…) at the end"
+                f'DatasetAccMetric(dataset={self.dataset!r}) found no sample of this dataset, only of '
+                f"{', '.join(others)}: end the pipeline with dict(type='mmhvt.NameDataset', name=…)"
             )
         return super().compute_metrics(own)

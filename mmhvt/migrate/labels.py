@@ -1,4 +1,4 @@
-"""Classifiers for another list of classes: rows go where the label names say (papers/uniformerv2, appendix F)."""
+"""Classifiers for another list of classes, row by label name (UniFormerV2, arXiv:2211.09552, appendix F)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from mmhvt.datasets import kinetics710
+from mmhvt.datasets.labels import names_in
+from mmhvt.utils.files import require_file
 
 # a class by its names, the list's own first
 Classes = Sequence[Sequence[str]]
@@ -26,14 +28,13 @@ def label_list(spec: str | Path) -> list[tuple[str, ...]]:
         return [(name,) for name in kinetics710.labels('k710')]
     if spec in kinetics710.SETS:
         table, places = kinetics710.table(), kinetics710.to_k710(spec)
-        names = zip(kinetics710.labels(spec), places, strict=True)
-        return [(name, table[place]['k710']) for name, place in names]
+        own = kinetics710.labels(spec)
+        return [(name, table[place]['k710']) for name, place in zip(own, places, strict=True)]
     try:
-        lines = Path(spec).read_text(encoding='utf-8-sig').splitlines()
+        names = names_in(require_file(spec).read_text(encoding='utf-8-sig'))
     except (OSError, UnicodeDecodeError) as error:
         known = ', '.join([*kinetics710.SETS, 'k710'])
         raise ValueError(f'{str(spec)!r} is neither one of {known} nor a file of label names ({error})') from None
-    names = [line.strip() for line in lines if line.strip()]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
         raise ValueError(f'{spec} {f"has {twice[0]!r} twice" if twice else "has no label name"}: it needs one a line')
@@ -42,7 +43,7 @@ def label_list(spec: str | Path) -> list[tuple[str, ...]]:
 
 def align(source: Classes, target: Classes) -> list[int | None]:
     """For each class of `target` its place in `source`, or None. Case does not matter; own names go before others."""
-    places = {}
+    places: dict[str, int] = {}
     for which in (0, -1):
         for place, names in enumerate(source):
             places.setdefault(names[which].casefold(), place)
@@ -87,7 +88,7 @@ def map_classifier(
         value = state_dict[key]
         if len(value) != len(source):
             raise ValueError(f'{key} is {tuple(value.shape)}, but the label list for it is {len(source)} long')
-        if not missing:
+        if initial is None or not missing:
             mapped[key] = value[rows.to(value.device)]
             continue
         mapped[key] = initial[key].detach().to(value, copy=True)

@@ -1,46 +1,52 @@
 """Two-way tables of parameter names."""
 
 import re
+from functools import cached_property
 
 
-class Names:
-    """Parameter names of another repository and ours, pair by pair; the first that fits counts.
+class NameTable:
+    """Parameter names of another repository and ours, pair by pair; the first pair that fits counts.
 
-    In a pair, {i} stands for a number, {rest} for whatever follows, and any other word in braces for a run of
-    characters without a dot; the same on both sides.
+    In a pair, {i} matches a number, {rest} any characters, and another word in braces a run of characters without a
+    dot; the words are the same on both sides.
 
     Args:
-        model: What the names belong to; stands in messages.
         *pairs: (theirs, ours).
     """
 
-    def __init__(self, model: str, *pairs: tuple[str, str]):
-        self.model, self.pairs = model, pairs
+    def __init__(self, *pairs: tuple[str, str]):
+        self.pairs = pairs
 
-    def ours(self, name: str) -> str:
-        """Our name for theirs.
+    @cached_property
+    def _patterns(self) -> tuple[tuple[re.Pattern, ...], ...]:
+        return tuple(tuple(_compile(pair[side]) for pair in self.pairs) for side in (0, 1))
 
-        Raises:
-            ValueError: If no pair fits.
-        """
+    def ours(self, name: str) -> str | None:
+        """Our name for theirs, or None if no pair fits."""
         return self._translate(name, 0)
 
-    def theirs(self, name: str) -> str:
-        """Their name for ours.
-
-        Raises:
-            ValueError: If no pair fits.
-        """
+    def theirs(self, name: str) -> str | None:
+        """Their name for ours, or None if no pair fits."""
         return self._translate(name, 1)
 
-    def _translate(self, name: str, side: int) -> str:
-        for pair in self.pairs:
-            match = re.fullmatch(_pattern(pair[side]), name)
+    def _translate(self, name: str, side: int) -> str | None:
+        for pattern, pair in zip(self._patterns[side], self.pairs, strict=True):
+            match = pattern.fullmatch(name)
             if match:
                 return pair[1 - side].format(**match.groupdict())
-        raise ValueError(f'{name!r} is no parameter of {self.model}')
+        return None
 
 
-def _pattern(template: str) -> str:
+def prefixed(theirs: str, ours: str, *pairs: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Pairs with a prefix on each side."""
+    return tuple((theirs + one, ours + other) for one, other in pairs)
+
+
+def same(ours: str, *names: str) -> tuple[tuple[str, str], ...]:
+    """Pairs of names that differ by our prefix alone."""
+    return tuple((name, ours + name) for name in names)
+
+
+def _compile(template: str) -> re.Pattern:
     kinds = dict(i=r'\d+', rest='.+')
-    return re.sub(r'\\{(\w+)\\}', lambda m: f'(?P<{m[1]}>{kinds.get(m[1], "[^.]+")})', re.escape(template))
+    return re.compile(re.sub(r'\\{(\w+)\\}', lambda m: f'(?P<{m[1]}>{kinds.get(m[1], "[^.]+")})', re.escape(template)))

@@ -1,16 +1,22 @@
-"""Files of checkpoints, read without running anything that is in them."""
+"""Files of checkpoints, read without running anything that is in them.
+
+`torch.load(weights_only=True)` reads what `torch.save` wrote. What is here is for the rest: what runners save beside
+tensors, pickles and archives of other tools (:mod:`.pickles`, :mod:`.torchscript`), files that are damaged or ask for
+more memory than they have.
+"""
 
 import hashlib
 import io
+import mmap
 import pickle
 import re
-import struct
 import zipfile
-from argparse import Namespace
-from collections import OrderedDict
-from collections.abc import Callable
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
+from unittest import mock
 from urllib.parse import urlparse
 
 import numpy as np
@@ -18,116 +24,21 @@ import safetensors.torch
 import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.fileio import get
-from mmengine.logging import HistoryBuffer
-from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from torch import Tensor
+from torch._weights_only_unpickler import _get_allowed_globals
+
+from mmhvt.utils.files import READ_ERRORS, require_file
 
 from . import torchscript
+from .pickles import ALLOWED, INSTEAD, ArrayUnpickler, check_pickle, read_pickle
 
-
-def _named_function(owner: type, name: str):
-    """Stands in for the builtin getattr, by which pickles name functions of a class, and gives nothing else.
-
-    A HistoryBuffer names its methods, the state of a OneCycleLR its curve.
-    """
-    curve = owner is OneCycleParamScheduler and name in ('_annealing_cos', '_annealing_linear')
-    if not curve and (owner is not HistoryBuffer or name.startswith('_')):
-        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
-    return getattr(owner, name)
-
-
-class _Kind:
-    """Stands in for numpy.dtype: numbers, truth values, text. A real one takes flags to make NumPy follow pointers."""
-
-    def __init__(self, name: str, *_):
-        if not re.fullmatch(r'b1|[iu][1248]|f[248]|c8|c16|U[1-9]\d{0,4}', str(name)):
-            raise pickle.UnpicklingError(f'arrays of {name!r} are not allowed in a checkpoint; numbers are')
-        self.dtype = np.dtype(str(name))
-
-    def __setstate__(self, state: tuple) -> None:
-        self.dtype = self.dtype.newbyteorder(state[1] if state[1] in ('<', '>') else '=')
-
-    def read(self, data: bytes | str) -> np.ndarray:
-        """Values in the machine's order of bytes."""
-        data = data.encode('latin1') if isinstance(data, str) else data  # written by Python 2
-        if not isinstance(data, bytes | bytearray):
-            raise pickle.UnpicklingError(f'values of an array are bytes, not {type(data).__name__}')
-        return np.frombuffer(data, self.dtype).astype(self.dtype.newbyteorder('='))
-
-
-class _Array(np.ndarray):
-    """Stands in for numpy.ndarray, which could be given a buffer to misread; it is made of its bytes alone."""
-
-    def __new__(cls, *_, **__):
-        raise pickle.UnpicklingError('an array that is made by hand is not allowed in a checkpoint')
-
-    def __setstate__(self, state: tuple) -> None:
-        *_, shape, kind, fortran, data = state
-        values = kind.read(data).reshape(shape, order='F' if fortran else 'C')
-        super().__setstate__((1, values.shape, values.dtype, False, values.tobytes()))
-
-    def __reduce__(self) -> tuple:
-        return np.array(self, subok=False).__reduce__()
-
-
-def _functions_of_arrays(module: str) -> list[Callable]:
-    """What pickles of arrays call, under the names that NumPy 1 ('numpy.core') or 2 has for it."""
-
-    def _reconstruct(*_) -> np.ndarray:
-        return np.ndarray.__new__(_Array, 0, 'u1')
-
-    def scalar(kind: _Kind, data: bytes | str) -> np.generic:
-        return kind.read(data)[0]
-
-    def _frombuffer(data: bytes | bytearray, kind: _Kind, shape: tuple, order: str) -> np.ndarray:
-        return kind.read(data).reshape(shape, order=order)
-
-    places = {_reconstruct: 'multiarray', scalar: 'multiarray', _frombuffer: 'numeric'}
-    for function, file in places.items():
-        function.__module__, function.__qualname__ = f'{module}.{file}', function.__name__
-    return list(places)
-
-
-def _no_bytes() -> bytes:
-    """Stands in for the builtin bytes, by which protocol 2 writes empty ones; of a number it would make as many."""
-    return b''
-
-
-# What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
-# runs anything when it is loaded.
-_named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
-_Kind.__module__, _Kind.__qualname__ = 'numpy', 'dtype'
-_Array.__module__, _Array.__qualname__ = 'numpy', 'ndarray'
-_ARRAYS = [_Kind, _Array]
-_ARRAYS += [f for core in ('core', '_core') for f in _functions_of_arrays(f'numpy.{core}')]
-ALLOWED = [HistoryBuffer, Namespace, OneCycleParamScheduler, _named_function, *_ARRAYS]
-
+__all__ = ['ALLOWED', 'ArrayUnpickler', 'check_whole', 'checksum', 'fetch', 'load', 'load_pickle', 'read',
+           'read_with_meta', 'unwrap']  # fmt: skip
 
 # how files of torch.save began before they were zip archives: a pickled number
 _LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[:14]
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Knows arrays and plain values: the files of detectron2's model zoo."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ('_codecs', 'encode'):
-            return _latin1
-        if module in ('builtins', '__builtin__') and name == 'bytes':
-            return _no_bytes
-        if (module, name) == ('collections', 'OrderedDict'):
-            return OrderedDict
-        for known in _ARRAYS:
-            if (known.__module__, known.__qualname__) == (module, name):
-                return known
-        raise pickle.UnpicklingError(f'it wants to import {module}.{name}, which is not allowed in a checkpoint')
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    # how Python 2's byte strings are written in protocol 2
-    if encoding != 'latin1':
-        raise pickle.UnpicklingError(f'text in {encoding!r} is not allowed in a checkpoint')
-    return text.encode(encoding)
+# a file that unfolds to more than so many times its size is refused, if it is so many bytes or more
+_UNFOLDS, _LARGE = 20, 1 << 26
 
 
 def checksum(url: str) -> str | None:
@@ -177,18 +88,73 @@ def read(path: str) -> dict[str, Tensor]:
     detectron2's model zoo).
 
     Raises:
-        ValueError: If the file is no checkpoint, is cut off, or holds more than tensors and plain values; says what it
-            wanted to import.
+        ValueError: If the file is no checkpoint, is cut off or damaged, or holds more than tensors and plain values;
+            says what it wanted to import.
+    """
+    return read_with_meta(path)[0]
+
+
+def read_with_meta(path: str) -> tuple[dict[str, Tensor], Any]:
+    """State dict of a file or URL as :func:`read` gives it, and what MMEngine writes beside it as `meta`, if it did.
+
+    Raises:
+        ValueError: See :func:`read`.
     """
     local = fetch(path)
+    with _naming(path, ' (is it whole?)'):
+        content = _content(io.BytesIO(get(local)) if '://' in local else Path(local))
+        meta = content.get('meta') if isinstance(content, dict) else None
+        return _state_dict(content), meta if isinstance(meta, dict) else {}
+
+
+def load(file: Any, map_location: Any = 'cpu') -> Any:
+    """What MMEngine's loader is to read: the content of a file of `torch.save`, or the state dict of another file.
+
+    Args:
+        file: Path or open file.
+        map_location: As torch's, for files of `torch.save`.
+
+    Raises:
+        ValueError: See :func:`read`.
+    """
+    is_path = isinstance(file, str | Path)
+    with _naming(file if is_path else 'the file'):
+        return _content(Path(file) if is_path else file, map_location)
+
+
+def check_whole(path: str | Path) -> None:
+    """Check that a checkpoint is whole: a zip file by its checksums, in about a second a GB, any other by reading it.
+
+    Raises:
+        ValueError: If it is missing, empty, cut off, damaged or no checkpoint; names the file and says which.
+    """
+    with _naming(path):
+        if not zipfile.is_zipfile(require_file(path)):
+            _content(Path(path))
+        else:
+            _examine(Path(path))
+
+
+@contextmanager
+def _naming(path: Any, hint: str = '') -> Iterator[None]:
+    """Turns what readers of files raise into one ValueError of one line that names the file."""
     try:
-        return _state_dict(_unpack(get(local), Path(local).suffix))
-    except (
-        pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-        ArithmeticError, AssertionError, ImportError, struct.error, zipfile.BadZipFile, safetensors.SafetensorError,
-    ) as error:  # fmt: skip
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f'{path} cannot be read as a checkpoint (is it whole?): {reason}') from error
+        yield
+    except (*READ_ERRORS, zlib.error, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+        reason = 'it asks for more memory than there is' if isinstance(error, MemoryError) else str(error)
+        reason = (reason.strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, LookupError | TypeError | AttributeError | AssertionError):
+            reason = f'it is damaged ({reason})'
+        raise ValueError(f'{path} cannot be read as a checkpoint{hint}: {reason}') from error
+
+
+def unwrap(content: Any) -> Any:
+    """The state dict in a file's content, under the names that libraries have for it; or the content itself."""
+    # 'teacher': of DINO's training, which evaluates it
+    for key in ('state_dict', 'model_state', 'model', 'teacher'):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    return content
 
 
 def _state_dict(content: Any) -> dict[str, Tensor]:
@@ -197,10 +163,7 @@ def _state_dict(content: Any) -> dict[str, Tensor]:
     Raises:
         ValueError: If there are none, or more than that.
     """
-    # 'teacher': of DINO's training, which evaluates it
-    for key in ('state_dict', 'model_state', 'model', 'teacher'):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    content = unwrap(content)
     if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
         raise ValueError('it holds no state dict')
     content = {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in content.items()}
@@ -211,24 +174,110 @@ def _state_dict(content: Any) -> dict[str, Tensor]:
     return content
 
 
-def _unpack(data: bytes, suffix: str) -> Any:
-    if suffix == '.safetensors':
-        return safetensors.torch.load(data)
-    file = io.BytesIO(data)
-    if zipfile.is_zipfile(file):
+def _content(file: Path | BinaryIO, map_location: Any = 'cpu') -> Any:
+    """Content of a file of `torch.save`, or the state dict of another file."""
+    kind, size = _examine(file)
+    if kind == 'torch':
+        content = load_pickle(file, map_location)
+    elif kind == 'safetensors':
+        content = safetensors.torch.load_file(file) if isinstance(file, Path) else safetensors.torch.load(file.read())
+    elif kind == 'script':
         with zipfile.ZipFile(file) as archive:
-            if torchscript.is_archive(archive):
-                return torchscript.read(archive)
-            arrays = all(name.endswith('.npy') for name in archive.namelist())
-        file.seek(0)
-        if arrays:
-            return dict(np.load(file, allow_pickle=False))
+            content = torchscript.read(archive)
+    elif kind == 'arrays':
+        with np.load(file, allow_pickle=False) as arrays:
+            content = dict(arrays)
+    else:
+        content = _read_mapped(file) if isinstance(file, Path) else read_pickle(file.read())
+    tensors = unwrap(content)
+    if isinstance(tensors, dict):
+        # a tensor may be a view of few values
+        dense = (v for v in tensors.values() if isinstance(v, Tensor) and v.layout is torch.strided)
+        _check_size('its tensors take', sum(v.nbytes for v in dense), size)
+    return content if kind == 'torch' else _state_dict(content)
+
+
+def _read_mapped(path: Path) -> Any:
+    """What a pickle holds. It is not read before it is known to be one: a file of zeros may be a terabyte."""
+    with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return read_pickle(data)
+
+
+def _check_size(what: str, unfolded: int, size: int) -> None:
+    if unfolded > max(_LARGE, _UNFOLDS * size):
+        raise ValueError(f'{what} {unfolded / 1e6:.1f} MB, the file has {size / 1e6:.1f}')
+
+
+Kind = Literal['torch', 'script', 'arrays', 'pickle', 'safetensors']
+
+
+def _examine(file: Path | BinaryIO) -> tuple[Kind, int]:
+    """What wrote a file, and its size in bytes. A zip file is checked whole, which PyTorch does not do.
+
+    Raises:
+        ValueError: If the file is empty, cut off or damaged, or of none of the kinds.
+    """
+    if isinstance(file, Path):
+        with require_file(file).open('rb') as opened:
+            return _kind_of(opened, file.suffix), file.stat().st_size
+    size = file.seek(0, 2)
+    kind = _kind_of(file, '')
     file.seek(0)
-    if suffix == '.pkl' and data[:2] != b'PK' and not data.startswith(_LEGACY):
-        return ArrayUnpickler(file, encoding='latin1').load()
-    if data[257:262] == b'ustar':
+    return kind, size
+
+
+def _kind_of(file: BinaryIO, suffix: str) -> Kind:
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(262)
+    if not head:
+        raise ValueError('it is empty')
+    if suffix == '.safetensors':
+        return 'safetensors'
+    if head[:2] == b'PK':
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f'it is cut off after {size} bytes')
+        with zipfile.ZipFile(file) as archive:
+            return _kind_of_archive(archive, size)
+    if head[257:] == b'ustar':
         raise ValueError('it is in the tar format of PyTorch 0.1: load and save it again with a PyTorch of 1.x')
-    return load_pickle(file)
+    if suffix == '.pkl' and not head.startswith(_LEGACY):
+        return 'pickle'
+    if head[:1] != pickle.PROTO:
+        raise ValueError('it is no file of torch.save')
+    if isinstance(file, io.BufferedReader):
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            _check_legacy(data)
+    else:
+        file.seek(0)
+        _check_legacy(file.read())
+    return 'torch'
+
+
+def _check_legacy(data: bytes | mmap.mmap) -> None:
+    """Check the pickles with which files of `torch.save` began: number, version, machine, content, storages."""
+    place = 0
+    for _ in range(5):
+        place = check_pickle(data, place)
+
+
+def _kind_of_archive(archive: zipfile.ZipFile, size: int) -> Kind:
+    entries = archive.infolist()
+    _check_size('it unfolds to', sum(entry.file_size for entry in entries), size)
+    # without any, torch.serialization.set_crc32_options(False) was set
+    damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
+    if damaged:
+        raise ValueError(f'it is damaged, {damaged} does not have its checksum')
+    if torchscript.is_archive(archive):
+        return 'script'
+    names = archive.namelist()
+    if names and all(name.endswith('.npy') for name in names):
+        return 'arrays'
+    pickled = [name for name in names if name.split('/')[1:] == ['data.pkl']]
+    if not pickled:
+        raise ValueError('it is a zip file, but not of torch.save, torch.jit.save or numpy.savez')
+    check_pickle(archive.read(pickled[0]))
+    return 'torch'
 
 
 def load_pickle(file: Any, map_location: Any = 'cpu') -> Any:
@@ -242,7 +291,7 @@ def load_pickle(file: Any, map_location: Any = 'cpu') -> Any:
         pickle.UnpicklingError: If there is more in it; names what.
     """
     # allowed for this call: MMEngine's own loader strikes its list from torch's when it is done
-    with torch.serialization.safe_globals(ALLOWED):
+    with torch.serialization.safe_globals(ALLOWED), mock.patch.dict(_get_allowed_globals(), INSTEAD):
         try:
             return torch.load(file, map_location=map_location, weights_only=True)
         except pickle.UnpicklingError as error:

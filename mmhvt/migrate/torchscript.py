@@ -4,6 +4,7 @@
 in a pickle of the module tree (`data.pkl`) and one record a storage (`data/0` …); these two are read here.
 """
 
+import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from zipfile import ZipFile
 
 import torch
 from torch import Tensor
+
+from .pickles import check_pickle
 
 _DTYPES = dict(
     FloatStorage=torch.float32,
@@ -41,13 +44,14 @@ def read(archive: ZipFile) -> dict[str, Tensor]:
         RuntimeError: If a record is shorter than the tensor that it is of.
     """
     root = next(name for name in archive.namelist() if name.endswith('/constants.pkl')).split('/')[0]
-    with archive.open(f'{root}/data.pkl') as file:
-        module = _Unpickler(file, archive, root).load()
+    data = archive.read(f'{root}/data.pkl')
+    check_pickle(data)
+    module = _Unpickler(io.BytesIO(data), archive, root).load()
     return dict(_tensors(module))
 
 
 class _Module:
-    """Stands for a class of the archive's code: attributes, no behaviour."""
+    """Stands for a class of the archive's code: attributes, no behavior."""
 
 
 def _tensors(module: Any, prefix: str = '', within: tuple = ()) -> Iterator[tuple[str, Tensor]]:
@@ -68,7 +72,8 @@ class _Unpickler(pickle.Unpickler):
 
     def __init__(self, file, archive: ZipFile, root: str):
         super().__init__(file)
-        self.archive, self.root, self.storages = archive, root, {}
+        self.archive, self.root = archive, root
+        self.storages: dict[str, Tensor] = {}
 
         def tensor(storage: Tensor, offset: int, size: Sequence[int], stride: Sequence[int], *_) -> Tensor:
             return storage.as_strided(size, stride, offset)

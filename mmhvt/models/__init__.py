@@ -1,20 +1,27 @@
-from .backbones import MViT, SMViT, UniFormerV2, VideoSwin, VisionTransformer
-from .heads import CoTrainingHead, ImageHead, MultiLabelHead, RecognitionHead
-from .necks import SimpleFeaturePyramid
-from .selfsup import MAE
-from .utils import MixupCutmix
+"""Models. Each is imported when it is first used, so that a backbone needs mmcv alone."""
 
-__all__ = [
-    'CoTrainingHead',
-    'ImageHead',
-    'MAE',
-    'MViT',
-    'MixupCutmix',
-    'MultiLabelHead',
-    'RecognitionHead',
-    'SMViT',
-    'SimpleFeaturePyramid',
-    'UniFormerV2',
-    'VideoSwin',
-    'VisionTransformer',
-]
+from mmhvt.utils.lazy import lazy_attributes
+
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'backbones': ['Hiera', 'MViT', 'SMViT', 'UniFormerV2', 'VideoSwin', 'VisionTransformer'],
+        'backbones.uniformerv2_blocks': [
+            'C_MHRA',
+            'DPE',
+            'GS_MHRA',
+            'LT_MHRA',
+            'GlobalUniBlock',
+            'LocalUniBlock',
+            'MultiStageFusion',
+            'STAdapter',
+            'TemporalAttention',
+            'TemporalConv',
+        ],
+        'detectors': ['ActionDetector', 'InstanceTTAModel', 'NormedRPNHead', 'OneMaskCascadeRoIHead'],
+        'heads': ['CoTrainingHead', 'FeatureHead', 'ImageHead', 'MultiLabelHead', 'RecognitionHead'],
+        'necks': ['SimpleFeaturePyramid'],
+        'selfsup': ['MAE'],
+        'utils': ['MixupCutmix'],
+    },
+)

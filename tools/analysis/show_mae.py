@@ -4,7 +4,7 @@
 
 Inputs are images or videos, as the config was trained on, read by the config's own pipeline. Each gives a PNG in DIR,
 of a video a strip of frames, and a GIF besides. Only masked units are predicted, and of a token that spans two frames
-the first; the reconstruction shows them pasted into what was visible. With normalised targets (`norm_pix`) a model
+the first; the reconstruction shows them pasted into what was visible. With normalized targets (`norm_pix`) a model
 predicts each patch up to brightness and contrast, so mean and variance of the hidden patch are put in.
 `mim run mmhvt show_mae CONFIG CHECKPOINT INPUT… --out DIR` is the same.
 """
@@ -12,9 +12,8 @@ predicts each patch up to brightness and contrast, so mean and variance of the h
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
 from mmhvt.analysis.reconstructions import caption, draw, load_model, read_input, reconstruct, write_gif
+from mmhvt.utils.configs import CfgOptions, read_config
 
 
 def main() -> None:
@@ -25,14 +24,11 @@ def main() -> None:
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image or video')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write to')
     parser.add_argument('--seed', type=int, default=0, help='decides mask, crop and place of the clip')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override settings')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE', help='override settings')
     args = parser.parse_args()
-    if not Path(args.config).is_file():
-        raise SystemExit(f'{args.config}: no such config file')
     stems = [Path(path).stem for path in args.inputs]
     try:
-        cfg = Config.fromfile(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        cfg = read_config(args.config, args.cfg_options)
         model = load_model(cfg, args.checkpoint)
         args.out.mkdir(parents=True, exist_ok=True)
         for index, (path, stem) in enumerate(zip(args.inputs, stems, strict=True)):

@@ -4,8 +4,8 @@ import argparse
 import os
 import sys
 
-from mmhvt.datasets.generated import run_generator
-from mmhvt.datasets.shapes_coco import write_dataset
+from mmhvt.synthetic.generate import run_generator
+from mmhvt.synthetic.shapes_coco import write_dataset
 
 
 def main() -> int:

@@ -6,6 +6,9 @@
 A step that is done is not done again: each leaves a stamp in the environment that names what
 it was done from. Compiled mmcv wheels are kept in $MMHVT_CACHE (~/.cache/mmhvt), one for each
 combination of all that they depend on. Needs nothing but a Python 3.10 to 3.12.
+
+uv resolves, locks and installs. The rest is for what `uv sync` does not do: compile mmcv's ops against the torch that
+was installed, and keep the wheel for other clones.
 """
 
 from __future__ import annotations
@@ -94,9 +97,11 @@ class Environment:
 
     def install_packages(self) -> None:
         say(f'installing {LOCK.relative_to(ROOT)} (torch with its CUDA libraries is 4.7 GB unpacked)')
+        # uv compiles no bytecode unless told to, and then every start of a program compiles what it imports.
         # in an isolated build mmcv sees no torch and leaves its ops out; uv's cache never holds a compiled one
         run(self.path / 'bin' / 'uv', 'pip', 'install', '-p', self.python, '--no-deps',
-            '--reinstall-package', 'onedl-mmcv', '-r', LOCK, env=os.environ | {'MMCV_WITH_OPS': '0'})  # fmt: skip
+            '--compile-bytecode', '--reinstall-package', 'onedl-mmcv', '-r', LOCK,
+            env=os.environ | {'MMCV_WITH_OPS': '0'})  # fmt: skip
         self.stamp('ops').unlink(missing_ok=True)
 
     def install_mmhvt(self) -> None:
@@ -110,7 +115,7 @@ class Environment:
     def install_ops(self) -> None:
         wheel = ops_wheel(self.python)
         run(self.path / 'bin' / 'uv', 'pip', 'install', '-q', '-p', self.python, '--no-deps',
-            '--reinstall', '--no-cache', wheel)  # fmt: skip
+            '--compile-bytecode', '--reinstall', '--no-cache', wheel)  # fmt: skip
 
 
 def ops_key(python: Path) -> str:

@@ -16,9 +16,10 @@ proposal_file_train = f'{anno_root}/ava_dense_proposals_train.FAIR.recall_93.9.p
 proposal_file_val = f'{anno_root}/ava_dense_proposals_val.FAIR.recall_93.9.pkl'
 person_det_score_thr = 0.8
 
-train_pipeline = [
-    dict(type='mmhvt.SampleKeyFrameClip', clip_len=16, frame_interval=4),
-    dict(type='RawFrameDecode'),
+clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=16, frame_interval=4)
+
+# what follows the decoding
+augment = [
     # the short side, and crops of 224²: papers silent, as SlowFast, whose framework they follow
     dict(type='RandomRescale', scale_range=(256, 320)),
     dict(type='RandomCrop', size=224),
@@ -27,20 +28,30 @@ train_pipeline = [
     dict(type='FormatShape', input_format='NCTHW', collapse=True),
     dict(type='PackActionInputs')
 ]
-# "center": short side 224 and a 224² centre crop (mvitv2, table A.2). Without CenterCrop it is "full".
-test_pipeline = [
-    dict(type='mmhvt.SampleKeyFrameClip', clip_len=16, frame_interval=4),
-    # actions of whole boxes, of which a crop may show a part
-    dict(type='mmhvt.KeepWholeProposals'),
-    dict(type='RawFrameDecode'),
+pack = dict(
+    type='PackActionInputs',
+    meta_keys=('img_shape', 'img_key', 'video_id', 'timestamp', 'whole_proposals'))
+# "center": short side 224 and a 224² center crop (mvitv2, table A.2)
+center_crop = [
     dict(type='Resize', scale=(-1, 224)),
     dict(type='CenterCrop', crop_size=224),
     dict(type='FormatShape', input_format='NCTHW', collapse=True),
-    dict(
-        type='PackActionInputs',
-        meta_keys=('img_shape', 'img_key', 'video_id', 'timestamp', 'whole_proposals'))
+    pack
 ]
-val_pipeline = test_pipeline
+# "full"
+whole_picture = [
+    dict(type='Resize', scale=(-1, 224)),
+    dict(type='FormatShape', input_format='NCTHW', collapse=True),
+    pack
+]
+
+train_pipeline = [clip, dict(type='RawFrameDecode'), *augment]
+test_pipeline = [
+    clip,
+    # actions of whole boxes, of which a crop may show a part
+    dict(type='mmhvt.KeepWholeProposals'),
+    dict(type='RawFrameDecode'), *center_crop
+]
 
 train_dataloader = dict(
     batch_size=8,
@@ -52,6 +63,8 @@ train_dataloader = dict(
         ann_file=ann_file_train,
         exclude_file=exclude_file_train,
         label_file=label_file,
+        # all 80
+        metainfo=dict(classes='ava'),
         proposal_file=proposal_file_train,
         person_det_score_thr=person_det_score_thr,
         data_prefix=dict(img=data_root),
@@ -67,10 +80,12 @@ val_dataloader = dict(
         ann_file=ann_file_val,
         exclude_file=exclude_file_val,
         label_file=label_file,
+        # all 80
+        metainfo=dict(classes='ava'),
         proposal_file=proposal_file_val,
         person_det_score_thr=person_det_score_thr,
         data_prefix=dict(img=data_root),
-        pipeline=val_pipeline,
+        pipeline=test_pipeline,
         test_mode=True))
 test_dataloader = val_dataloader
 

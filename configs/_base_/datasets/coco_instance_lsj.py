@@ -8,6 +8,7 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='RandomResize',
+        resize_type='mmhvt.DetResize',
         scale=image_size,
         ratio_range=(0.1, 2.0),
         keep_ratio=True),
@@ -28,7 +29,7 @@ train_pipeline = [
 # the longer side, as ViTDet's public code: paper silent
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=image_size, keep_ratio=True),
+    dict(type='mmhvt.DetResize', scale=image_size, keep_ratio=True),
     dict(
         type='PackDetInputs',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
@@ -39,9 +40,12 @@ train_dataloader = dict(
     batch_size=1,  # 64 in all with 64 GPUs
     # all images have the same size in the end
     batch_sampler=None,
-    dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+    dataset=dict(type='mmhvt.CocoDataset', pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(type='mmhvt.CocoDataset', pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(type='mmhvt.CocoMetric')
+test_evaluator = val_evaluator
 
 # for several scales: mim test onedl-mmdetection CONFIG --checkpoint CHECKPOINT --tta; which: paper silent
 tta_model = dict(
@@ -56,9 +60,16 @@ tta_pipeline = [
         type='TestTimeAug',
         transforms=[
             [
-                dict(type='Resize', scale=(768, 768), keep_ratio=True),
-                dict(type='Resize', scale=(1024, 1024), keep_ratio=True),
-                dict(type='Resize', scale=(1280, 1280), keep_ratio=True),
+                dict(
+                    type='mmhvt.DetResize', scale=(768, 768), keep_ratio=True),
+                dict(
+                    type='mmhvt.DetResize',
+                    scale=(1024, 1024),
+                    keep_ratio=True),
+                dict(
+                    type='mmhvt.DetResize',
+                    scale=(1280, 1280),
+                    keep_ratio=True),
             ],
             [
                 dict(type='RandomFlip', prob=0.0),

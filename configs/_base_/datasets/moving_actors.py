@@ -17,9 +17,11 @@ proposal_file_val = f'{anno_root}/moving_actors_proposals_val.pkl'
 
 # 8 frames from half a second before the key frame to 3/8 of a second behind. Never flip: it turns
 # an action into its opposite.
+clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=8, frame_interval=2, target_fps=16)
+
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
-    dict(type='mmhvt.SampleKeyFrameClip', clip_len=8, frame_interval=2, target_fps=16),
+    clip,
     dict(type='DecordDecode'),
     dict(type='FormatShape', input_format='NCTHW', collapse=True),
     dict(type='PackActionInputs')

@@ -2,7 +2,9 @@
 #   python tools/data/moving_shapes.py data/moving_shapes
 dataset_type = 'mmhvt.VideoDataset'
 data_root = 'data/moving_shapes'
-num_classes = 8
+metainfo = dict(
+    classes=('up', 'down', 'left', 'right', 'clockwise', 'counter-clockwise',
+             'growing', 'shrinking'))
 
 # 8 of the 24 frames, over two thirds of the clip. Never flip: it turns a class into its opposite.
 clip = dict(type='SampleFrames', clip_len=8, frame_interval=2)
@@ -36,7 +38,7 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='moving_shapes_train_list_videos.txt',
         data_prefix=dict(video='videos_train'),
-        num_classes=num_classes,
+        metainfo=metainfo,
         pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=32,
@@ -48,10 +50,10 @@ val_dataloader = dict(
         data_root=data_root,
         ann_file='moving_shapes_val_list_videos.txt',
         data_prefix=dict(video='videos_val'),
-        num_classes=num_classes,
+        metainfo=metainfo,
         pipeline=val_pipeline,
         test_mode=True))
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='AccMetric')
+val_evaluator = dict(type='mmhvt.AccMetric')
 test_evaluator = val_evaluator

@@ -1,23 +1,20 @@
-# Places365 (standard, the small images in a folder for each class), augmented and tested as ImageNet-1K
-# (section 6.2, appendix A.2).
-_base_ = 'imagenet_smvit.py'
+# Places365 (standard, the small images in a folder for each class), tested as ImageNet-1K (section 6.2, appendix A.2).
+_base_ = 'imagenet.py'
 
 data_root = 'data/places365'
-
-data_preprocessor = dict(num_classes=365)
 
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='CustomDataset',
+        type='mmhvt.CustomDataset',
         data_root=data_root,
         data_prefix='train',
-        pipeline=_base_.train_pipeline))
+        metainfo=dict(classes='places365')))
 val_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='CustomDataset',
+        type='mmhvt.CustomDataset',
         data_root=data_root,
         data_prefix='val',
-        pipeline=_base_.test_pipeline))
+        metainfo=dict(classes='places365')))
 test_dataloader = val_dataloader

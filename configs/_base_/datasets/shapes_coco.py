@@ -1,18 +1,20 @@
 # Generated images of overlapping shapes, 5 categories that differ in form alone:
 #   python tools/data/shapes_coco.py data/shapes_coco
-dataset_type = 'CocoDataset'
+dataset_type = 'mmhvt.CocoDataset'
 data_root = 'data/shapes_coco/'
 metainfo = dict(classes=('circle', 'square', 'triangle', 'star', 'cross'))
 
 # Images have 120 to 160 pixels a side and keep their size: batches are padded unequally.
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+augment = [
     dict(
         type='RandomFlip',
         prob=[0.25, 0.25, 0.25],
         direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='PackDetInputs')
+]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True, with_mask=True), *augment
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -55,7 +57,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
-    type='CocoMetric',
+    type='mmhvt.CocoMetric',
     ann_file=data_root + 'annotations/instances_val.json',
     metric=['bbox', 'segm'])
 test_evaluator = val_evaluator

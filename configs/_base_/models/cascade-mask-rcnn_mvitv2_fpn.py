@@ -4,10 +4,11 @@
 _base_ = ['mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py']
 
 norm_cfg = dict(type='mmhvt.LN2d', eps=1e-6)
-bbox_head = _base_.model.roi_head.bbox_head
-bbox_head[0].update(type='Shared4Conv1FCBBoxHead', norm_cfg=norm_cfg)
-bbox_head[1].update(type='Shared4Conv1FCBBoxHead', norm_cfg=norm_cfg)
-bbox_head[2].update(type='Shared4Conv1FCBBoxHead', norm_cfg=norm_cfg)
+# those of the three stages, which differ in their bbox_coder and losses
+bbox_head = [
+    dict(head, type='Shared4Conv1FCBBoxHead', norm_cfg=norm_cfg)
+    for head in _base_.model.roi_head.bbox_head
+]
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -1,4 +1,4 @@
-# MViT-B on clips of 16 frames of 224² pixels (mvit, tables 2 and 4), with the regularisation of
+# MViT-B on clips of 16 frames of 224² pixels (mvit, tables 2 and 4), with the regularization of
 # training from scratch on Kinetics (appendix D.1).
 model = dict(
     type='Recognizer3D',
@@ -12,7 +12,6 @@ model = dict(
         # mixup for half of the clips in a batch, CutMix for the other half
         blending=dict(
             type='mmhvt.MixupCutmix',
-            num_classes=400,
             mixup_alpha=0.8,
             # paper silent
             cutmix_alpha=1.0)),
@@ -27,6 +26,6 @@ model = dict(
         in_channels=768,
         dropout_ratio=0.5,
         label_smooth_eps=0.1,
-        # initialised like the backbone: paper silent
+        # initialized like the backbone: paper silent
         init_scale=1.0,
         average_clips='prob'))

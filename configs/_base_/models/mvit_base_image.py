@@ -1,4 +1,4 @@
-# MViT-B-16 on images of 224² pixels (mvit, table 17), with the regularisation of D.5.
+# MViT-B-16 on images of 224² pixels (mvit, table 17), with the regularization of D.5.
 model = dict(
     type='ImageClassifier',
     backbone=dict(
@@ -21,7 +21,6 @@ model = dict(
     train_cfg=dict(
         augments=dict(
             type='mmhvt.models.MixupCutmix',
-            num_classes=1000,
             mixup_alpha=0.8,
             # DeiT's
             cutmix_alpha=1.0)))

@@ -1,5 +1,5 @@
 # An MViTv2 that learns motion from scratch in minutes on a CPU, on clips of 8 frames of 32² pixels.
-_base_ = 'mvitv2_small.py'
+_base_ = 'mvit_base.py'
 
 model = dict(
     data_preprocessor=dict(blending=None),

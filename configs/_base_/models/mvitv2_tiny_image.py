@@ -1,4 +1,4 @@
-# MViTv2-T on images of 224² pixels (mvitv2, table A.3), with the regularisation of B.2, which is
+# MViTv2-T on images of 224² pixels (mvitv2, table A.3), with the regularization of B.2, which is
 # that of MViT but for drop path.
 _base_ = 'mvit_base_image.py'
 

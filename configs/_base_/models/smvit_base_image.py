@@ -1,4 +1,4 @@
-# SMViT-B on images of 224² pixels (table 2), with the regularisation of table A1(b).
+# SMViT-B on images of 224² pixels (table 2), with the regularization of table A1(b).
 model = dict(
     type='ImageClassifier',
     backbone=dict(

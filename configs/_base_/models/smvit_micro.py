@@ -5,7 +5,7 @@ model = dict(
     backbone=dict(
         arch=dict(_delete_=True, embed_dims=48, num_heads=1, depths=(1, 1, 2, 1)),
         input_size=(8, 32, 32),
-        # the paper's initialisation is made for long masked pre-training; from scratch and in a
+        # the paper's initialization is made for long masked pre-training; from scratch and in a
         # few epochs it stays at chance
         init_cfg=dict(type='Xavier', layer='Linear', distribution='uniform')),
     cls_head=dict(

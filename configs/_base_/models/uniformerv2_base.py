@@ -32,6 +32,6 @@ model = dict(
         in_channels=768,
         # "Dropout, backbone" of table 11, which is that of the backbone's feature: as mmaction2
         dropout_ratio=0.5,
-        # initialised like the backbone's linears: paper silent, as mmaction2
+        # initialized like the backbone's linears: paper silent, as mmaction2
         init_scale=1.0,
         average_clips='prob'))

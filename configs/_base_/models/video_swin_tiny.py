@@ -24,6 +24,6 @@ model = dict(
         num_classes=400,
         in_channels=768,
         dropout_ratio=0.5,  # paper silent, as mmaction2
-        # initialised like the backbone: paper silent
+        # initialized like the backbone: paper silent
         init_scale=1.0,
         average_clips='prob'))

@@ -9,18 +9,8 @@ train_cfg = dict(
     val_interval=2)
 optim_wrapper = dict(optimizer=dict(lr=2e-5))  # for 128 clips
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.05,  # 1e-6
-        begin=0,
-        end=5,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-6,
-        begin=5,
-        end=15,
-        convert_to_iter_based=True)
+    _base_.warmup,
+    dict(_base_.cosine, end=15)
 ]
 
 # MMEngine counts what the loader counts: videos

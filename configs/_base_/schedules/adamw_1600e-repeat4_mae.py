@@ -18,20 +18,19 @@ optim_wrapper = dict(
         custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
 # no gradient clipping: table 11(a) lists none, table 12(a) does where it is used
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,  # from nearly 0: paper silent
-        begin=0,
-        end=30,  # 120 effective
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,  # paper silent
-        begin=30,
-        end=400,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=1e-3,  # from nearly 0: paper silent
+    begin=0,
+    end=30,  # 120 effective
+    convert_to_iter_based=True)
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,  # paper silent
+    begin=30,
+    end=400,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 # `--auto-scale-lr` scales the learning rate by the linear rule. MMEngine counts what the loader
 # counts: 128 videos for 512 clips.

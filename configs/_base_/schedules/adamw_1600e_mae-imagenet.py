@@ -7,18 +7,8 @@ train_cfg = dict(max_epochs=1600)
 optim_wrapper = dict(optimizer=dict(lr=8e-4))
 
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,  # from nearly 0: paper silent
-        begin=0,
-        end=40,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,  # paper silent
-        begin=40,
-        end=1600,
-        convert_to_iter_based=True)
+    dict(_base_.warmup, end=40),
+    dict(_base_.cosine, begin=40, end=1600)
 ]
 
 # `--auto-scale-lr` scales the learning rate by the linear rule

@@ -23,22 +23,21 @@ optim_wrapper = dict(
     # paper silent
     clip_grad=dict(max_norm=1.0))
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.01,  # paper silent: where the cosine ends
-        begin=0,
-        end=30,
-        convert_to_iter_based=True),
-    # the formula of D.1 gives 0 at the end, its text 1.6e-5; whether it counts from the end of the
-    # warm-up: paper silent
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=0.01,  # 1.6e-5
-        begin=30,
-        end=200,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=0.01,  # paper silent: where the cosine ends
+    begin=0,
+    end=30,
+    convert_to_iter_based=True)
+# the formula of D.1 gives 0 at the end, its text 1.6e-5; whether it counts from the end of the
+# warm-up: paper silent
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min_ratio=0.01,  # 1.6e-5
+    begin=30,
+    end=200,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 # The learning rate is for batches of 512 clips. MMEngine counts what the loader counts: videos.
 auto_scale_lr = dict(enable=False, base_batch_size=256)

@@ -9,18 +9,8 @@ train_cfg = dict(
     val_interval=2)
 optim_wrapper = dict(optimizer=dict(lr=5e-6))  # for 64 clips
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.2,  # 1e-6
-        begin=0,
-        end=5,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-6,
-        begin=5,
-        end=20,
-        convert_to_iter_based=True)
+    dict(_base_.warmup, start_factor=0.2),  # from 1e-6
+    dict(_base_.cosine, end=20)
 ]
 
 # MMEngine counts what the loader counts: segments

@@ -8,18 +8,8 @@ train_cfg = dict(
     val_interval=2)
 optim_wrapper = dict(optimizer=dict(lr=2e-5))  # for 512 clips
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.05,  # 1e-6
-        begin=0,
-        end=5,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-6,
-        begin=5,
-        end=24,
-        convert_to_iter_based=True)
+    _base_.warmup,
+    dict(_base_.cosine, end=24)
 ]
 
 auto_scale_lr = dict(base_batch_size=512)

@@ -14,19 +14,18 @@ optim_wrapper = dict(
     # paper silent
     clip_grad=dict(max_norm=1.0))
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,  # paper silent
-        begin=0,
-        end=70,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-5,  # DeiT's
-        begin=70,
-        end=300,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=1e-3,  # paper silent
+    begin=0,
+    end=70,
+    convert_to_iter_based=True)
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=1e-5,  # DeiT's
+    begin=70,
+    end=300,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 auto_scale_lr = dict(enable=False, base_batch_size=2048)

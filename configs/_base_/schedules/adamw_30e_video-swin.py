@@ -20,24 +20,23 @@ optim_wrapper = dict(
         # no weight decay on norms and relative positions: paper silent, as mmaction2
         norm_decay_mult=0.0,
         custom_keys=dict(
-            bias_table=dict(decay_mult=0.0),
+            rel_pos=dict(decay_mult=0.0),
             cls_head=dict(lr_mult=10.0))))
 # no gradient clipping: paper silent, as mmaction2
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.1,  # paper silent, as mmaction2
-        begin=0,
-        end=2.5,
-        convert_to_iter_based=True),
-    # whether it counts from the end of the warm-up: paper silent
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,  # paper silent, as mmaction2
-        begin=2.5,
-        end=30,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=0.1,  # paper silent, as mmaction2
+    begin=0,
+    end=2.5,
+    convert_to_iter_based=True)
+# whether it counts from the end of the warm-up: paper silent
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,  # paper silent, as mmaction2
+    begin=2.5,
+    end=30,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 auto_scale_lr = dict(enable=False, base_batch_size=64)

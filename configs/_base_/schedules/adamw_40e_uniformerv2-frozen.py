@@ -8,13 +8,6 @@ train_cfg = dict(
     val_begin=5,
     val_interval=5)
 optim_wrapper = dict(optimizer=dict(lr=4e-4))  # for 512 clips
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-6,
-        begin=0,
-        end=40,
-        convert_to_iter_based=True)
-]
+param_scheduler = [dict(_base_.cosine, begin=0, end=40)]
 
 auto_scale_lr = dict(base_batch_size=512)

@@ -27,20 +27,19 @@ optim_wrapper = dict(
     # paper silent, as mmaction2
     clip_grad=dict(max_norm=20))
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.05,  # 1e-6
-        begin=0,
-        end=5,
-        convert_to_iter_based=True),
-    # whether it counts from the end of the warm-up: paper silent
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-6,
-        begin=5,
-        end=55,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=0.05,  # 1e-6
+    begin=0,
+    end=5,
+    convert_to_iter_based=True)
+# whether it counts from the end of the warm-up: paper silent
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=1e-6,
+    begin=5,
+    end=55,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 auto_scale_lr = dict(enable=False, base_batch_size=512)

@@ -8,18 +8,8 @@ train_cfg = dict(
     val_interval=1)
 optim_wrapper = dict(optimizer=dict(lr=2e-6))  # for 256 clips
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.5,  # 1e-6
-        begin=0,
-        end=1,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-6,
-        begin=1,
-        end=5,
-        convert_to_iter_based=True)
+    dict(_base_.warmup, start_factor=0.5, end=1),  # from 1e-6
+    dict(_base_.cosine, begin=1, end=5)
 ]
 
 auto_scale_lr = dict(base_batch_size=256)

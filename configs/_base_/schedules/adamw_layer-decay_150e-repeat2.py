@@ -27,20 +27,19 @@ optim_wrapper = dict(
         custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
 # no gradient clipping: table 11(b) lists none, table 12 does where it is used
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,  # from nearly 0: paper silent
-        begin=0,
-        end=5,  # 10 effective
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,  # paper silent
-        begin=5,
-        end=75,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=1e-3,  # from nearly 0: paper silent
+    begin=0,
+    end=5,  # 10 effective
+    convert_to_iter_based=True)
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,  # paper silent
+    begin=5,
+    end=75,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 # The learning rate is for batches of 256 clips. MMEngine counts what the loader counts: videos.
 auto_scale_lr = dict(enable=False, base_batch_size=128)

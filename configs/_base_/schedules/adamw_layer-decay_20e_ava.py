@@ -21,19 +21,18 @@ optim_wrapper = dict(
         flat_decay_mult=0.0),
     clip_grad=dict(max_norm=40))
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.1,
-        begin=0,
-        end=5,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,
-        begin=5,
-        end=20,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=0.1,
+    begin=0,
+    end=5,
+    convert_to_iter_based=True)
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,
+    begin=5,
+    end=20,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 auto_scale_lr = dict(enable=False, base_batch_size=64)

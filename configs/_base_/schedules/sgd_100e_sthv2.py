@@ -20,13 +20,12 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0))
 
 # no warm-up: neither paper has one here
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,  # paper silent
-        begin=0,
-        end=100,
-        convert_to_iter_based=True)
-]
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,  # paper silent
+    begin=0,
+    end=100,
+    convert_to_iter_based=True)
+param_scheduler = [cosine]
 
 auto_scale_lr = dict(enable=False, base_batch_size=512)

@@ -18,20 +18,19 @@ optim_wrapper = dict(
     paramwise_cfg=dict(flat_decay_mult=0.0),
     clip_grad=dict(max_norm=1.0))
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=0.01,  # as for Kinetics: papers silent
-        begin=0,
-        end=5,
-        convert_to_iter_based=True),
-    # whether it counts from the end of the warm-up: papers silent
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,
-        begin=5,
-        end=30,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=0.01,  # as for Kinetics: papers silent
+    begin=0,
+    end=5,
+    convert_to_iter_based=True)
+# whether it counts from the end of the warm-up: papers silent
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,
+    begin=5,
+    end=30,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 auto_scale_lr = dict(enable=False, base_batch_size=512)

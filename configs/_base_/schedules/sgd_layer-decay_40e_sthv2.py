@@ -25,20 +25,19 @@ optim_wrapper = dict(
         custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
 # no gradient clipping: table 12(b) lists none
 
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,  # from nearly 0: paper silent
-        begin=0,
-        end=3,
-        convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0,  # paper silent
-        begin=3,
-        end=40,
-        convert_to_iter_based=True)
-]
+warmup = dict(
+    type='LinearLR',
+    start_factor=1e-3,  # from nearly 0: paper silent
+    begin=0,
+    end=3,
+    convert_to_iter_based=True)
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min=0,  # paper silent
+    begin=3,
+    end=40,
+    convert_to_iter_based=True)
+param_scheduler = [warmup, cosine]
 
 # `--auto-scale-lr` scales the learning rate by the linear rule
 auto_scale_lr = dict(enable=False, base_batch_size=256)

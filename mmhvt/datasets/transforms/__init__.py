@@ -1,7 +1,12 @@
-from .five_crop import FiveCrop
-from .name_dataset import NameDataset
-from .rand_augment import RandAugment
-from .shuffle_frames import ShuffleFrames
-from .three_crop import ThreeCrop
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = ['FiveCrop', 'NameDataset', 'RandAugment', 'ShuffleFrames', 'ThreeCrop']
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'five_crop': ['FiveCrop'],
+        'name_dataset': ['NameDataset'],
+        'rand_augment': ['RandAugment'],
+        'shuffle_frames': ['ShuffleFrames'],
+        'three_crop': ['ThreeCrop'],
+    },
+)

@@ -4,13 +4,14 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmhvt.registry import TRANSFORMS
+from mmhvt.utils.option_types import Side
 
 
 @TRANSFORMS.register_module()
 class FiveCrop(BaseTransform):
     """Five square crops as large as the shorter side, at equal distances along the longer one.
 
-    Video Swin tests its largest models with 10 × 5 views (papers/video_swin, tables 1 and 2); it does not say which
+    Video Swin tests its largest models with 10 × 5 views (arXiv:2106.13230, tables 1 and 2); it does not say which
     five, here they go on from the three of section 4.1 "that cover the longer spatial axis".
 
     Required keys: ``imgs``. Added or modified keys: ``imgs`` (all frames of the first crop, then of the second, and so
@@ -23,7 +24,7 @@ class FiveCrop(BaseTransform):
         ValueError: If the shorter side of the frames is not `crop_size`.
     """
 
-    def __init__(self, crop_size: int):
+    def __init__(self, crop_size: Side):
         self.crop_size = crop_size
 
     def transform(self, results: dict) -> dict:

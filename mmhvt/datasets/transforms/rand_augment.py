@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from mmhvt.registry import TRANSFORMS
+from mmhvt.utils.option_types import CheckedFloat, CheckedInt, Range
 
 # The strength that an operation gets is in [0, 1]. The ranges are those of the "increasing" set
 # of timm and PySlowFast ('rand-m…-inc1'): a greater strength always moves further from the input.
@@ -84,7 +86,8 @@ class RandAugment(BaseTransform):
 
     The operations, their strengths and their directions are drawn once a clip, so that motion
     within it stays what it was. mmaction2's ``TorchVisionWrapper`` draws anew for each frame.
-    The defaults are timm's and PySlowFast's 'rand-m7-n4-mstd0.5-inc1'.
+    The defaults are timm's and PySlowFast's 'rand-m7-n4-mstd0.5-inc1', the setting of the papers' recipes: other
+    operations and ranges than torchvision's, with a strength that is drawn, too. timm's takes one PIL image.
 
     Required keys: ``imgs``, a sequence of (H, W, 3) uint8 frames in RGB. Modified keys: ``imgs``.
     Boxes and keypoints are not moved along, so this is for recognition.
@@ -95,7 +98,7 @@ class RandAugment(BaseTransform):
             from a normal distribution and clipped to 0 to 10.
         num_ops: Operations drawn for a clip, with replacement.
         prob: Probability with which a drawn operation is applied.
-        fill: Grey value, 0 to 255, of what moves in from outside the frame.
+        fill: Gray value, 0 to 255, of what moves in from outside the frame.
 
     Raises:
         ValueError: If a setting is out of its range, or frames are not (H, W, 3) uint8.
@@ -103,11 +106,11 @@ class RandAugment(BaseTransform):
 
     def __init__(
         self,
-        magnitude: float = 7,
-        magnitude_std: float = 0.5,
-        num_ops: int = 4,
-        prob: float = 0.5,
-        fill: int = 128,
+        magnitude: CheckedFloat = 7,
+        magnitude_std: CheckedFloat = 0.5,
+        num_ops: CheckedInt = 4,
+        prob: CheckedFloat = 0.5,
+        fill: Annotated[int, Range(0, 255)] = 128,
     ) -> None:
         if not 0 <= magnitude <= 10:
             raise ValueError(f'RandAugment: magnitude must be within 0 and 10, got {magnitude}')

@@ -1,8 +1,19 @@
-"""Hooks that find bad input before it does harm."""
+"""Hooks that check inputs: checkpoints, classes, key frames, schedules and videos."""
 
-from .checkpoint_check_hook import CheckpointCheckHook
-from .key_frames_check_hook import KeyFramesCheckHook
-from .num_classes_check_hook import NumClassesCheckHook
-from .unreadable_video_hook import UnreadableVideoHook
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = ['CheckpointCheckHook', 'KeyFramesCheckHook', 'NumClassesCheckHook', 'UnreadableVideoHook']
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'checkpoint_check_hook': ['CheckpointCheckHook'],
+        'checkpoint_hook': ['CheckpointHook'],
+        'class_names_check_hook': ['ClassNamesCheckHook'],
+        'config_check_hook': ['ConfigCheckHook'],
+        'exact_resume_hook': ['ExactResumeHook'],
+        'finite_loss_hook': ['FiniteLossHook'],
+        'key_frames_check_hook': ['KeyFramesCheckHook'],
+        'num_classes_check_hook': ['NumClassesCheckHook'],
+        'schedule_check_hook': ['ScheduleCheckHook'],
+        'unreadable_video_hook': ['UnreadableVideoHook'],
+    },
+)

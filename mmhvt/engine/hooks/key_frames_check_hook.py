@@ -1,23 +1,26 @@
-"""Key frames of actions: those that are tested, and those that count."""
+"""Compares the key frames of datasets with those of metrics, before the first step."""
 
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmhvt.registry import HOOKS
 
+from .optional_hook import OptionalHook
 from .running_loops import running_loops
-from .wrapped_datasets import innermost_datasets
+from .wrapped_datasets import unwrap_datasets
 
 
 @HOOKS.register_module()
-class KeyFramesCheckHook(Hook):
-    """Compares key frames of datasets and :class:`mmhvt.AVAMetric` before the first step, in validation and test.
+class KeyFramesCheckHook(OptionalHook):
+    """Checks before the first step that :class:`mmhvt.AVAMetric` counts key frames of the dataset that it evaluates.
 
-    The metric does so after the test, too: without this hook it is known late that it was of other videos.
+    The metric repeats the check after an evaluation, which is late to learn that its annotations are of other videos.
+
+    Args:
+        enabled: Whether to build the hook. Defaults to True.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Checks the loops that run.
+        """Checks validation and test.
 
         Raises:
             ValueError: If a metric counts none of the key frames of its datasets.
@@ -25,10 +28,10 @@ class KeyFramesCheckHook(Hook):
         for mode, loop in running_loops(runner):
             if mode == 'train':
                 continue
-            datasets = list(innermost_datasets(loop.dataloader.dataset))
+            datasets = list(unwrap_datasets(loop.dataloader.dataset))
             if not all(hasattr(dataset, 'key_frames') for dataset in datasets):
                 continue
             metrics = [metric for metric in loop.evaluator.metrics if hasattr(metric, 'compare_with')]
             keys = set().union(*(dataset.key_frames for dataset in datasets)) if metrics else set()
             for metric in metrics:
-                metric.compare_with(keys, f'is in the {mode} dataset')
+                metric.compare_with(keys, f'the {mode} dataset has')

@@ -1,4 +1,4 @@
-"""Loops of a runner that are to run."""
+"""Loops of a runner that are about to run."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ from mmengine.runner import BaseLoop, Runner
 
 
 def running_loops(runner: Runner) -> Iterator[tuple[str, BaseLoop]]:
-    """'train', 'val', 'test' with their loops, as far as they are built."""
+    """Yields the loops that are built, with their modes 'train', 'val' and 'test'."""
     for mode in ('train', 'val', 'test'):
-        # runner.train_loop would build a loop that is not to run
+        # runner.train_loop would build a loop that does not run
         loop = getattr(runner, f'_{mode}_loop')
         if isinstance(loop, BaseLoop):
             yield mode, loop

@@ -1,76 +1,156 @@
-"""Warns of unreadable videos and counts them."""
+"""Warns about unreadable videos and counts them."""
 
-import os.path as osp
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmhvt.datasets.known_files import KnownFiles, format_list, read_list
+from mmhvt.engine.durable import write_durably
 from mmhvt.registry import HOOKS
 
-from .wrapped_datasets import innermost_datasets
+from .optional_hook import OptionalHook
+from .running_loops import running_loops
+from .wrapped_datasets import unwrap_datasets
 
 
 @HOOKS.register_module()
-class UnreadableVideoHook(Hook):
-    """Tells of the samples that mmhvt.VideoDataset replaced in training, because their videos cannot be read.
+class UnreadableVideoHook(OptionalHook):
+    """Reports the samples that :class:`mmhvt.VideoDataset` replaced in training because their videos are unreadable.
 
-    Each file is warned of once, when the first batch arrives that should have held it. Every epoch ends with the number
-    of samples replaced and of files, over all ranks, and with `unreadable_videos.txt` in the log directory: the files
-    of the run so far with the reasons. An iteration-based run is one epoch.
+    Warns about each file once, when the first batch arrives that should have contained it. At the end of each epoch,
+    logs the number of replaced samples and of files over all ranks, and writes the files of the run so far and the
+    reasons to `unreadable_videos.txt` in the work directory. An iteration-based run is one epoch.
 
-    The samples themselves say what they stand in for, so the counts are exact whatever the workers are and however
-    far they prefetch. Batches without such samples, of whatever shape, are left alone.
+    Files of this list that could not be opened are not opened again, by no worker, in no epoch and no later run with
+    the same work directory, until their size or time of change is another.
 
-    Since it sees the batches, it also says so where a dataset and `collate_fn` do not belong together: repeated
-    augmentation gives a list of samples for a video and needs `repeat_pseudo_collate`, which others must not have.
+    If a worker dies, the error names the file that it was reading. If the decoder crashed, or took 300 s of CPU time
+    for it, the file is added to the list, so that a resumed run trains on without it.
 
-    `default_hooks=dict(unreadable_video=None)` leaves the hook out; the dataset then warns on its own.
+    Samples carry in their metainfo which files they replace, so that the counts do not depend on the workers or on how
+    far they prefetch. Batches without such samples are left alone, whatever their structure.
+
+    The hook also checks that `collate_fn` fits the dataset: repeated augmentation gives a list of samples per video and
+    needs `repeat_pseudo_collate`, which other datasets must not have.
+
+    Without this hook the dataset warns by itself.
+
+    Args:
+        enabled: Whether to build the hook. Defaults to True.
     """
 
+    def __init__(self, enabled: bool = True) -> None:
+        super().__init__(enabled)
+        self._known = KnownFiles()
+        self._files_of_run: dict[str, str] = {}
+
+    def before_run(self, runner: Runner) -> None:
+        """Lets workers note what they read, and gives datasets the files that earlier runs could not open."""
+        self._notes = TemporaryDirectory(prefix='mmhvt_reading_')
+        self._known = read_list(self._list_of(runner))
+        self._files_of_run = self._known.reasons()
+        for _, loop in running_loops(runner):
+            for dataset in _reading_files(loop.dataloader.dataset):
+                dataset.known_files.reading = self._notes.name
+                dataset.known_files.update(self._known)
+            if not isinstance(loop.run, partial):
+                loop.run = partial(self._run, runner, loop.run)
+        if self._known:
+            runner.logger.warning(
+                f'Videos that earlier runs could not open, and that are as they were, are not opened: '
+                f'{len(self._known)} of {self._list_of(runner)}'
+            )
+
+    @staticmethod
+    def _list_of(runner: Runner) -> Path:
+        return Path(runner.work_dir, 'unreadable_videos.txt')
+
+    def _run(self, runner: Runner, run: Callable[[], Any]) -> Any:
+        """Runs a loop, and names the file that a worker was reading when it died."""
+        try:
+            return run()
+        except RuntimeError as error:
+            said = f'{error} {error.__cause__ or error.__context__ or ""}'
+            names = self._read_by_the_dead(said)
+            if not names:
+                raise
+            # it needs mmaction2, which a run on images may lack
+            from mmhvt.datasets import UnreadableVideoError
+
+            found = re.search('signal: ([^.]*)', said)
+            cause = found[1] if found else ''
+            message = f'{str(error).strip(" .")}{f" ({cause})" if cause not in str(error) else ""}'
+            message += f' while it read {", ".join(names)}'
+            if cause in _CRASHES:
+                for name in names:
+                    self._known.add(name, f'the worker that read it died ({cause})')
+                self._write(runner)
+                message += (
+                    f'. The file is in {self._list_of(runner)} now, so that a run with --resume goes on without it'
+                )
+            raise UnreadableVideoError(message, names[0]) from error
+
+    def _read_by_the_dead(self, said: str) -> list[str]:
+        """Files that workers were reading of whom an error says that they died, or that they did not answer in time."""
+        notes = {path.name: os.fsdecode(path.read_bytes()) for path in Path(self._notes.name).iterdir()}
+        if said.startswith('DataLoader timed out'):
+            return sorted(notes.values())
+        pids = re.findall(r'\d+', ' '.join(re.findall(r'DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)', said)))
+        return sorted({notes[pid] for pid in pids if pid in notes})
+
+    def _write(self, runner: Runner) -> None:
+        """Writes the list of the run so far."""
+        listed = format_list(self._files_of_run | self._known.reasons(), self._known)
+        write_durably(self._list_of(runner), listed.encode(errors='surrogateescape'))
+
     def before_train(self, runner: Runner) -> None:
-        """Takes over the reporting, before the dataloader's workers copy the dataset.
+        """Takes over the reporting from the datasets, before the workers of the dataloader copy them.
 
         Raises:
-            ValueError: If the dataset gives lists of samples, and `collate_fn` takes samples.
+            ValueError: If the dataset gives lists of samples, and `collate_fn` takes samples, or the other way round.
         """
-        self._files_of_run: dict[str, str] = {}
         self._samples = self._replaced = 0
         self._files_of_epoch: dict[str, str] = {}
         self._seen_batch = False
-        collates_by = _collates_by(runner.train_dataloader)
-        for dataset in innermost_datasets(runner.train_dataloader.dataset):
+        collate_fn = _collate_fn(runner.train_dataloader)
+        for dataset in unwrap_datasets(runner.train_dataloader.dataset):
             if hasattr(dataset, 'hook_reports'):
                 dataset.hook_reports = True
-            # mmaction's and ours of repeated augmentation alone have it
+            # only datasets with repeated augmentation have this attribute
             repeats = getattr(dataset, 'num_repeats', None) is not None
-            if repeats and collates_by in ('pseudo_collate', 'default_collate'):
+            if repeats and collate_fn in ('pseudo_collate', 'default_collate'):
                 raise ValueError(
-                    f'{type(dataset).__name__} gives a list of num_repeats={dataset.num_repeats} samples for each '
-                    f'video, but train_dataloader has collate_fn={collates_by}, which takes one: '
-                    "collate_fn=dict(type='repeat_pseudo_collate') would do"
+                    f'{type(dataset).__name__} gives a list of num_repeats={dataset.num_repeats} samples per video, '
+                    f'but collate_fn={collate_fn} of train_dataloader takes one: use '
+                    f"collate_fn=dict(type='{_REPEATED}')"
                 )
-            if not repeats and collates_by == _REPEATED and type(dataset).__module__.startswith(_PACKAGES):
+            if not repeats and collate_fn == _REPEATED and type(dataset).__module__.startswith(_PACKAGES):
                 raise ValueError(_no_lists(dataset))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Starts counting anew."""
+        """Resets the counts."""
         self._samples = self._replaced = 0
         self._files_of_epoch = {}
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
-        """Counts a batch and warns of files that are new.
+        """Counts the samples of a batch and warns about new files.
 
         Raises:
             ValueError: If `collate_fn` takes lists of samples, and the dataset gives samples.
         """
         if not self._seen_batch:
             self._seen_batch = True
-            # it iterates over what it takes for a list: over a dict, that gives the keys
-            if _collates_by(runner.train_dataloader) == _REPEATED and not isinstance(data_batch, Mapping):
-                raise ValueError(_no_lists(next(innermost_datasets(runner.train_dataloader.dataset))))
+            # repeat_pseudo_collate iterates over its items: over a dict, that gives the keys
+            if _collate_fn(runner.train_dataloader) == _REPEATED and not isinstance(data_batch, Mapping):
+                raise ValueError(_no_lists(next(unwrap_datasets(runner.train_dataloader.dataset))))
         samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
         if not isinstance(samples, list | tuple):
             return
@@ -82,41 +162,60 @@ class UnreadableVideoHook(Hook):
                 continue
             self._replaced += 1
             self._files_of_epoch.update(unreadable)
+            for filename in sample.metainfo.get('unopened', ()):
+                self._known.add(filename, unreadable[filename])
             for filename in unreadable.keys() - self._files_of_run.keys():
-                runner.logger.warning(f'{unreadable[filename]}; training goes on with another sample')
+                runner.logger.warning(f'{unreadable[filename]}; training continues with another sample')
             self._files_of_run.update(unreadable)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Sums over the ranks, logs and writes the list."""
-        parts = all_gather_object((self._samples, self._replaced, self._files_of_epoch))
+        """Sums up over the ranks, logs the counts and writes the list."""
+        parts = all_gather_object((self._samples, self._replaced, self._files_of_epoch, self._known))
         samples, replaced = (sum(part[i] for part in parts) for i in range(2))
         files = {filename: message for part in parts for filename, message in part[2].items()}
+        # for workers that begin with an epoch
+        for _, _, _, known in parts:
+            self._known.update(known)
+        for dataset in _reading_files(runner.train_dataloader.dataset):
+            dataset.known_files.update(self._known)
         if not replaced or not is_main_process():
             return
         self._files_of_run.update(files)
-        path = osp.join(runner.log_dir, 'unreadable_videos.txt')
-        with open(path, 'w') as file:
-            file.writelines(f'{name}\t{message}\n' for name, message in sorted(self._files_of_run.items()))
+        self._write(runner)
         runner.logger.warning(
-            f'Epoch {runner.epoch + 1}: {replaced} of {samples} samples were replaced by others, because '
-            f'{len(files)} videos cannot be read. Their names: {path}',
+            f'Epoch {runner.epoch + 1}: {replaced} of {samples} samples were replaced because {len(files)} videos are '
+            f'unreadable; see {self._list_of(runner)}',
         )
 
 
 _REPEATED = 'repeat_pseudo_collate'
+# by which a worker dies of a file; "Killed" is the system's want of memory, or a person
+_CRASHES = (
+    'Aborted',
+    'Bus error',
+    'Floating point exception',
+    'Illegal instruction',
+    'Profiling timer expired',  # KnownFiles.noting
+    'Segmentation fault',
+)
 _PACKAGES = ('mmaction.', 'mmpretrain.', 'mmdet.', 'mmhvt.')
 
 
-def _collates_by(loader: DataLoader) -> str:
-    """Name of a dataloader's function that makes a batch of what the dataset gives."""
+def _reading_files(dataset: object) -> Iterator[Any]:
+    """Datasets of videos within wrappers."""
+    return (inner for inner in unwrap_datasets(dataset) if hasattr(inner, 'known_files'))
+
+
+def _collate_fn(loader: DataLoader) -> str:
+    """Name of the collate function of a dataloader."""
     function = getattr(loader, 'collate_fn', None)
-    function = getattr(function, 'func', function)  # MMEngine hands it arguments by a partial
+    function = getattr(function, 'func', function)  # MMEngine wraps it by a partial
     return getattr(function, '__name__', type(function).__name__)
 
 
 def _no_lists(dataset: object) -> str:
     return (
-        f"train_dataloader has collate_fn=dict(type='{_REPEATED}'), for a list of samples for each video, as "
+        f"collate_fn=dict(type='{_REPEATED}') of train_dataloader takes a list of samples per video, as "
         f'mmhvt.RepeatAugDataset or mmhvt.RawframeDataset with num_repeats give it, but {type(dataset).__name__} gives '
-        "one sample: leave collate_fn out, or set collate_fn=dict(type='pseudo_collate') where a base config has one"
+        "one: remove collate_fn, or set collate_fn=dict(type='pseudo_collate') if a base config has it"
     )

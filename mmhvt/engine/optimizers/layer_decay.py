@@ -1,4 +1,7 @@
-"""Layer-wise learning rates for models of every OpenMMLab task."""
+"""Layer-wise learning rate decay for models of all OpenMMLab packages.
+
+Paper: Hiera (https://arxiv.org/abs/2306.00989).
+"""
 
 from functools import partial
 
@@ -10,38 +13,38 @@ from mmhvt.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
-    """mmpretrain's layer-wise decay for any model that has a ``backbone`` (Clark et al., 2020).
+    """mmpretrain's layer-wise learning rate decay (Clark et al., 2020) for any model that has a ``backbone``.
 
-    mmpretrain's constructor asks the model for ``get_layer_depth``, which its own classifiers
-    have and mmaction2's recognizers and mmdet's detectors have not. This one asks
-    ``model.backbone.get_layer_depth(name, 'backbone.')``, by the contract of mmpretrain's
-    backbones: ``(layer_id, num_layers)``, with ``num_layers - 1`` for what is outside the
-    backbone. The learning rate is multiplied by ``layer_decay_rate ** (num_layers - 1 - layer_id)``,
-    so heads and necks train at the full one.
+    mmpretrain's constructor calls ``get_layer_depth`` of the model, which its own classifiers have, but mmaction2's
+    recognizers and mmdet's detectors lack. This one calls ``model.backbone.get_layer_depth(name, 'backbone.')``, which
+    returns ``(layer_id, num_layers)``, with ``num_layers - 1`` for parameters outside the backbone. Learning rates are
+    multiplied by ``layer_decay_rate ** (num_layers - 1 - layer_id)``, so that heads and necks train at the full rate.
 
-    ``paramwise_cfg`` is mmpretrain's: ``layer_decay_rate``, ``flat_decay_mult`` (for parameters
-    of one dimension), ``norm_decay_mult``, ``bias_decay_mult``, ``custom_keys``. In ``custom_keys``
-    it also takes ``lr_mult``, which mmpretrain's ignores: the factor of the learning rate of the
-    parameters with that key, in place of the layer's (papers/smvit, appendix A.2: 0.5 for the
-    position embeddings at 448²).
+    Args:
+        optim_wrapper_cfg: Config of the optimizer wrapper. The optimizer needs a `weight_decay`.
+        paramwise_cfg: Options of mmpretrain's constructor: ``layer_decay_rate``, ``flat_decay_mult`` (for parameters of
+            one dimension), ``norm_decay_mult``, ``bias_decay_mult``, ``custom_keys``. ``custom_keys`` also takes
+            ``lr_mult``, which mmpretrain ignores: a factor of the learning rate that replaces the layer's (Hiera,
+            appendix A.2: 0.5 for the position embeddings at 448²). Defaults to None.
 
     Raises:
         TypeError: If the model has no backbone, or the backbone no ``get_layer_depth``.
-        ValueError: If the optimizer's config has no ``weight_decay``.
+        ValueError: If the config of the optimizer has no ``weight_decay``.
     """
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
-        """Append one group a parameter of ``module`` to ``params``."""
+        """Appends one group per parameter of ``module`` to ``params``."""
         if prefix == '':
             backbone = getattr(module, 'backbone', None)
-            if not hasattr(backbone, 'get_layer_depth'):
+            get_layer_depth = getattr(backbone, 'get_layer_depth', None)
+            if get_layer_depth is None:
                 raise TypeError(
-                    f'layer-wise decay needs a model whose backbone has get_layer_depth, and '
+                    'layer-wise decay needs a model whose backbone has get_layer_depth, but '
                     f'{type(module).__name__}.backbone is {type(backbone).__name__}'
                 )
             if self.base_wd is None:
-                raise ValueError('layer-wise decay needs weight_decay in the config of the optimizer; 0 for none')
-            kwargs['get_layer_depth'] = partial(backbone.get_layer_depth, prefix='backbone.')
+                raise ValueError('layer-wise decay needs weight_decay in the config of the optimizer; it may be 0')
+            kwargs['get_layer_depth'] = partial(get_layer_depth, prefix='backbone.')
         known = len(params)
         super().add_params(params, module, prefix=prefix, **kwargs)
         for group in params[known:]:

@@ -1,117 +1,138 @@
-"""What every backbone of this package promises, once."""
+"""The contract of all backbones: sizes, outputs, freezing, loading, and the one loop over their blocks.
+
+Shapes: N batch, C channels, T frames, H height, W width, L tokens.
+"""
 
 import math
 import warnings
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from numbers import Integral
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmhvt import migrate
+from mmhvt.migrate.loadable import LoadableBackbone
 from mmhvt.models.layers import StageMap, channels_first, channels_last, is_hooked
+from mmhvt.utils import check_choice, check_options, split_pretrained
+from mmhvt.utils.option_configs import InitCfg
+from mmhvt.utils.option_types import Count, Index, Size, Strides
 
-# what families have before the first block
+State = TypeVar('State')
+
+# modules and parameters before the first block
 STEM = ('patch_embed', 'patch_norm', 'pos_embed', 'cls_token', 'pre_norm')
-OUT_TYPES = ('featmap', 'avg_featmap', 'cls_token', 'raw')
+# `freeze` checks it, in words that know the stages
+FrozenStages = Any
+OutType = Literal['featmap', 'avg_featmap', 'cls_token', 'raw']
+OUT_TYPES = get_args(OutType)
 
 
-def choose_arch(arch: str | dict, zoo: dict[str, dict], name: str, presets: Iterable[str] = ()) -> dict:
-    """The architecture `arch` of `zoo`, or the dict itself if it has the same keys.
+@check_options
+class Backbone(LoadableBackbone, BaseModule):
+    """A backbone for images (N, C, H, W) or video (N, C, T, H, W).
 
-    Args:
-        arch: Name or dict.
-        zoo: Architectures by name.
-        name: The model's, for messages.
-        presets: Further names that messages list.
-
-    Raises:
-        ValueError: If the name or the keys are not known; lists the right ones.
-    """
-    keys = set(next(iter(zoo.values())))
-    if isinstance(arch, dict):
-        if set(arch) != keys:
-            raise ValueError(f'{name}: arch as a dict needs the keys {sorted(keys)}, got {sorted(arch)}')
-        return arch
-    if arch not in zoo:
-        names = ', '.join([*zoo, *presets])
-        raise ValueError(f'{name} has no arch {arch!r}: choose from {names}, or give a dict of {sorted(keys)}')
-    return zoo[arch]
-
-
-class HierarchicalBackbone(BaseModule):
-    """A backbone of stages for images (N, C, H, W) or video (N, C, T, H, W).
+    Its blocks are grouped into stages; in a plain ViT each layer is a stage of its own (`unit`).
 
     Args:
-        input_size: (H, W) or (T, H, W) in pixels and frames. Its length says which of the two the model takes;
-            other sizes work at run time as far as the patch stride divides them.
-        patch_stride: Per axis.
-        num_stages: Stages there are to choose `out_indices` from.
-        out_indices: Stages to return, negative ones count from the last.
-        out_type: 'featmap' (N, C, [T,] H, W), 'avg_featmap' (N, C), 'raw' tokens (N, L, C) or, in families
-            that have one, 'cls_token' (N, C).
-        frozen_stages: What takes no gradients and stays in evaluation mode: 0 the patch embedding with positions and
-            class token, n so many stages as well, with what leads to the next; -1 nothing. Norms of outputs train.
-            Families whose stages are single layers or one alone count layers (`freezes_layers`).
-        init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes any file that
-            :mod:`mmhvt.migrate` knows, and fails rather than load half of it.
+        input_size: (H, W) or (T, H, W) in pixels and frames. Its length decides between images and video. Other sizes
+            work at run time if the patch stride divides them.
+        patch_stride: Stride of the patch embedding per axis.
+        depths: Number of blocks in each stage.
+        out_indices: Stages to return; negative indices count from the last.
+        out_type: 'featmap' (N, C, [T,] H, W), 'avg_featmap' (N, C), 'raw' tokens (N, L, C) or, with a class token,
+            'cls_token' (N, C).
+        has_cls_token: Whether a class token precedes the others.
+        frozen_stages: Parts without gradients that stay in evaluation mode: -1 for none, 0 for the patch embedding with
+            positions and class token, n for the first n stages as well. Output norms are trained. Defaults to -1.
+        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        as_tuple: Whether to return a tuple, as mmpretrain, mmdet and mmseg take it, or the tensor of a single output,
+            as mmaction2's heads do. Defaults to True.
+        init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes any file that :mod:`mmhvt.migrate` knows,
+            and fails rather than load half of it.
 
     `stage_maps[i]` is where the output of stage i can be hooked as a map (N, C, [T,] H, W), whatever `out_type` is:
-    :class:`~mmhvt.models.layers.StageMap`. Where a class token is the output, the last stage's is what its last block
-    takes in: behind it, the class token looks at no patch any more.
+    :class:`~mmhvt.models.layers.StageMap`. If the output is a class token, the map of the last stage is the input of
+    its last block, after which the class token no longer attends to patches.
 
     Raises:
-        ValueError: For a size, stage or output type that is not to be had.
+        ValueError: For a size, stage or output type that the backbone does not have.
     """
 
-    has_cls_token = False
-    # `frozen_stages` counts layers, as mmpretrain's plain ViTs do
-    freezes_layers = False
-    # how kernels of images become kernels of video: 'centre' or 'mean' (:mod:`mmhvt.migrate.fit`)
-    inflation = 'centre'
+    # what `out_indices` and `frozen_stages` count, for messages
+    unit = 'stage'
+    # how image kernels are inflated to video: 'center' or 'mean'
+    inflation = 'center'
+    # channels of each stage's output, with which `in_channels` of other parts are compared; a family need not say them
+    stage_dims: Sequence[int] = ()
+
+    init_cfg: dict | list | None
+    blocks: ModuleList
 
     def __init__(
         self,
-        input_size: Sequence[int],
-        patch_stride: Sequence[int],
-        num_stages: int,
-        out_indices: int | Sequence[int],
-        out_type: str,
-        init_cfg: dict | list | None = None,
-        frozen_stages: int = -1,
+        *,
+        input_size: Size,
+        patch_stride: Strides,
+        depths: Sequence[Count],
+        out_indices: Index | Sequence[Index],
+        out_type: OutType,
+        has_cls_token: bool = False,
+        frozen_stages: FrozenStages = -1,
+        with_cp: bool = False,
+        as_tuple: bool = True,
+        init_cfg: InitCfg = None,
     ):
         super().__init__(init_cfg)
         self.name = type(self).__name__
-        self.frozen_stages = frozen_stages
-        self.stage_maps = nn.ModuleList(StageMap() for _ in range(num_stages))
-        self._warned_of_hooks = False
-        if isinstance(input_size, int):
-            raise ValueError(f'{self.name}: input_size={input_size} is (H, W) for images or (T, H, W) for video')
-        if len(input_size) not in (2, 3) or len(input_size) != len(patch_stride):
+        self.has_cls_token, self.with_cp, self.frozen_stages = has_cls_token, with_cp, frozen_stages
+        self.input_size, self.patch_stride = self._check_size(input_size, patch_stride)
+        self.token_grid(self.input_size)
+        self.last_blocks = [end - 1 for end in accumulate(depths)]  # per stage
+        check_choice(self.name, 'out_type', out_type, [t for t in OUT_TYPES if t != 'cls_token' or has_cls_token])
+        self.out_type = out_type
+        self.out_indices = self._check_indices(out_indices)
+        if not as_tuple and len(self.out_indices) > 1:
             raise ValueError(
-                f'{self.name}: input_size {tuple(input_size)} with patch_stride {tuple(patch_stride)}: '
+                f'{self.name}: as_tuple=False returns one tensor, but out_indices={out_indices} are several'
+            )
+        self.as_tuple = as_tuple
+        # blocks after the last output do not run
+        self.num_active_blocks = self.last_blocks[self.out_indices[-1]] + 1
+        self.stage_maps = nn.ModuleList(StageMap() for _ in depths)
+        self._warned_of_hooks = False
+
+    def _check_size(self, size: Sequence[int], stride: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if len(size) != len(stride):
+            raise ValueError(
+                f'{self.name}: input_size={tuple(size)} with patches of {tuple(stride)}: '
                 'both are (H, W) for images or (T, H, W) for video'
             )
-        self.input_size, self.patch_stride = tuple(input_size), tuple(patch_stride)
-        self.token_grid(self.input_size)
-        out_types = [t for t in OUT_TYPES if t != 'cls_token' or self.has_cls_token]
-        if out_type not in out_types:
-            raise ValueError(f'{self.name}: out_type {out_type!r}: choose from {", ".join(out_types)}')
-        self.out_type = out_type
-        indices = [out_indices] if isinstance(out_indices, int) else list(out_indices)
+        return tuple(size), tuple(stride)
+
+    def _check_indices(self, out_indices: int | Sequence[int]) -> list[int]:
+        count = len(self.last_blocks)
+        indices = [int(i) for i in (out_indices if isinstance(out_indices, Sequence) else [out_indices])]
         if not indices:
-            raise ValueError(f'{self.name}: out_indices={out_indices} names no stage')
-        wrong = [i for i in indices if not -num_stages <= i < num_stages]
+            raise ValueError(f'{self.name}: out_indices={out_indices} names no {self.unit}')
+        wrong = [i for i in indices if not -count <= i < count]
         if wrong:
-            raise ValueError(f'{self.name}: out_indices {wrong}: there are stages 0 to {num_stages - 1}')
-        self.out_indices = sorted(i % num_stages for i in indices)
+            raise ValueError(f'{self.name}: out_indices {wrong}: there are {self.unit}s 0 to {count - 1}')
+        found = sorted(i % count for i in indices)
+        if len(set(found)) < len(found):
+            raise ValueError(f'{self.name}: out_indices={out_indices} names a {self.unit} twice')
+        return found
 
     def check_axes(self, patch_kernel: Sequence[int], patch_padding: Sequence[int], **others: Sequence[int]) -> None:
-        """Checks settings that have one number an axis.
+        """Check settings that have one number per axis.
 
         Raises:
             ValueError: If one has more or fewer axes than `input_size`, or if kernel and padding of the patch
-                embedding do not give one token for each stride.
+                embedding do not give one token per stride.
         """
         for key, value in dict(patch_kernel=patch_kernel, patch_padding=patch_padding, **others).items():
             if len(value) != len(self.input_size):
@@ -120,14 +141,16 @@ class HierarchicalBackbone(BaseModule):
         if any(not 0 < gap <= stride for gap, stride in zip(gaps, self.patch_stride, strict=True)):
             raise ValueError(
                 f'{self.name}: patch_kernel {patch_kernel} with patch_padding {patch_padding} does not give one token '
-                f'for each stride {self.patch_stride}: kernel - 2 * padding has to lie between 1 and the stride'
+                f'per stride {self.patch_stride}: kernel - 2 * padding must lie between 1 and the stride'
             )
+
+    # ------------------------------------------------------------------------------------------------------- grids
 
     def token_grid(self, size: Sequence[int]) -> tuple[int, ...]:
         """Tokens per axis of an input of `size` frames and pixels.
 
         Raises:
-            ValueError: If the patch stride does not divide the size; names the nearest that would do.
+            ValueError: If the patch stride does not divide the size; names the nearest size that would do.
         """
         size = tuple(size)
         if len(size) != len(self.input_size):
@@ -143,117 +166,11 @@ class HierarchicalBackbone(BaseModule):
             )
         return tuple(n // s for n, s in zip(size, self.patch_stride, strict=True))
 
-    @property
-    def out_strides(self) -> list[tuple[int, ...]]:
-        """Frames and pixels from one token to the next, per axis, of each output as a feature map."""
-        return [
-            tuple(patch * pool for patch, pool in zip(self.patch_stride, self.pooling(stage), strict=True))
-            for stage in self.out_indices
-        ]
-
-    def pooling(self, stage: int) -> tuple[int, ...]:
-        """Tokens of the patch embedding that one of a stage's stands for, per axis; one in plain ViTs."""
-        return (1,) * len(self.patch_stride)
-
-    def init_weights(self) -> None:
-        """The paper's initialisation, or `init_cfg`; a checkpoint goes on top of either.
-
-        Raises:
-            ValueError: If a checkpoint is another model's.
-        """
-        cfgs = self.init_cfg or []
-        cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs)
-        pretrained = [cfg for cfg in cfgs if cfg['type'] == 'Pretrained']
-        self.init_cfg = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained'] or self.paper_init_cfg()
-        super().init_weights()
-        self.init_cfg = cfgs
-        for cfg in pretrained:
-            migrate.load_backbone(self, cfg['checkpoint'], prefix=cfg.get('prefix', 'backbone.'))
-
-    def paper_init_cfg(self) -> list[dict]:
-        """Initialisation of the paper as MMEngine's `init_cfg`."""
-        raise NotImplementedError
-
-    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Which layer a parameter belongs to, for layer-wise learning rate decay (mmpretrain's contract).
-
-        Args:
-            param_name: The parameter's full name.
-            prefix: What of it leads to this backbone, such as 'backbone.'.
-
-        Returns:
-            tuple[int, int]: Layer id and number of layers: 0 for embeddings, i + 1 for block i, the last for the
-            final norm and for whatever stands behind the backbone.
-        """
-        num_layers = len(self.blocks) + 2
-        if param_name.startswith(prefix):
-            name = param_name[len(prefix) :]
-            if name.startswith(('patch_embed.', 'pos_embed.', 'cls_token')):
-                return 0, num_layers
-            if name.startswith('blocks.'):
-                return int(name.split('.')[1]) + 1, num_layers
-        return num_layers - 1, num_layers
-
-    @property
-    def num_extra_tokens(self) -> int:
-        """Class tokens in front of the others, 0 or 1 (mmpretrain's contract)."""
-        return int(self.has_cls_token)
-
-    def freeze_idle(self, modules: Iterable[nn.Module]) -> None:
-        """Stops gradients of modules that no output depends on, for which DistributedDataParallel would wait."""
-        for module in modules:
-            module.requires_grad_(False)
-
-    def freeze_stages(self) -> None:
-        """Stops gradients of what `frozen_stages` names; for the end of a constructor.
-
-        Raises:
-            ValueError: If there are not so many stages; names the range.
-        """
-        kind, count = ('layers', len(self.blocks)) if self.freezes_layers else ('stages', len(self.last_blocks))
-        stages = self.frozen_stages
-        if isinstance(stages, bool) or not isinstance(stages, int) or not -1 <= stages <= count:
-            raise ValueError(
-                f'{self.name}: frozen_stages={stages!r}: -1 to {count} would do: -1 for nothing, 0 for the patch '
-                f'embedding, more for so many {kind} as well'
-            )
-        for part in self.frozen_parts():
-            part.requires_grad_(False)
-
-    def frozen_parts(self) -> list[nn.Module | nn.Parameter]:
-        """What `frozen_stages` names."""
-        stages = self.frozen_stages
-        if stages < 0:
-            return []
-        num_blocks = stages if self.freezes_layers or not stages else self.last_blocks[stages - 1] + 1
-        blocks = [self.blocks] if num_blocks == len(self.blocks) else self.blocks[:num_blocks]
-        parts = [*(getattr(self, name, None) for name in STEM), *blocks, *self.transitions(stages)]
-        return [part for part in parts if part is not None]
-
-    def transitions(self, stages: int) -> Iterable[nn.Module]:
-        """What leads from each of the first `stages` to the next, if it belongs to no block."""
-        return ()
-
-    def train(self, mode: bool = True) -> 'HierarchicalBackbone':
-        """Training mode, but for what is frozen."""
-        super().train(mode)
-        for part in self.frozen_parts():
-            if isinstance(part, nn.Module):
-                part.eval()
-        return self
-
-    def show_map(self, stage: int, tokens: Tensor) -> Tensor:
-        """Tokens (N, [T,] H, W, C) of a stage, by way of its place in `stage_maps`."""
-        maps = channels_first(tokens)
-        if torch.is_grad_enabled() and not (self.training or maps.requires_grad):
-            maps.requires_grad_()  # tools ask for the gradient of a map of frozen stages, too
-        return channels_last(self.stage_maps[stage](maps))
-
     def input_grid(self, x: Tensor) -> tuple[int, ...]:
         """Token grid of an input (N, C, [T,] H, W).
 
-        Warns once if hooks wait for something else than a map while gradients flow in evaluation mode, which is what
-        tools for Grad-CAM do.
+        Warns once if hooks expect a map elsewhere than in `stage_maps` while gradients flow in evaluation mode, as with
+        tools for Grad-CAM.
 
         Raises:
             ValueError: See :meth:`token_grid`.
@@ -263,6 +180,97 @@ class HierarchicalBackbone(BaseModule):
             self._warn_of_hooks()
         return self.token_grid(x.shape[2:])
 
+    def stage_stride(self, stage: int) -> tuple[int, ...]:
+        """Stride per axis of a stage's tokens over those of the patch embedding; 1 in a plain ViT."""
+        return (1,) * len(self.patch_stride)
+
+    @property
+    def out_strides(self) -> list[tuple[int, ...]]:
+        """Stride per axis, in frames and pixels, of each output as a feature map."""
+        return [
+            tuple(patch * pool for patch, pool in zip(self.patch_stride, self.stage_stride(stage), strict=True))
+            for stage in self.out_indices
+        ]
+
+    @property
+    def out_channels(self) -> list[int]:
+        """Channels of each output; empty if the family does not say them."""
+        return [self.stage_dims[stage] for stage in self.out_indices] if self.stage_dims else []
+
+    # ------------------------------------------------------------------------------------------------------ forward
+
+    def run_stages(self, state: State, stages: Sequence[int] | None = None) -> list[tuple[int, State]]:
+        """Run the blocks up to the last output.
+
+        Args:
+            state: What a family hands from block to block, such as (tokens, grid).
+            stages: Stages whose states to return. Defaults to `out_indices`.
+
+        Returns:
+            list[tuple[int, State]]: Each of `stages` with the state after it.
+        """
+        states = []
+        for stage in range(self.out_indices[-1] + 1):
+            first = self.last_blocks[stage - 1] + 1 if stage else 0
+            *others, last = (self.blocks[index] for index in range(first, self.last_blocks[stage] + 1))
+            # after its last block the class token attends to no patch, so that the map is what that block takes in
+            map_is_input = self.out_type == 'cls_token' and stage == self.out_indices[-1]
+            for block in others:
+                state = self.step(block, state)
+            state = self.step(last, self.route_map(stage, state)) if map_is_input else self.step(last, state)
+            state = self.finish_stage(stage, state)
+            state = self.after_map(stage, state if map_is_input else self.route_map(stage, state))
+            if stage in (self.out_indices if stages is None else stages):
+                states.append((stage, state))
+            if stage < self.out_indices[-1]:
+                state = self.transition(stage, state)
+        return states
+
+    def step(self, block: Any, state: Any) -> Any:
+        """Run one block."""
+        raise NotImplementedError
+
+    def run_block(self, block: nn.Module, x: Tensor, *args: Any) -> Any:
+        """`block(x, *args)`; if `with_cp`, the backward pass recomputes its activations."""
+        if self.with_cp and x.requires_grad:
+            return checkpoint(block, x, *args, use_reentrant=False)
+        return block(x, *args)
+
+    def finish_stage(self, stage: int, state: Any) -> Any:
+        """Layers at the end of a stage that belong to no block; the stage's map is their output."""
+        return state
+
+    def after_map(self, stage: int, state: Any) -> Any:
+        """Layers that read a stage's output beside the next stage."""
+        return state
+
+    def transition(self, stage: int, state: Any) -> Any:
+        """Layers between a stage and the next."""
+        return state
+
+    def route_map(self, stage: int, state: Any) -> Any:
+        """Send a stage's tokens through `stage_maps` if a hook waits there."""
+        raise NotImplementedError
+
+    def show_map(self, stage: int, tokens: Tensor) -> Tensor:
+        """Send tokens (N, [T,] H, W, C) through `stage_maps[stage]` as a map."""
+        maps = channels_first(tokens)
+        if torch.is_grad_enabled() and not (self.training or maps.requires_grad):
+            maps.requires_grad_()  # tools ask for gradients of maps of frozen stages, too
+        return channels_last(self.stage_maps[stage](maps))
+
+    def format_output(self, tokens: Tensor) -> Tensor:
+        """A stage's tokens (N, [T,] H, W, C) in the shape of `out_type`."""
+        if self.out_type == 'featmap':
+            # mmcv's RoIAlign assumes contiguous maps, and convolutions keep the layout of their input
+            return channels_first(tokens).contiguous()
+        return tokens.flatten(1, -2) if self.out_type == 'raw' else tokens.flatten(1, -2).mean(1)
+
+    def pack(self, outs: Iterable[Tensor]) -> tuple[Tensor, ...] | Tensor:
+        """What `forward` returns: a tuple of the outputs or, by `as_tuple`, the only one."""
+        outs = tuple(outs)
+        return outs if self.as_tuple else outs[0]
+
     def _warn_of_hooks(self) -> None:
         maps = ('', 'patch_embed.proj')
         for name, module in self.named_modules():
@@ -271,24 +279,114 @@ class HierarchicalBackbone(BaseModule):
                 warnings.warn(
                     f'{self.name}: a hook on {name} sees tokens, whose order and axes are not those of a map. Tools '
                     f'that draw maps, such as those for Grad-CAM, are right on stage_maps.0 to '
-                    f'stage_maps.{len(self.stage_maps) - 1}, one for each stage: docs/visualization.md',
+                    f'stage_maps.{len(self.stage_maps) - 1}, one for each {self.unit}: docs/visualization.md',
                     stacklevel=2,
                 )
                 return
 
-    def optional_part(self, name: str) -> str | None:
-        """The part that a parameter belongs to if checkpoints may lack all of it: classifiers have no norms of inner
-        stages. None for what has to be there.
+    # ------------------------------------------------------------------------------------------------ initialization
+
+    def init_weights(self) -> None:
+        """Initialize as the paper or `init_cfg` says, then load checkpoints of `init_cfg`.
+
+        Raises:
+            ValueError: If a checkpoint does not fit.
         """
-        return name.split('.')[0] if name.startswith(('norm0.', 'norm1.', 'norm2.')) else None
+        init_cfg = self.init_cfg
+        others, pretrained = split_pretrained(init_cfg)
+        self.init_cfg = others or self.paper_init_cfg()
+        super().init_weights()
+        self.init_cfg = init_cfg
+        for cfg in pretrained:
+            migrate.load_backbone(self, cfg['checkpoint'], prefix=cfg.get('prefix', 'backbone.'))
+
+    def paper_init_cfg(self) -> list[dict]:
+        """Initialization of the paper as MMEngine's `init_cfg`."""
+        raise NotImplementedError
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Layer of a parameter, for layer-wise learning rate decay (mmpretrain's contract).
+
+        Args:
+            param_name: Full name of the parameter.
+            prefix: Prefix of the backbone's parameters, such as 'backbone.'.
+
+        Returns:
+            tuple[int, int]: Layer id and number of layers. The id is 0 for embeddings, i + 1 for block i, and the last
+            for the final norm and everything after the backbone.
+        """
+        num_layers = len(self.blocks) + 2
+        if param_name.startswith(prefix):
+            name = param_name[len(prefix) :]
+            if name.split('.')[0] in STEM:
+                return 0, num_layers
+            if name.startswith('blocks.'):
+                return int(name.split('.')[1]) + 1, num_layers
+        return num_layers - 1, num_layers
+
+    @property
+    def num_extra_tokens(self) -> int:
+        """Number of class tokens before the others, 0 or 1 (mmpretrain's contract)."""
+        return int(self.has_cls_token)
+
+    # ------------------------------------------------------------------------------------------------------ freezing
+
+    def freeze(self, *unused: nn.Module | nn.Parameter | None) -> None:
+        """Stop gradients of what no output depends on and of `frozen_stages`; for the end of a constructor.
+
+        DistributedDataParallel waits for gradients of parameters that no output depends on.
+
+        Args:
+            *unused: Parts beside the blocks after the last output.
+
+        Raises:
+            ValueError: If `frozen_stages` is not a number of stages; names the range.
+        """
+        count, stages = len(self.last_blocks), self.frozen_stages
+        if isinstance(stages, bool) or not isinstance(stages, Integral) or not -1 <= int(stages) <= count:
+            raise ValueError(
+                f'{self.name}: frozen_stages={stages!r}: choose from -1 (nothing), 0 (the patch embedding) and 1 to '
+                f'{count} (so many {self.unit}s as well)'
+            )
+        for part in (*self.blocks[self.num_active_blocks :], *unused, *self.frozen_parts()):
+            if part is not None:
+                part.requires_grad_(False)
+
+    def frozen_parts(self) -> list[nn.Module | nn.Parameter]:
+        """Modules and parameters that `frozen_stages` names."""
+        stages = self.frozen_stages
+        if stages < 0:
+            return []
+        num_blocks = self.last_blocks[stages - 1] + 1 if stages else 0
+        blocks = [self.blocks] if num_blocks == len(self.blocks) else self.blocks[:num_blocks]
+        parts = [*(getattr(self, name, None) for name in STEM), *blocks, *self.transitions(stages)]
+        return [part for part in parts if part is not None]
+
+    def transitions(self, stages: int) -> Iterable[nn.Module]:
+        """Modules of the transitions after the first `stages` stages."""
+        return ()
+
+    def train(self, mode: bool = True) -> 'Backbone':
+        """Set the mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for part in self.frozen_parts():
+            if isinstance(part, nn.Module):
+                part.eval()
+        return self
+
+
+class HierarchicalBackbone(Backbone):
+    """A backbone whose stages differ in resolution and channels, with a norm for each output."""
+
+    def stage_stride(self, stage: int) -> tuple[int, ...]:
+        """Stride per axis of a stage's tokens over those of the patch embedding."""
+        raise NotImplementedError
 
     def norm_name(self, stage: int) -> str:
-        """Name of the norm of a stage's output: the last stage's is the one that classifiers have."""
+        """Name of the norm of a stage's output: `norm` for the last, as classifiers have it, else `norm<stage>`."""
         return 'norm' if stage == len(self.last_blocks) - 1 else f'norm{stage}'
 
-    def format_output(self, tokens: Tensor) -> Tensor:
-        """A stage's tokens (N, [T,] H, W, C) in the shape that `out_type` names."""
-        if self.out_type == 'featmap':
-            # mmcv's RoIAlign reads memory as if maps were laid out so, and convolutions keep what they are given
-            return channels_first(tokens).contiguous()
-        return tokens.flatten(1, -2) if self.out_type == 'raw' else tokens.flatten(1, -2).mean(1)
+    def optional_part(self, name: str) -> str | None:
+        """Norms of inner stages, which classifiers lack."""
+        part = name.split('.')[0]
+        return part if part in {self.norm_name(stage) for stage in range(len(self.last_blocks) - 1)} else None

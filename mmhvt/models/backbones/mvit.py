@@ -1,48 +1,346 @@
-"""MViT and MViTv2 (papers: "Multiscale Vision Transformers", papers/mvit, and "MViTv2: Improved
-Multiscale Vision Transformers", papers/mvitv2_appendix).
+"""MViT (arXiv:2104.11227) and MViTv2 (arXiv:2112.01526): multiscale vision transformers.
 
-Stages that trade resolution for channels (mvit, section 3.2), made of pooling attention: queries are
-pooled where a stage begins, which shortens the sequence; keys and values are pooled in every
-block, which makes attention affordable (section 3.1). MViTv2 is MViT with three changes:
-decomposed relative positions in place of absolute ones, a residual connection over the pooled
-queries, and channels that expand in the attention that begins a stage rather than in the MLP that
-ends one (mvitv2, B.1); it has no class token by default. Each is a switch of its own here.
+Stages that trade resolution for channels (MViT, section 3.2), built of pooling attention
+(:mod:`mmhvt.models.layers.pooling_attention`): queries are pooled at the start of a stage, which shortens the sequence;
+keys and values are pooled in every block, which makes attention affordable (section 3.1). MViTv2 replaces absolute
+positions by decomposed relative ones, adds the pooled queries to the output (section 4.1), expands channels in the
+attention that starts a stage rather than in the MLP that ends one, and has no class token (appendix B.1).
+
+Shapes: N batch, L tokens, C channels, T frames, H height, W width. Grids are ([T,] H, W).
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
-from mmengine.model import BaseModule, ModuleDict, ModuleList
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from torchvision.ops import MLP
 
 from mmhvt.models.layers import (
-    GridBias,
+    Mlp,
     PatchEmbed,
+    Pooling,
+    PoolingAttention,
     PositionEmbedding,
-    attend,
-    channels_first,
-    channels_last,
-    merge_heads,
-    merge_windows,
-    place_indicators,
-    split_windows,
+    drop_path_rates,
+    pool_shape,
 )
 from mmhvt.registry import MODELS
+from mmhvt.utils import check_fields
+from mmhvt.utils.option_configs import InitCfg, TokenNorm
+from mmhvt.utils.option_types import (
+    Channels,
+    Depths,
+    Factor,
+    Heads,
+    Index,
+    Paddings,
+    PassedTo,
+    Rate,
+    Ratio,
+    Says,
+    Side,
+    Size,
+    Strides,
+)
 
-from .base import HierarchicalBackbone
-from .mvit_presets import PRESETS
+from .arch import check_hidden, resolve_arch
+from .base import FrozenStages, HierarchicalBackbone, OutType
 
-# section 3.3 and tables 3 and 17 of mvit; section 4.4 of mvitv2. A dict of the same keys, and of any other
-# structural argument of `MViT`, is an architecture too.
+# fields of an arch with one number per axis
+PER_AXIS = ('patch_kernel', 'patch_stride', 'patch_padding', 'pool_kernel', 'q_stride', 'kv_stride')
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One block; its poolings have kernel, stride and padding, or are None for none."""
+
+    in_dims: int  # channels of the input
+    attn_dims: int  # channels after attention
+    out_dims: int  # channels after the MLP
+    num_heads: int
+    grid: tuple[int, ...]  # token grid of the input
+    q_pool: dict | None
+    kv_pool: dict | None
+    skip_pool: dict | None  # max pooling of the skip connection
+    window_size: int | None  # side in tokens; None for global attention
+    drop_path_rate: float
+
+
+def hybrid_window(window_size: int | None, stage: int, index: int, depth: int) -> int | None:
+    """Window of a block in hybrid window attention ("Hwin", MViTv2, section 4.2).
+
+    Attention is local except in the last block of each stage from the second on, where windows exchange information.
+    Windows cover the same pixels in all stages; a block that pools still has those of the stage before.
+
+    Args:
+        window_size: Side of a window in tokens of the first stage; None for global attention everywhere.
+        stage: Stage of the block, from 0.
+        index: Index of the block in its stage.
+        depth: Number of blocks in the stage.
+
+    Returns:
+        int | None: Side of the window in tokens of the block's input; None for global attention.
+    """
+    if not window_size or (stage > 0 and index == depth - 1):
+        return None
+    return window_size // 2 ** (stage - 1 if stage > 0 and index == 0 else stage)
+
+
+@dataclass(frozen=True)
+class MViTArch:
+    """Architecture of an MViT for video; :meth:`for_images` gives that for images.
+
+    Args:
+        embed_dims: Channels of the first stage.
+        num_heads: Number of attention heads of the first stage.
+        depths: Number of blocks in each stage.
+        patch_kernel: Kernel of the patch embedding per axis.
+        patch_stride: Stride of the patch embedding per axis.
+        patch_padding: Padding of the patch embedding per axis.
+        pool_mode: Pooling of queries, keys and values: 'max', 'avg' or 'conv' (MViT, table 15).
+        pool_kernel: Kernel of that pooling per axis, or a function of the stride: 's', 's+1', '2s+1'.
+        q_stride: Stride of query pooling at the start of each later stage, per axis.
+        kv_stride: Stride of key and value pooling in the first stage, per axis; 'none' for no such pooling.
+        adaptive_kv: Whether that stride shrinks as the resolution does (MViT, table 14).
+        full_q_pool: Whether queries are pooled in all blocks, with stride 1 within a stage (MViTv2, table A.7).
+        residual_pooling: Whether pooled queries are added to the output of attention (MViTv2, table A.7): True leaves
+            out the class token, as PySlowFast does; 'all' does not, as for the weights pre-trained on ImageNet-21K.
+        with_cls_token: Whether a class token precedes the others.
+        abs_pos: Absolute position embedding: 'none', 'space', 'joint' or 'separate' (MViT, table 11).
+        pos_mode: Interpolation of absolute positions in space, 'bilinear' or 'bicubic'.
+        rel_pos: Kind of relative positions: 'none', 'time', 'space', 'decomposed', 'joint_space' or 'joint' (MViTv2,
+            table A.6).
+        rel_pos_terms: Which of 'q', 'k', 'v' have relative positions (MViTv2, table A.4).
+        expand_in: Where channels expand: 'mlp' at the end of a stage or 'attn' at the start of the next.
+        transition_skip: Skip connection where channels expand: 'norm' for the normalized input, 'plain' for the input,
+            both through a linear layer, 'none' for no skip connection (MViT, table A.1).
+        dim_mul: Factor of channels from stage to stage.
+        head_mul: Factor of heads from stage to stage.
+        mlp_ratio: Hidden channels of an MLP over the channels of its input.
+        qkv_bias: Whether the projections to queries, keys and values have a bias.
+        window_size: Window of hybrid window attention in tokens of the first stage, for images of any size in
+            detection: :func:`hybrid_window`. None for global attention everywhere.
+        coarse_last_kv: Whether the last blocks of inner stages from the second on, which attend globally in detection,
+            pool keys and values with twice the stride. Defaults to whether there are windows.
+
+    Raises:
+        ValueError: For an unknown choice or for fields that contradict each other; names both.
+    """
+
+    embed_dims: Channels
+    num_heads: Heads
+    depths: Depths
+    patch_kernel: Strides = (3, 7, 7)
+    patch_stride: Strides = (2, 4, 4)
+    patch_padding: Paddings = (1, 3, 3)
+    pool_mode: Literal['max', 'avg', 'conv'] = 'conv'
+    pool_kernel: Literal['s', 's+1', '2s+1'] | Strides = (3, 3, 3)
+    q_stride: Strides = (1, 2, 2)
+    kv_stride: Literal['none'] | Strides = (1, 8, 8)
+    adaptive_kv: bool = True
+    full_q_pool: bool = False
+    residual_pooling: Literal[True, False, 'all'] = False
+    with_cls_token: bool = True
+    abs_pos: Literal['none', 'space', 'joint', 'separate'] = 'separate'
+    pos_mode: Literal['bilinear', 'bicubic'] = 'bilinear'
+    rel_pos: Literal['none', 'time', 'space', 'decomposed', 'joint_space', 'joint'] = 'none'
+    rel_pos_terms: Sequence[Literal['q', 'k', 'v']] = ('q',)
+    expand_in: Literal['mlp', 'attn'] = 'mlp'
+    transition_skip: Literal['norm', 'plain', 'none'] = 'norm'
+    dim_mul: Factor = 2.0
+    head_mul: Factor = 2.0
+    mlp_ratio: Ratio = 4.0
+    qkv_bias: bool = True
+    window_size: Side | None = None
+    coarse_last_kv: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_fields('MViT', self)
+        check_hidden('MViT', self.embed_dims, self.mlp_ratio)
+        for stage, (dims, heads) in enumerate(zip(self.stage_dims, self.stage_heads, strict=True)):
+            if heads < 1 or dims < 1 or dims % heads:
+                raise ValueError(
+                    f'MViT: {heads} heads do not divide {dims} channels of stage {stage}: num_heads times '
+                    'head_mul, embed_dims times dim_mul'
+                )
+        terms, window = tuple(self.rel_pos_terms), f'window_size={self.window_size}'
+        if not terms:
+            raise ValueError("MViT: rel_pos_terms=() needs one or more of 'q', 'k', 'v'")
+        joint = self.rel_pos.startswith('joint')
+        self._refuse({
+            f"{window} with pool_kernel='s': pooled windows would not fit images of any size": (
+                bool(self.window_size) and self.pool_kernel == 's'
+            ),
+            f'{window} with with_cls_token=True: a class token belongs to no window': (
+                bool(self.window_size) and self.with_cls_token
+            ),
+            f'{window} with rel_pos={self.rel_pos!r}: a table of all axes together does not fit images of any size, '
+            '"space" does': bool(self.window_size) and joint,
+            f'rel_pos={self.rel_pos!r} with rel_pos_terms={terms}: a table of several axes is for queries only': (
+                joint and terms != ('q',)
+            ),
+            f'full_q_pool=True with pool_kernel={self.pool_kernel!r}: a kernel that follows the stride pools nothing '
+            'where the stride is 1; give a fixed one': self.full_q_pool and isinstance(self.pool_kernel, str),
+        })  # fmt: skip
+
+    @staticmethod
+    def _refuse(contradictions: Mapping[str, bool]) -> None:
+        for text, found in contradictions.items():
+            if found:
+                raise ValueError(f'MViT: {text}')
+
+    @property
+    def stage_dims(self) -> list[int]:
+        """Channels of each stage."""
+        return list(accumulate(self.depths[1:], lambda dims, _: int(dims * self.dim_mul), initial=self.embed_dims))
+
+    @property
+    def stage_heads(self) -> list[int]:
+        """Number of attention heads of each stage."""
+        return list(accumulate(self.depths[1:], lambda heads, _: int(heads * self.head_mul), initial=self.num_heads))
+
+    def for_images(self) -> 'MViTArch':
+        """The same without time. Keys are pooled half as much (MViT, table A.3), and positions are joint."""
+        axes = {name: getattr(self, name) for name in PER_AXIS}
+        axes = {name: value if isinstance(value, str) else tuple(value[-2:]) for name, value in axes.items()}
+        if self.kv_stride != 'none':
+            axes['kv_stride'] = tuple(max(stride // 2, 1) for stride in axes['kv_stride'])
+        return replace(self, **axes, abs_pos='joint' if self.abs_pos == 'separate' else self.abs_pos)
+
+    def check_input(self, input_size: Sequence[int]) -> None:
+        """Check that the architecture suits an input of `input_size`, whose axes it has.
+
+        Raises:
+            ValueError: If it has settings of video for images or the reverse, or strides that leave no token.
+        """
+        images, size = len(input_size) == 2, f'input_size={tuple(input_size)}'
+        self._refuse({
+            f"abs_pos='separate' with {size}: images have no time, use 'joint'": images and self.abs_pos == 'separate',
+            f"rel_pos='time' with {size}: images have no time, use 'space'": images and self.rel_pos == 'time',
+            f'window_size={self.window_size} with {size}: windows are for images': (
+                bool(self.window_size) and not images
+            ),
+        })  # fmt: skip
+        grid = tuple(n // stride for n, stride in zip(input_size, self.patch_stride, strict=True))
+        q_stride, kv_stride = tuple(self.q_stride), self.kv_stride
+        kv = (1,) * len(grid) if isinstance(kv_stride, str) else tuple(kv_stride)
+        if min(*q_stride, *kv) < 1:
+            raise ValueError(f'MViT: q_stride={q_stride} and kv_stride={kv_stride} need numbers from 1')
+        # the pooling of the skip connection has kernel s + 1, or none where the stride is 1
+        sides = () if isinstance(self.pool_kernel, str) else zip(self.pool_kernel, q_stride, strict=True)
+        if any((kernel - (stride + 1 if stride > 1 else 1)) % 2 for kernel, stride in sides):
+            raise ValueError(
+                f'MViT: pool_kernel={tuple(self.pool_kernel)} with q_stride={q_stride} pools queries to another size '
+                'than the skip connection: an odd kernel where the stride is 1 or even, an even one elsewhere would do'
+            )
+        transitions = len(self.depths) - 1
+        total = tuple(stride**transitions for stride in q_stride)
+        if any(n < stride for n, stride in zip(grid, total, strict=True)):
+            smallest = tuple(q * patch for q, patch in zip(total, self.patch_stride, strict=True))
+            raise ValueError(
+                f'MViT: q_stride={q_stride} in {transitions} transitions leaves no token of the grid {grid} of {size}: '
+                f'use a size of at least {smallest}'
+            )
+        if any(n < stride for n, stride in zip(grid, kv, strict=True)):
+            raise ValueError(
+                f'MViT: kv_stride={kv} leaves no token of the grid {grid} of {size}: use a smaller stride or '
+                'kv_stride="none"'
+            )
+
+    def check_grid(self, grid: Sequence[int]) -> None:
+        """Check that no pooling is larger than what it pools, which kernels without padding may be.
+
+        Raises:
+            ValueError: If one is; names what would do.
+        """
+        if self.pool_kernel != 's':
+            return
+        for stage in range(len(self.depths)):
+            for coarse in (False, True) if stage else (False,):
+                stride = self._kv_stride(stage, coarse) or (1,) * len(grid)
+                if any(n < side for n, side in zip(grid, stride, strict=True)):
+                    raise ValueError(
+                        f"MViT: pool_kernel='s' with kv_stride={self.kv_stride} pools {stride} tokens of the grid "
+                        f"{tuple(grid)} of stage {stage}: a larger input, a smaller kv_stride or pool_kernel='s+1' "
+                        'would do'
+                    )
+            grid = tuple(n // q for n, q in zip(grid, self.q_stride, strict=True))
+            if min(grid) < 1 and stage < len(self.depths) - 1:
+                raise ValueError(
+                    f"MViT: pool_kernel='s' with q_stride={self.q_stride} leaves no token after stage {stage}: a "
+                    "larger input, a smaller q_stride or pool_kernel='s+1' would do"
+                )
+
+    def blocks(self, grid: Sequence[int], drop_path_rate: float = 0.0) -> list[BlockSpec]:
+        """All blocks, in order.
+
+        Args:
+            grid: Token grid of the patch embedding.
+            drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
+
+        Raises:
+            ValueError: If a pooling cuts a window.
+        """
+        places = [(stage, index) for stage, depth in enumerate(self.depths) for index in range(depth)]
+        rates = drop_path_rates(drop_path_rate, len(places))
+        return [self._block(*place, grid, rate) for place, rate in zip(places, rates, strict=True)]
+
+    def _block(self, stage: int, index: int, grid: Sequence[int], drop_path_rate: float) -> BlockSpec:
+        depth, dims = self.depths[stage], self.stage_dims
+        # whether the block starts a stage after the first, whether another stage follows it
+        starts, ends = stage > 0 and index == 0, index == depth - 1 and stage < len(self.depths) - 1
+        stride = tuple(self.q_stride) if starts else (1,) * len(grid)
+        kv_stride = self._kv_stride(stage, coarse=stage > 0 and ends)
+        window = hybrid_window(self.window_size, stage, index, depth)
+        if window and any(window % s for s in (*stride, *(kv_stride or ()))):
+            raise ValueError(
+                f'MViT: poolings of stage {stage} (q_stride={stride}, kv_stride={kv_stride}) cut its windows of '
+                f'{window} tokens: a window_size of 56 would do with the default strides'
+            )
+        return BlockSpec(
+            in_dims=dims[stage - 1] if starts and self.expand_in == 'attn' else dims[stage],
+            attn_dims=dims[stage],
+            out_dims=dims[stage + 1] if ends and self.expand_in == 'mlp' else dims[stage],
+            num_heads=self.stage_heads[stage],
+            grid=tuple(n // s ** (stage - starts) for n, s in zip(grid, self.q_stride, strict=True)),
+            q_pool=pool_shape(stride, self.pool_kernel) if starts or self.full_q_pool else None,
+            kv_pool=pool_shape(kv_stride, self.pool_kernel) if kv_stride else None,
+            skip_pool=pool_shape(stride, 's' if self.pool_kernel == 's' else 's+1'),
+            window_size=window,
+            drop_path_rate=drop_path_rate,
+        )
+
+    def _kv_stride(self, stage: int, coarse: bool) -> tuple[int, ...] | None:
+        if isinstance(self.kv_stride, str):
+            return None
+        stride = tuple(self.kv_stride)
+        if self.adaptive_kv:
+            stride = tuple(max(k // q**stage, 1) for k, q in zip(stride, self.q_stride, strict=True))
+        coarse_last_kv = bool(self.window_size) if self.coarse_last_kv is None else self.coarse_last_kv
+        return tuple(2 * s for s in stride) if coarse and coarse_last_kv else stride
+
+
+@dataclass(frozen=True)
+class MViTv2Arch(MViTArch):
+    """Architecture of an MViTv2: :class:`MViTArch` with other defaults (MViTv2, section 4.1 and appendix B.1)."""
+
+    full_q_pool: bool = True
+    residual_pooling: Literal[True, False, 'all'] = True
+    with_cls_token: bool = False
+    abs_pos: Literal['none', 'space', 'joint', 'separate'] = 'none'
+    rel_pos: Literal['none', 'time', 'space', 'decomposed', 'joint_space', 'joint'] = 'decomposed'
+    expand_in: Literal['mlp', 'attn'] = 'attn'
+
+
+VERSIONS = {1: MViTArch, 2: MViTv2Arch}
+# MViT, section 3.3, tables 3 and 17; MViTv2, section 4.4
 ARCHS = {
-    'small': dict(
-        version=1,
+    'small': MViTArch(
         embed_dims=128,
         num_heads=1,
         depths=(3, 7, 6),
@@ -51,426 +349,111 @@ ARCHS = {
         patch_padding=(1, 0, 0),
         kv_stride=(1, 4, 4),
     ),
-    'base': dict(version=1, embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
-    'base_24': dict(version=1, embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
-    'base_24_wide': dict(version=1, embed_dims=112, num_heads=1, depths=(2, 3, 16, 3)),
-    'v2_tiny': dict(version=2, embed_dims=96, num_heads=1, depths=(1, 2, 5, 2)),
-    'v2_small': dict(version=2, embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
-    'v2_base': dict(version=2, embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
-    'v2_large': dict(version=2, embed_dims=144, num_heads=2, depths=(2, 6, 36, 4)),
-    'v2_huge': dict(version=2, embed_dims=192, num_heads=3, depths=(4, 8, 60, 8)),
-}
-
-# what makes a model an MViT or an MViTv2 (mvitv2, B.1)
-VERSIONS = {
-    1: dict(
-        abs_pos='separate',
-        rel_pos='none',
-        residual_pooling=False,
-        full_q_pool=False,
-        expand_in='mlp',
-        with_cls_token=True,
+    'base': MViTArch(embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
+    'base_24': MViTArch(embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
+    'base_24_wide': MViTArch(embed_dims=112, num_heads=1, depths=(2, 3, 16, 3)),
+    # the baseline, a ViT for video: a single stage without pooling (MViT, tables 1 and 3a)
+    'vit_base': MViTArch(
+        embed_dims=768,
+        num_heads=12,
+        depths=(12,),
+        patch_kernel=(1, 16, 16),
+        patch_stride=(1, 16, 16),
+        patch_padding=(0, 0, 0),
+        pool_mode='max',
+        pool_kernel='s+1',
+        kv_stride='none',
+        abs_pos='joint',
+        dim_mul=1.0,
+        head_mul=1.0,
     ),
-    2: dict(
-        abs_pos='none',
-        rel_pos='decomposed',
-        residual_pooling=True,
-        full_q_pool=True,
-        expand_in='attn',
-        with_cls_token=False,
-    ),
-}
-
-# what both have, for video; for images the first axis falls away, and keys are pooled half as much
-DEFAULTS = dict(
-    input_size=(16, 224, 224),
-    patch_kernel=(3, 7, 7),
-    patch_stride=(2, 4, 4),
-    patch_padding=(1, 3, 3),
-    pool_mode='conv',
-    pool_kernel=(3, 3, 3),
-    q_stride=(1, 2, 2),
-    kv_stride=(1, 8, 8),
-    adaptive_kv=True,
-    rel_pos_terms=('q',),
-    transition_skip='norm',
-    dim_mul=2.0,
-    head_mul=2.0,
-)
-PER_AXIS = ('patch_stride', 'patch_kernel', 'patch_padding', 'pool_kernel', 'q_stride', 'kv_stride')
-
-# axes of a token grid (T, H, W) that each kind of relative positions looks at, table A.6 of mvitv2:
-# a table for each group, over all offsets that the axes of the group have together
-REL_POS = {
-    'none': (),
-    'time': ('t',),
-    'space': ('h', 'w'),
-    'decomposed': ('h', 'w', 't'),
-    'joint_space': ('hw', 't'),
-    'joint': ('thw',),
+    'v2_tiny': MViTv2Arch(embed_dims=96, num_heads=1, depths=(1, 2, 5, 2)),
+    'v2_small': MViTv2Arch(embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
+    'v2_base': MViTv2Arch(embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
+    'v2_large': MViTv2Arch(embed_dims=144, num_heads=2, depths=(2, 6, 36, 4)),
+    'v2_huge': MViTv2Arch(embed_dims=192, num_heads=3, depths=(4, 8, 60, 8)),
 }
 
 
-class Pooling(BaseModule):
-    """P(·; Θ) of section 3.1: pools the tokens of each head on their grid, by what `mode` says.
-
-    A class token in front is not pooled. With 'conv', a depth-wise convolution that all heads share, a norm
-    over the channels of a head follows, for the class token too (table 15).
-
-    Args:
-        head_dims: Channels of a head.
-        mode: 'max', 'avg' or 'conv'.
-        kernel, stride, padding: Per axis.
-        norm_cfg: Config of the norm after a convolution.
-    """
-
-    def __init__(
-        self,
-        head_dims: int,
-        mode: str,
-        kernel: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
-        norm_cfg: dict,
-    ):
-        super().__init__()
-        self.mode, self.kernel, self.stride, self.padding = mode, tuple(kernel), tuple(stride), tuple(padding)
-        if mode == 'conv':
-            self.weight = nn.Parameter(torch.empty(head_dims, 1, *kernel))
-            self.norm = build_norm_layer(norm_cfg, head_dims)[1]
-            nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as PyTorch's convolutions are built
-
-    def forward(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
-        """(N, prefix + prod(grid), heads * d) -> (N, heads, prefix + prod(new grid), d) and the new grid."""
-        x, grid = self._pool(x, grid, num_heads, prefix)
-        x = x.unflatten(2, (num_heads, -1))
-        return (self.norm(x) if self.mode == 'conv' else x).transpose(1, 2), grid
-
-    def _pool(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
-        first, x = x[:, :prefix], x[:, prefix:]
-        # (N, heads * d, [T,] H, W) with channels last in memory, as it came: no transposition
-        x = channels_first(x.contiguous().unflatten(1, tuple(grid)))
-        if self.mode == 'conv':
-            weight = self.weight.repeat(num_heads, *[1] * (self.weight.ndim - 1))
-            conv = F.conv3d if len(grid) == 3 else F.conv2d
-            x = conv(x, weight, None, self.stride, self.padding, groups=x.shape[1])
-        elif self.mode == 'max':
-            x = (F.max_pool3d if len(grid) == 3 else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
-        else:
-            # padded beforehand: torch's 3D pooling refuses grids smaller than its kernel
-            x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
-            x = (F.avg_pool3d if len(grid) == 3 else F.avg_pool2d)(x, self.kernel, self.stride)
-        grid = tuple(x.shape[2:])
-        x = channels_last(x).flatten(1, -2)
-        return (torch.cat([first, x], 1) if prefix else x), grid
-
-
-class RelativePositions(BaseModule):
-    """Tables of vectors R by offset between two tokens, for the axes that `kind` names (mvitv2, A.4 and table A.6).
+def resolve_mvit_arch(
+    arch: str | Mapping | MViTArch, images: bool = False, owner: str = 'MViT', **overrides
+) -> MViTArch:
+    """The architecture of a model for video or for images.
 
     Args:
-        kind: A key of `REL_POS`.
-        size: Per axis of the grid, ([T,] H, W), the longer side of queries' and keys' grids.
-        dims: Channels of a head.
+        arch: Name in `ARCHS`, a :class:`MViTArch`, or its fields as a dict with `version`, 1 for MViT or 2 for MViTv2.
+        images: Whether `arch` loses time; `overrides` are taken as they are. Defaults to False.
+        owner: Name of the model, for messages.
+        **overrides: Fields that differ from `arch`.
+
+    Raises:
+        ValueError: See :func:`resolve_arch` and :class:`MViTArch`.
     """
-
-    def __init__(self, kind: str, size: Sequence[int], dims: int):
-        super().__init__()
-        self.axes = {name: axis for axis, name in enumerate('thw'[-len(size) :])}
-        self.groups = [g for g in REL_POS[kind] if g in self.axes or len(g) > 1]
-        self.sizes = {}
-        for group in self.groups:
-            group_axes = [self.axes[name] for name in group if name in self.axes]
-            self.sizes[group] = [2 * size[axis] - 1 for axis in group_axes]
-            self.register_parameter(group, nn.Parameter(torch.zeros(math.prod(self.sizes[group]), dims)))
-
-    def init_weights(self) -> None:
-        """Truncated normal of standard deviation 0.02."""
-        for parameter in self.parameters():
-            nn.init.trunc_normal_(parameter, std=0.02)
-        super().init_weights()
-
-    def fit(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tables of these sizes from those of other sizes; time that the others have not begins at zero.
-
-        Raises:
-            ValueError: If a table for several axes has another size.
-        """
-        fitted = {}
-        for name, parameter in self.named_parameters():
-            value = found.get(name, torch.zeros_like(parameter) if name == 't' else None)
-            if value is None or (value.shape != parameter.shape and len(name) > 1):
-                raise ValueError(f'no table for the axes {name} of {tuple(parameter.shape)} in the file')
-            if value.shape != parameter.shape:
-                value = F.interpolate(value.t()[None], size=len(parameter), mode='linear')[0].t()
-            fitted[name] = value
-        return fitted
-
-    @staticmethod
-    def offsets(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
-        """Row of the table for each query and key of an axis, (num_queries, num_keys).
-
-        Where one side is pooled more than the other, its coordinates are stretched to the finer side.
-        """
-        q_stretch, k_stretch = max(num_keys / num_queries, 1.0), max(num_queries / num_keys, 1.0)
-        q = torch.arange(num_queries, device=device)[:, None] * q_stretch
-        k = torch.arange(num_keys, device=device)[None, :] * k_stretch
-        return (q - k + (num_keys - 1) * k_stretch).long()
-
-    def resized(self, group: str, sides: Sequence[int]) -> Tensor:
-        """The table of a group for grids whose longer sides are `sides`, (offsets of each axis …, d)."""
-        table, size = getattr(self, group), self.sizes[group]
-        target = [2 * side - 1 for side in sides]
-        table = table.view(*size, -1)
-        if target != size:
-            mode = ('linear', 'bilinear', 'trilinear')[len(size) - 1]
-            table = channels_last(F.interpolate(channels_first(table[None]).float(), size=target, mode=mode))[0]
-        return table.to(getattr(self, group).dtype)
-
-    def between(self, axis: int, grid: Sequence[int], other: Sequence[int]) -> Tensor:
-        """R of one axis that has a table of its own, for each pair of coordinates: (grid[axis], other[axis], d)."""
-        table = self.resized('thw'[-len(grid) :][axis], [max(grid[axis], other[axis])])
-        return table[self.offsets(grid[axis], other[axis], table.device)]
-
-    @property
-    def single_axes(self) -> list[int]:
-        """Axes with a table of their own."""
-        return [self.axes[group] for group in self.groups if len(group) == 1]
-
-    def joint_bias(self, q: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor | int:
-        """q_i · R for the groups of several axes: (B, heads, prod(q_grid), prod(k_grid)); 0 without any.
-
-        Gathers a vector for each pair of places, which is what makes the joint kinds dear (table A.6).
-
-        Args:
-            q: Queries of the grid (B, heads, prod(q_grid), d).
-        """
-        total = 0
-        for group in self.groups:
-            if len(group) == 1:
-                continue
-            axes = [self.axes[name] for name in group if name in self.axes]
-            pairs = [(q_grid[axis], k_grid[axis]) for axis in axes]
-            table = self.resized(group, [max(pair) for pair in pairs])
-            rows = [self.offsets(*pair, table.device) for pair in pairs]
-            heads = q.unflatten(2, tuple(q_grid))
-            if len(axes) == len(q_grid):
-                bias = self._all_axes(heads, table, rows)
-            else:  # space of every frame, the same for all frames of the keys
-                gathered = table[rows[0][:, None, :, None], rows[1][None, :, None, :]]  # (Qh, Qw, Kh, Kw, d)
-                bias = torch.einsum('bnthwc,hwklc->bnthwkl', heads, gathered)[:, :, :, :, :, None]
-                bias = bias.expand(*bias.shape[:5], k_grid[0], *bias.shape[6:])
-            total = total + bias.reshape(*q.shape[:3], -1)
-        return total
-
-    @staticmethod
-    def _all_axes(q: Tensor, table: Tensor, rows: list[Tensor]) -> Tensor:
-        """Queries (B, heads, [T,] H, W, d) · table[all offsets], frame by frame of the queries to bound memory."""
-        h, w = rows[-2][:, None, :, None], rows[-1][None, :, None, :]
-        if len(rows) == 2:
-            return torch.einsum('bnhwc,hwklc->bnhwkl', q, table[h, w])
-        frames = []
-        for frame, frame_rows in enumerate(rows[0]):
-            gathered = table[frame_rows[:, None, None, None, None], h, w]  # (Kt, Qh, Qw, Kh, Kw, d)
-            frames.append(torch.einsum('bnhwc,thwklc->bnhwtkl', q[:, :, frame], gathered))
-        return torch.stack(frames, 2)
-
-
-class PoolingAttention(BaseModule):
-    """MHPA, multi-head pooling attention (section 3.1; mvitv2, A.4 for relative positions).
-
-    PA = softmax(Q Kᵀ / √d + E) V of pooled Q̂, K̂, V̂, and with residual pooling + Q.
-
-    Args:
-        in_dims, out_dims: Channels of a token before and after.
-        num_heads: Heads.
-        grid: Token grid that the tables of relative positions are built for.
-        q_pool, kv_pool: Kernel, stride and padding of the poolings; None for none.
-        pool_mode: See :class:`Pooling`.
-        rel_pos: A key of `REL_POS`.
-        rel_pos_terms: What has relative positions, of 'q', 'k', 'v' (table A.4).
-        residual_pooling: Add the pooled queries to the output: True for all but the class token's, 'all' for all.
-        window_size: (q, kv) per axis, tokens of a window in the pooled grids; None for global attention.
-        with_cls_token: Whether the first token has no place in the grid.
-        qkv_bias: Whether projections to Q̂, K̂, V̂ have a bias.
-        norm_cfg: Config of the norms.
-    """
-
-    def __init__(
-        self,
-        in_dims: int,
-        out_dims: int,
-        num_heads: int,
-        grid: Sequence[int],
-        q_pool: dict | None,
-        kv_pool: dict | None,
-        pool_mode: str,
-        rel_pos: str,
-        rel_pos_terms: Sequence[str],
-        residual_pooling: bool | str,
-        window_size: int | None,
-        with_cls_token: bool,
-        qkv_bias: bool,
-        norm_cfg: dict,
-    ):
-        super().__init__()
-        self.num_heads = num_heads
-        self.prefix = int(with_cls_token)
-        self.residual_pooling = residual_pooling
-        head_dims = out_dims // num_heads
-        self.qkv = nn.Linear(in_dims, 3 * out_dims, bias=qkv_bias)
-        self.proj = nn.Linear(out_dims, out_dims)
-
-        def pooling(cfg: dict | None) -> Pooling | None:
-            return cfg and Pooling(head_dims, pool_mode, norm_cfg=norm_cfg, **cfg)
-
-        self.pool_q, self.pool_k, self.pool_v = pooling(q_pool), pooling(kv_pool), pooling(kv_pool)
-        q_stride, k_stride = ((cfg or dict(stride=[1] * len(grid)))['stride'] for cfg in (q_pool, kv_pool))
-        self.windows = None
-        if window_size:
-            self.windows = [tuple(window_size // s for s in stride) for stride in (q_stride, k_stride)]
-        # the tables' sizes are the public code's, which divides rounding down; time counts unpooled
-        size = [max(n // q, n // k) for n, q, k in zip(grid, q_stride, k_stride, strict=True)]
-        size[:-2] = grid[:-2]
-        terms = rel_pos_terms if rel_pos != 'none' else ()
-        self.rel_pos = ModuleDict({term: RelativePositions(rel_pos, size, head_dims) for term in terms})
-
-    def forward(self, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
-        """(N, L, in_dims) of a grid -> (N, L', out_dims) and the grid of the pooled queries."""
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        q, q_grid = self._pooled(self.pool_q, q, grid)  # (N, heads, L', d)
-        k, k_grid = self._pooled(self.pool_k, k, grid)
-        v, _ = self._pooled(self.pool_v, v, grid)
-        pooled = q
-        attend_where = self._within_windows if self.windows else self._attend
-        x = attend_where(q, k, v, q_grid, k_grid)
-        if self.residual_pooling is True and self.prefix:
-            x = torch.cat([x[:, :, :1], x[:, :, 1:] + pooled[:, :, 1:]], 2)
-        elif self.residual_pooling:
-            x = x + pooled
-        return self.proj(merge_heads(x)), q_grid
-
-    def _pooled(self, pool: Pooling | None, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
-        if pool is not None:
-            return pool(x, grid, self.num_heads, self.prefix)
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2), tuple(grid)
-
-    def _within_windows(self, q: Tensor, k: Tensor, v: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
-        """Attention within windows of the pooled grids: local blocks of detection.
-
-        What fills the last windows up is seen like any token of zeros, as in the authors' code.
-        """
-        q_window, k_window = self.windows
-        shape = q.shape
-        # (N, heads, L, d) -> (N * heads * windows, 1, tokens of a window, d)
-        q = split_windows(q.flatten(0, 1).unflatten(1, q_grid), q_window)[:, None]
-        k, v = (split_windows(y.flatten(0, 1).unflatten(1, k_grid), k_window)[:, None] for y in (k, v))
-        x = self._attend(q, k, v, q_window, k_window)[:, 0]
-        return merge_windows(x, q_window, q_grid).reshape(shape)
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
-        """(B, heads, Lq, d), (B, heads, Lk, d), (B, heads, Lk, d) -> (B, heads, Lq, d), prefix included."""
-        q_tables, k_tables, v_tables = map(dict(self.rel_pos.items()).get, 'qkv')
-        bias = GridBias(q_grid, k_grid, {}, {}, self.prefix)
-        joint = 0
-        if q_tables is not None:
-            bias.query = {
-                axis: self._scores(q, q_grid, axis, q_tables.between(axis, q_grid, k_grid))
-                for axis in q_tables.single_axes
-            }
-            joint = q_tables.joint_bias(q[:, :, self.prefix :], q_grid, k_grid)
-        if k_tables is not None:
-            bias.key = {
-                axis: self._scores(k, k_grid, axis, k_tables.between(axis, q_grid, k_grid).transpose(0, 1))
-                for axis in k_tables.single_axes
-            }
-        if not bias.query and not bias.key:
-            bias = None
-        if isinstance(joint, Tensor):
-            joint = F.pad(joint, (self.prefix, 0, self.prefix, 0))
-            bias = joint if bias is None else joint + bias.dense()
-        if v_tables is None:
-            return attend(q, k, v, bias=bias)
-        # Σ_j A_ij R[c(i) − c(j)]: A summed over the keys of each coordinate comes with the values for nothing
-        axes = v_tables.single_axes
-        indicators = [place_indicators(k_grid, axis, v, self.prefix).expand(*v.shape[:2], -1, -1) for axis in axes]
-        x, *sums = attend(q, k, torch.cat([v, *indicators], -1), bias=bias).split(
-            [v.shape[-1], *(k_grid[axis] for axis in axes)], -1
-        )
-        for axis, attention in zip(axes, sums, strict=True):
-            x = x + self._weighted(attention, q_grid, axis, v_tables.between(axis, q_grid, k_grid))
-        return x
-
-    def _scores(self, x: Tensor, grid: Sequence[int], axis: int, table: Tensor) -> Tensor:
-        """x_i · R of c_a(i) and c, for all coordinates c of the other grid: (B, heads, Lx, c), 0 for the prefix.
-
-        Args:
-            x: Tokens (B, heads, Lx, d) of a grid.
-            grid: Their grid.
-            axis: The axis a.
-            table: R, (coordinates of `grid` on the axis, coordinates c, d).
-        """
-        scores = torch.einsum('bnpqrc,qkc->bnpqrk', self._along(x, grid, axis), table.to(x.dtype))
-        return F.pad(scores.flatten(2, 4), (0, 0, self.prefix, 0))
-
-    def _weighted(self, attention: Tensor, grid: Sequence[int], axis: int, table: Tensor) -> Tensor:
-        """Σ_c attention_i[c] R of c_a(i) and c: (B, heads, Lx, c) -> (B, heads, Lx, d), 0 for the prefix."""
-        attention = self._along(attention, grid, axis)
-        x = torch.einsum('bnpqrk,qkc->bnpqrc', attention, table.to(attention.dtype))
-        return F.pad(x.flatten(2, 4), (0, 0, self.prefix, 0))
-
-    def _along(self, x: Tensor, grid: Sequence[int], axis: int) -> Tensor:
-        """(B, heads, prefix + prod(grid), d) -> (B, heads, tokens before the axis, along it, after it, d)."""
-        return x[:, :, self.prefix :].unflatten(2, (math.prod(grid[:axis]), grid[axis], math.prod(grid[axis + 1 :])))
+    given = {}
+    if isinstance(arch, Mapping):
+        given = dict(arch)
+        version = given.pop('version', None)
+        if version not in VERSIONS:
+            raise ValueError(f'{owner}: an arch as a dict needs a version, 1 for MViT or 2 for MViTv2, got {version!r}')
+        size = {name: given.pop(name) for name in ('embed_dims', 'num_heads', 'depths') if name in given}
+        arch = resolve_arch(owner, size, ARCHS, VERSIONS[version])
+    arch = resolve_arch(owner, arch, ARCHS, MViTArch)
+    if images:
+        arch = arch.for_images()
+        given = {
+            name: value[-2:] if name in PER_AXIS and not isinstance(value, str) else value
+            for name, value in given.items()
+        }
+    return resolve_arch(owner, arch, ARCHS, MViTArch, **given | overrides)
 
 
 class MViTBlock(BaseModule):
-    """Transformer block of pooling attention and MLP; either may expand the channels (section 3.2; mvitv2, B.1).
+    """Transformer block of pooling attention and MLP; either may expand the channels (MViT, 3.2; MViTv2, B.1).
 
     Args:
-        in_dims, attn_dims, out_dims: Channels before, after attention, after the MLP.
-        mlp_ratio: Hidden channels of the MLP over `attn_dims`.
-        drop_path_rate: Probability to skip either branch.
-        skip_pool: Kernel, stride and padding of the max pooling of the skip connection where queries are pooled;
-            None for none.
-        transition_skip: What the skip connection carries where channels expand (table A.1): 'norm' the normed
-            input, 'plain' the input, both through a linear layer; 'none' nothing.
+        spec: Shape of the block.
+        arch: Architecture that the block is part of.
         norm_cfg: Config of the norms.
-        attn: Further arguments of :class:`PoolingAttention`.
     """
 
-    def __init__(
-        self,
-        in_dims: int,
-        attn_dims: int,
-        out_dims: int,
-        mlp_ratio: float,
-        drop_path_rate: float,
-        skip_pool: dict | None,
-        transition_skip: str,
-        norm_cfg: dict,
-        **attn,
-    ):
+    def __init__(self, spec: BlockSpec, arch: MViTArch, norm_cfg: dict):
         super().__init__()
-        self.transition_skip = transition_skip
-        self.expands_in_attn, self.expands_in_mlp = in_dims != attn_dims, attn_dims != out_dims
-        self.norm1 = build_norm_layer(norm_cfg, in_dims)[1]
-        self.attn = PoolingAttention(in_dims, attn_dims, norm_cfg=norm_cfg, **attn)
-        self.pool_skip = skip_pool and Pooling(0, 'max', norm_cfg=norm_cfg, **skip_pool)
-        self.norm2 = build_norm_layer(norm_cfg, attn_dims)[1]
-        self.mlp = MLP(attn_dims, [int(attn_dims * mlp_ratio), out_dims], activation_layer=nn.GELU)
-        self.drop_path = DropPath(drop_path_rate)
-        if transition_skip != 'none' and (self.expands_in_attn or self.expands_in_mlp):
-            self.proj = nn.Linear(in_dims, out_dims)
+        self.transition_skip, self.prefix = arch.transition_skip, int(arch.with_cls_token)
+        self.expands_in_attn, self.expands_in_mlp = spec.in_dims != spec.attn_dims, spec.attn_dims != spec.out_dims
+        self.norm1 = build_norm_layer(norm_cfg, spec.in_dims)[1]
+        self.attn = PoolingAttention(
+            in_dims=spec.in_dims,
+            out_dims=spec.attn_dims,
+            num_heads=spec.num_heads,
+            grid=spec.grid,
+            q_pool=spec.q_pool,
+            kv_pool=spec.kv_pool,
+            pool_mode=arch.pool_mode,
+            rel_pos=arch.rel_pos,
+            rel_pos_terms=arch.rel_pos_terms,
+            residual_pooling=arch.residual_pooling,
+            window_size=spec.window_size,
+            with_cls_token=arch.with_cls_token,
+            qkv_bias=arch.qkv_bias,
+            norm_cfg=norm_cfg,
+        )
+        self.pool_skip = None
+        if spec.skip_pool:
+            self.pool_skip = Pooling(head_dims=0, mode='max', norm_cfg=norm_cfg, **spec.skip_pool)
+        self.norm2 = build_norm_layer(norm_cfg, spec.attn_dims)[1]
+        self.mlp = Mlp(spec.attn_dims, int(spec.attn_dims * arch.mlp_ratio), spec.out_dims)
+        self.drop_path = DropPath(spec.drop_path_rate)
+        if arch.transition_skip != 'none' and (self.expands_in_attn or self.expands_in_mlp):
+            self.proj = nn.Linear(spec.in_dims, spec.out_dims)
 
     def forward(self, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
         """(N, L, in_dims) of a grid -> (N, L', out_dims) and its grid."""
         normed = self.norm1(x)
         attended, new_grid = self.attn(normed, grid)
-        x = self._skip(x, normed, self.expands_in_attn)
-        if self.pool_skip is not None and x is not None:
-            x = self.pool_skip(x, grid, 1, self.attn.prefix)[0][:, 0]
-        x = self._add(x, attended)
+        skip = self._skip(x, normed, self.expands_in_attn)
+        if self.pool_skip is not None and skip is not None:
+            skip = self.pool_skip(skip, grid, num_heads=1, prefix=self.prefix)[0][:, 0]
+        x = self._add(skip, attended)
         normed = self.norm2(x)
         return self._add(self._skip(x, normed, self.expands_in_mlp), self.mlp(normed)), new_grid
 
@@ -480,7 +463,7 @@ class MViTBlock(BaseModule):
         return None if self.transition_skip == 'none' else self.proj(normed if self.transition_skip == 'norm' else x)
 
     def _add(self, skip: Tensor | None, branch: Tensor) -> Tensor:
-        # without a skip connection there is nothing to drop the branch for
+        # without a skip connection, dropping the branch would leave nothing
         return branch if skip is None else skip + self.drop_path(branch)
 
 
@@ -488,50 +471,28 @@ class MViTBlock(BaseModule):
 class MViT(HierarchicalBackbone):
     """MViT and MViTv2 backbone for images and video.
 
-    Arguments that are None are what the arch says, and where it says nothing what its version has
-    (`VERSIONS`, `DEFAULTS`).
-
     Args:
-        arch: 'small', 'base', 'base_24', 'base_24_wide', 'v2_tiny', 'v2_small', 'v2_base', 'v2_large', 'v2_huge';
-            a model of the papers' tables with its input, such as 'mvit-b-16x4-max' or 'mvitv2-l-image-384'
-            (`PRESETS`); or a dict of version, embed_dims, num_heads, depths and any structural argument below.
-        input_size: (T, H, W) or (H, W) that position embeddings are built for.
-        in_channels: Channels of the input.
-        patch_kernel, patch_stride, patch_padding: Of the patch embedding, per axis.
-        pool_mode: Pooling of queries, keys and values: 'max', 'avg' or 'conv' (table 15).
-        pool_kernel: Its kernel, per axis, or a function of the stride: 's', 's+1', '2s+1'.
-        q_stride: Stride of query pooling where a stage begins, per axis.
-        kv_stride: Stride of key and value pooling in stage 1, per axis; 'none' for no such pooling.
-        adaptive_kv: Divide that stride as the stages reduce the resolution, rather than keep it (table 14).
-        with_cls_token: Put a class token in front of the others.
-        abs_pos: Absolute position embedding: 'none', 'space', 'joint', 'separate' (table 11).
-        rel_pos: Relative positions: 'none', 'time', 'space', 'decomposed', 'joint_space', 'joint' (table A.6).
-        rel_pos_terms: What has them, of 'q', 'k', 'v' (table A.4).
-        residual_pooling: Add pooled queries to what attention gives (table A.7): True leaves the class token as it
-            is, as PySlowFast does, 'all' does not, as the weights pre-trained on ImageNet-21K were made.
-        full_q_pool: Pool queries in all blocks, with stride 1 where no stage begins (table A.7).
-        expand_in: Where channels expand: 'mlp' at the end of a stage or 'attn' at the beginning of the next.
-        transition_skip: Skip connection where channels expand: 'norm', 'plain', 'none' (mvit, table A.1).
-        window_size: Tokens of stage 1 along the side of a window, for images of any size in detection: blocks
-            attend within windows, the last of stages 2, 3, 4 globally. None for global attention everywhere.
-        coarse_last_kv: Pool keys and values of the last blocks of stages 2 and 3 with twice the stride, since they
-            see everything in detection; by default with windows.
-        dim_mul, head_mul: Factors of channels and heads at a stage transition.
-        mlp_ratio: Hidden channels of an MLP over its input's.
-        qkv_bias: Whether the projections to queries, keys and values have a bias.
-        drop_path_rate: Of the last block, growing linearly from 0.
-        mean_before_norm: With 'avg_featmap', average tokens before the norm rather than normed ones.
-        pos_mode: How absolute positions are resized in space, 'bilinear' or 'bicubic'.
+        arch: 'small', 'base', 'base_24', 'base_24_wide', 'v2_tiny', 'v2_small', 'v2_base', 'v2_large', 'v2_huge', or
+            'vit_base', the ViT that MViT is compared with; a :class:`MViTArch`; or its fields as a dict, with
+            `version`, 1 for MViT or 2 for MViTv2. For images it loses time: :meth:`MViTArch.for_images`.
+        input_size: (T, H, W) or (H, W) that position embeddings are built for. Defaults to (16, 224, 224).
+        in_channels: Channels of the input. Defaults to 3.
+        drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
         norm_cfg: Config of the norms.
-        with_cp: Recompute blocks in the backward pass instead of keeping their activations.
-        out_indices: Stages to return. Each has a norm of its own, `norm` the last, `norm0` … the others.
-        out_type: 'cls_token' (N, C), by default with a class token; 'avg_featmap' (N, C), the mean over the grid,
-            by default without; 'featmap' (N, C, [T,] H, W); 'raw' (N, L, C), the class token in front. All normed.
+        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        out_indices: Stages to return. Each has a norm of its own, `norm` for the last and `norm0` … for the others.
+            Defaults to the last.
+        out_type: 'cls_token' (N, C), the default with a class token; 'avg_featmap' (N, C), the mean over the grid, the
+            default without; 'featmap' (N, C, [T,] H, W); 'raw' (N, L, C), the class token first. All are normalized.
             Stages but the last have the channels of the next if `expand_in` is 'mlp'.
-        init_cfg, frozen_stages: See :class:`HierarchicalBackbone`.
+        mean_before_norm: Whether 'avg_featmap' averages tokens before the norm. Defaults to False.
+        frozen_stages: See :class:`Backbone`. Defaults to -1.
+        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
+        init_cfg: See :class:`Backbone`.
+        **overrides: Fields of :class:`MViTArch` that differ from `arch`.
 
     Raises:
-        ValueError: For an unknown arch or kind, a size that the patch stride does not divide, or settings that
+        ValueError: For an unknown arch or option, a size that the patch stride does not divide, or settings that
             contradict each other; names both.
 
     Example:
@@ -544,353 +505,116 @@ class MViT(HierarchicalBackbone):
         (1, 768, 8, 7, 7)
     """
 
-    archs = ARCHS
-    presets = PRESETS
-
     def __init__(
         self,
-        arch: str | dict = 'v2_small',
-        input_size: Sequence[int] | None = None,
-        in_channels: int = 3,
-        patch_kernel: Sequence[int] | None = None,
-        patch_stride: Sequence[int] | None = None,
-        patch_padding: Sequence[int] | None = None,
-        pool_mode: str | None = None,
-        pool_kernel: str | Sequence[int] | None = None,
-        q_stride: Sequence[int] | None = None,
-        kv_stride: str | Sequence[int] | None = None,
-        adaptive_kv: bool | None = None,
-        with_cls_token: bool | None = None,
-        abs_pos: str | None = None,
-        rel_pos: str | None = None,
-        rel_pos_terms: Sequence[str] | None = None,
-        residual_pooling: bool | str | None = None,
-        full_q_pool: bool | None = None,
-        expand_in: str | None = None,
-        transition_skip: str | None = None,
-        window_size: int | None = None,
-        coarse_last_kv: bool | None = None,
-        dim_mul: float | None = None,
-        head_mul: float | None = None,
-        mlp_ratio: float = 4.0,
-        qkv_bias: bool = True,
-        drop_path_rate: float = 0.0,
-        mean_before_norm: bool = False,
-        pos_mode: str = 'bilinear',
-        norm_cfg: dict = dict(type='LN', eps=1e-6),
+        arch: Annotated[str | Mapping | MViTArch, Says(': give a name, a dict or a MViTArch')] = 'v2_small',
+        input_size: Size = (16, 224, 224),
+        in_channels: Channels = 3,
+        drop_path_rate: Rate = 0.0,
+        norm_cfg: TokenNorm = dict(type='LN', eps=1e-6),
         with_cp: bool = False,
-        out_indices: int | Sequence[int] = (-1,),
-        out_type: str | None = None,
-        init_cfg: dict | list | None = None,
-        frozen_stages: int = -1,
+        out_indices: Index | Sequence[Index] = (-1,),
+        out_type: OutType | None = None,
+        mean_before_norm: bool = False,
+        frozen_stages: FrozenStages = -1,
+        as_tuple: bool = True,
+        init_cfg: InitCfg = None,
+        **overrides: Annotated[Any, PassedTo(MViTArch)],
     ):
-        given = dict(
-            input_size=input_size,
-            patch_kernel=patch_kernel,
-            patch_stride=patch_stride,
-            patch_padding=patch_padding,
-            pool_mode=pool_mode,
-            pool_kernel=pool_kernel,
-            q_stride=q_stride,
-            kv_stride=kv_stride,
-            adaptive_kv=adaptive_kv,
-            with_cls_token=with_cls_token,
-            abs_pos=abs_pos,
-            rel_pos=rel_pos,
-            rel_pos_terms=rel_pos_terms,
-            residual_pooling=residual_pooling,
-            full_q_pool=full_q_pool,
-            expand_in=expand_in,
-            transition_skip=transition_skip,
-            dim_mul=dim_mul,
-            head_mul=head_mul,
-        )
-        cfg = self._settings(arch, {key: value for key, value in given.items() if value is not None})
-        depths = tuple(cfg['depths'])
-        self.has_cls_token = cfg['with_cls_token']
-        out_type = out_type or ('cls_token' if self.has_cls_token else 'avg_featmap')
+        arch = resolve_mvit_arch(arch, len(input_size) == 2, owner=type(self).__name__, **overrides)
         super().__init__(
-            cfg['input_size'], cfg['patch_stride'], len(depths), out_indices, out_type, init_cfg, frozen_stages
+            input_size=input_size,
+            patch_stride=arch.patch_stride,
+            depths=arch.depths,
+            out_indices=out_indices,
+            out_type=('cls_token' if arch.with_cls_token else 'avg_featmap') if out_type is None else out_type,
+            has_cls_token=arch.with_cls_token,
+            frozen_stages=frozen_stages,
+            as_tuple=as_tuple,
+            with_cp=with_cp,
+            init_cfg=init_cfg,
         )
-        self.check_axes(
-            **{key: cfg[key] for key in PER_AXIS if key != 'patch_stride' and not isinstance(cfg[key], str)}
-        )
-        self._check(cfg, window_size)
-        self.with_cp, self.mean_before_norm = with_cp, mean_before_norm
-        self.q_stride = tuple(cfg['q_stride'])
-        coarse_last_kv = bool(window_size) if coarse_last_kv is None else coarse_last_kv
+        axes = {name: getattr(arch, name) for name in PER_AXIS if name != 'patch_stride'}
+        self.check_axes(**{name: value for name, value in axes.items() if not isinstance(value, str)})
+        arch.check_input(self.input_size)
+        self.arch, self.mean_before_norm = arch, mean_before_norm
         grid = self.token_grid(self.input_size)
-        embed_dims, num_heads = cfg['embed_dims'], cfg['num_heads']
+        arch.check_grid(grid)
+        specs = arch.blocks(grid, drop_path_rate)
 
         self.patch_embed = PatchEmbed(
-            in_channels, embed_dims, cfg['patch_kernel'], self.patch_stride, cfg['patch_padding']
+            in_channels=in_channels,
+            embed_dims=arch.embed_dims,
+            kernel=arch.patch_kernel,
+            stride=arch.patch_stride,
+            padding=arch.patch_padding,
         )
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims)) if self.has_cls_token else None
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, arch.embed_dims)) if arch.with_cls_token else None
         self.pos_embed = None
-        if cfg['abs_pos'] != 'none':
-            self.pos_embed = PositionEmbedding(embed_dims, grid, cfg['abs_pos'], self.has_cls_token, pos_mode)
-
-        rates = torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
-        kv = cfg['kv_stride'] if cfg['kv_stride'] != 'none' else None
-        self.blocks = ModuleList()
-        self.last_blocks = []  # per stage: index of its last block
-        self.out_dims = []  # per stage: channels of its output
-        for stage, depth in enumerate(depths):
-            dims = embed_dims  # of the stage; embed_dims are those of the next block's input
-            if stage and cfg['expand_in'] == 'attn':
-                dims = int(embed_dims * cfg['dim_mul'])
-            num_heads = int(num_heads * cfg['head_mul']) if stage else num_heads
-            for index in range(depth):
-                enters, leaves = stage > 0 and index == 0, index == depth - 1 and stage < len(depths) - 1
-                stride = cfg['q_stride'] if enters else (1,) * len(grid)
-                if enters and kv and cfg['adaptive_kv']:
-                    kv = tuple(max(k // q, 1) for k, q in zip(kv, stride, strict=True))
-                # detection: the last blocks of stages 2 to 4 see everything, stages 2 and 3 with fewer keys
-                last = stage > 0 and index == depth - 1
-                sees_all = not window_size or last
-                block_kv = kv
-                if kv and coarse_last_kv and last and stage < len(depths) - 1:
-                    block_kv = tuple(2 * k for k in kv)
-                if not sees_all and any(window_size % s for s in (*stride, *(block_kv or ()))):
-                    raise ValueError(
-                        f'{self.name}: poolings of stage {stage} (q_stride={stride}, kv_stride={block_kv}) cut its '
-                        f'windows of {window_size} tokens: a window_size of 56 would do with the default strides'
-                    )
-                out_dims = dims
-                if leaves and cfg['expand_in'] == 'mlp':
-                    out_dims = int(dims * cfg['dim_mul'])
-                q_pool = self._pool(stride, cfg['pool_kernel']) if enters or cfg['full_q_pool'] else None
-                self.blocks.append(
-                    MViTBlock(
-                        embed_dims,
-                        dims,
-                        out_dims,
-                        mlp_ratio,
-                        rates[len(self.blocks)],
-                        self._pool(stride, 's' if cfg['pool_kernel'] == 's' else 's+1'),
-                        cfg['transition_skip'],
-                        norm_cfg,
-                        num_heads=num_heads,
-                        grid=grid,
-                        q_pool=q_pool,
-                        kv_pool=block_kv and self._pool(block_kv, cfg['pool_kernel']),
-                        pool_mode=cfg['pool_mode'],
-                        rel_pos=cfg['rel_pos'],
-                        rel_pos_terms=cfg['rel_pos_terms'],
-                        residual_pooling=cfg['residual_pooling'],
-                        window_size=None if sees_all else window_size,
-                        with_cls_token=self.has_cls_token,
-                        qkv_bias=qkv_bias,
-                    )
-                )
-                embed_dims = out_dims
-                grid = tuple(n // s for n, s in zip(grid, stride, strict=True))
-                # the block that pools still has the windows of the stage that it leaves
-                window_size = window_size // 2 if window_size and enters else window_size
-            self.last_blocks.append(len(self.blocks) - 1)
-            self.out_dims.append(embed_dims)
-        self.embed_dims = embed_dims
+        if arch.abs_pos != 'none':
+            self.pos_embed = PositionEmbedding(
+                arch.embed_dims, grid, kind=arch.abs_pos, with_cls_token=arch.with_cls_token, mode=arch.pos_mode
+            )
+        self.blocks = ModuleList(MViTBlock(spec, arch, norm_cfg) for spec in specs)
+        self.stage_dims = [specs[last].out_dims for last in self.last_blocks]
+        self.embed_dims = self.stage_dims[-1]
         for stage in self.out_indices:
-            self.add_module(self.norm_name(stage), build_norm_layer(norm_cfg, self.out_dims[stage])[1])
-        # blocks behind the last output do not run
-        self.num_running = self.last_blocks[self.out_indices[-1]] + 1
-        self.freeze_idle(self.blocks[self.num_running :])
-        self.freeze_stages()
+            self.add_module(self.norm_name(stage), build_norm_layer(norm_cfg, self.stage_dims[stage])[1])
+        self.freeze()
 
-    def pooling(self, stage: int) -> tuple[int, ...]:
-        """See :class:`HierarchicalBackbone`; queries are pooled where a stage begins."""
-        return tuple(stride**stage for stride in self.q_stride)
-
-    def _settings(self, arch: str | dict, given: dict) -> dict:
-        """All structural arguments, those that were not given from preset, arch, version and defaults.
-
-        Raises:
-            ValueError: If the arch is not known; lists what there is.
-        """
-        name, asked = type(self).__name__, given
-        if isinstance(arch, str) and arch in self.presets:
-            asked = self.presets[arch] | given
-            arch = asked.pop('arch')
-        if isinstance(arch, dict):
-            needed = {'version', 'embed_dims', 'num_heads', 'depths'}
-            wrong = (needed - set(arch)) | (set(arch) - needed - set(DEFAULTS) - set(VERSIONS[1]))
-            if wrong:
-                raise ValueError(
-                    f'{name}: arch as a dict needs {", ".join(sorted(needed))} and may have other structural '
-                    f'arguments; missing or unknown are {", ".join(sorted(wrong))}'
-                )
-            asked = {key: value for key, value in arch.items() if key not in needed} | asked
-            arch = {key: arch[key] for key in needed}
-        elif arch in self.archs:
-            arch = self.archs[arch]
-        else:
-            raise ValueError(
-                f"{name} has no arch {arch!r}: choose from {', '.join(self.archs)}, from the papers' tables "
-                f'({", ".join(self.presets)}), or give a dict'
-            )
-        if arch['version'] not in VERSIONS:
-            raise ValueError(f'{name}: version {arch["version"]!r}: 1 is MViT, 2 is MViTv2')
-        cfg = DEFAULTS | VERSIONS[arch['version']] | arch
-        input_size = asked.get('input_size', cfg['input_size'])
-        if isinstance(input_size, Sequence) and len(input_size) == 2:
-            # what is a clip's of a preset or arch loses time, what the user gave is left as it is
-            asked = {
-                key: value[-2:] if key in PER_AXIS and key not in given and not isinstance(value, str) else value
-                for key, value in asked.items()
-            }
-            cfg |= {key: cfg[key][-2:] for key in PER_AXIS if not isinstance(cfg[key], str)}
-            if cfg['kv_stride'] != 'none':
-                cfg['kv_stride'] = tuple(max(s // 2, 1) for s in cfg['kv_stride'])
-            if cfg['abs_pos'] == 'separate':
-                cfg['abs_pos'] = 'joint'
-        return cfg | asked
-
-    def _check(self, cfg: dict, window_size: int | None) -> None:
-        """Refuses kinds that there are not, and settings that contradict each other."""
-        name, images = type(self).__name__, len(self.input_size) == 2
-        kinds = dict(
-            pool_mode=('max', 'avg', 'conv'),
-            abs_pos=('none', 'space', 'joint', 'separate'),
-            rel_pos=tuple(REL_POS),
-            expand_in=('mlp', 'attn'),
-            transition_skip=('norm', 'plain', 'none'),
-            residual_pooling=(True, False, 'all'),
-        )
-        for key in ('pool_kernel', 'kv_stride'):
-            if isinstance(cfg[key], str):
-                kinds[key] = ('s', 's+1', '2s+1') if key == 'pool_kernel' else ('none',)
-        for key, choices in kinds.items():
-            if cfg[key] not in choices:
-                raise ValueError(f'{name}: {key}={cfg[key]!r}: choose from {", ".join(map(str, choices))}')
-        terms, rel_pos = tuple(cfg['rel_pos_terms']), cfg['rel_pos']
-        if not terms or not set(terms) <= set('qkv'):
-            raise ValueError(f"{name}: rel_pos_terms={terms} needs one or more of 'q', 'k', 'v'")
-        contradictions = {
-            f"abs_pos='separate' with input_size={self.input_size}: images have no time, use 'joint'": (
-                cfg['abs_pos'] == 'separate' and images
-            ),
-            f"window_size={window_size} with pool_kernel='s': pooled windows would not fit images of any size": (
-                window_size and cfg['pool_kernel'] == 's'
-            ),
-            f'rel_pos={rel_pos!r} with images, which have no time: use "space"': rel_pos == 'time' and images,
-            f'rel_pos={rel_pos!r} with rel_pos_terms={terms}: a table for all axes together is for queries only': (
-                rel_pos.startswith('joint') and terms != ('q',)
-            ),
-            f'window_size={window_size} with with_cls_token=True: a class token belongs to no window': (
-                window_size and self.has_cls_token
-            ),
-            f'window_size={window_size} with input_size={self.input_size}: windows are for images': (
-                window_size and not images
-            ),
-            f'window_size={window_size} with rel_pos={rel_pos!r}: a table for all axes together cannot follow images '
-            'of any size, "space" can': window_size and rel_pos.startswith('joint'),
-            f'full_q_pool=True with pool_kernel={cfg["pool_kernel"]!r}: a kernel that follows the stride pools nothing '
-            'where the stride is 1; give a fixed one': cfg['full_q_pool'] and isinstance(cfg['pool_kernel'], str),
-        }
-        for text, found in contradictions.items():
-            if found:
-                raise ValueError(f'{name}: {text}')
-        self._check_grids(cfg)
-
-    def _check_grids(self, cfg: dict) -> None:
-        """Refuses strides that leave no token and heads that do not divide channels."""
-        name, stages = type(self).__name__, len(cfg['depths'])
-        grid = self.token_grid(self.input_size)
-        kernel, q_stride = cfg['pool_kernel'], tuple(cfg['q_stride'])
-        strides = [q_stride, *([] if cfg['kv_stride'] == 'none' else [tuple(cfg['kv_stride'])])]
-        if any(s < 1 for stride in strides for s in stride):
-            raise ValueError(f'{name}: q_stride={q_stride} and kv_stride={cfg["kv_stride"]} need numbers from 1')
-        # the skip connection is pooled with kernel s + 1, nothing with 1
-        if not isinstance(kernel, str) and any(
-            (k - (s + 1 if s > 1 else 1)) % 2 for k, s in zip(kernel, q_stride, strict=True)
-        ):
-            raise ValueError(
-                f'{name}: pool_kernel={tuple(kernel)} with q_stride={q_stride} pools queries to another size than the '
-                'skip connection: an odd kernel where the stride is 1 or even, an even one elsewhere would do'
-            )
-        total = tuple(q ** (stages - 1) for q in cfg['q_stride'])
-        if any(n < q for n, q in zip(grid, total, strict=True)):
-            raise ValueError(
-                f'{name}: q_stride={tuple(cfg["q_stride"])} in {stages - 1} transitions leaves no token of the grid '
-                f'{grid} that input_size={self.input_size} gives: use a size of at least '
-                f'{tuple(q * s for q, s in zip(total, self.patch_stride, strict=True))}'
-            )
-        kv = (1,) * len(grid) if cfg['kv_stride'] == 'none' else cfg['kv_stride']
-        if any(n < k for n, k in zip(grid, kv, strict=True)):
-            raise ValueError(
-                f'{name}: kv_stride={tuple(kv)} leaves no token of the grid {grid} that input_size={self.input_size} '
-                'gives: use a smaller stride or kv_stride="none"'
-            )
-        dims, heads = cfg['embed_dims'], cfg['num_heads']
-        for stage in range(stages):
-            if dims % heads:
-                raise ValueError(f'{name}: {heads} heads do not divide {dims} channels of stage {stage}')
-            dims, heads = int(dims * cfg['dim_mul']), int(heads * cfg['head_mul'])
-
-    @staticmethod
-    def _pool(stride: Sequence[int], kernel: str | Sequence[int]) -> dict | None:
-        """Arguments of :class:`Pooling` that give one token for each stride; None if nothing would be pooled."""
-        sides = tuple(kernel)
-        if isinstance(kernel, str):
-            rule = {'s': lambda s: s, 's+1': lambda s: s + 1, '2s+1': lambda s: 2 * s + 1}[kernel]
-            sides = tuple(rule(s) if s > 1 else 1 for s in stride)
-        if math.prod(sides) == 1 and math.prod(stride) == 1:
-            return None
-        padding = (0,) * len(sides) if kernel == 's' else tuple(k // 2 for k in sides)
-        return dict(kernel=sides, stride=tuple(stride), padding=padding)
+    def stage_stride(self, stage: int) -> tuple[int, ...]:
+        """Stride per axis of a stage's tokens over those of the patch embedding."""
+        return tuple(stride**stage for stride in self.arch.q_stride)
 
     def init_weights(self) -> None:
+        """Initialize as the paper or `init_cfg` says, then load checkpoints of `init_cfg`."""
         if self.cls_token is not None:
             nn.init.trunc_normal_(self.cls_token, std=0.02)
         super().init_weights()
 
     def paper_init_cfg(self) -> list[dict]:
-        """As the public code: weights from a truncated normal, biases of linears and norms 0.02."""
+        """As in the public code: weights from a truncated normal, biases of linear layers and norms 0.02."""
         return [
             dict(type='TruncNormal', layer=['Conv2d', 'Conv3d', 'Pooling'], std=0.02),
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.02),
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, shaped as `out_type` says.
+    def forward(self, x: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, in the shape of `out_type`.
 
         Raises:
             ValueError: If the patch stride does not divide the size.
         """
         grid = self.input_grid(x)
+        self.arch.check_grid(grid)
+        states = self.run_stages((self._embed(x, grid), grid))
+        return self.pack(self._output(stage, *state) for stage, state in states)
+
+    def _embed(self, x: Tensor, grid: Sequence[int]) -> Tensor:
+        """Tokens (N, L, C) with absolute positions, the class token first."""
         x = self.patch_embed(x)  # (N, [T,] H, W, C)
         if self.pos_embed is not None:
             x = x + self.pos_embed(grid)
-        x = x.flatten(1, -2)  # (N, L, C)
-        if self.cls_token is not None:
-            first = self.cls_token if self.pos_embed is None else self.cls_token + self.pos_embed.cls
-            x = torch.cat([first.expand(x.shape[0], -1, -1), x], 1)
-        outs = []
-        last_before = self.num_running - 1 if self.out_type == 'cls_token' else None
-        for index in range(self.num_running):
-            block = self.blocks[index]
-            if index == last_before:
-                x = self._show(x, grid, self.out_indices[-1])
-            recompute = self.with_cp and x.requires_grad
-            x, grid = checkpoint(block, x, grid, use_reentrant=False) if recompute else block(x, grid)
-            if index not in self.last_blocks:
-                continue
-            stage = self.last_blocks.index(index)
-            if index != last_before:
-                x = self._show(x, grid, stage)
-            if stage in self.out_indices:
-                outs.append(self._output(x, grid, stage))
-        return tuple(outs)
-
-    def _show(self, x: Tensor, grid: Sequence[int], stage: int) -> Tensor:
-        """Tokens (N, L, C), by way of :meth:`show_map` if somebody looks at the stage's map."""
-        if not self.stage_maps[stage].in_use:
+        x = x.flatten(1, -2)
+        if self.cls_token is None:
             return x
-        first, x = x[:, : self.num_extra_tokens], x[:, self.num_extra_tokens :]
-        return torch.cat([first, self.show_map(stage, x.unflatten(1, tuple(grid))).flatten(1, -2)], 1)
+        first = self.cls_token if self.pos_embed is None else self.cls_token + self.pos_embed.cls
+        return torch.cat([first.expand(x.shape[0], -1, -1), x], 1)
 
-    def _output(self, x: Tensor, grid: Sequence[int], stage: int) -> Tensor:
+    def step(self, block: MViTBlock, state: tuple[Tensor, tuple]) -> tuple[Tensor, tuple]:
+        """Run one block on tokens (N, L, C) and their grid."""
+        return self.run_block(block, *state)
+
+    def route_map(self, stage: int, state: tuple[Tensor, tuple]) -> tuple[Tensor, tuple]:
+        """Send a stage's tokens through `stage_maps` if a hook waits there."""
+        if not self.stage_maps[stage].in_use:
+            return state
+        x, grid = state
+        first, x = x[:, : self.num_extra_tokens], x[:, self.num_extra_tokens :]
+        return torch.cat([first, self.show_map(stage, x.unflatten(1, tuple(grid))).flatten(1, -2)], 1), grid
+
+    def _output(self, stage: int, x: Tensor, grid: tuple) -> Tensor:
         norm = getattr(self, self.norm_name(stage))
         if self.out_type == 'cls_token':
             return norm(x[:, 0])
@@ -899,5 +623,5 @@ class MViT(HierarchicalBackbone):
         x = x[:, self.num_extra_tokens :]
         if self.out_type == 'avg_featmap' and self.mean_before_norm:
             return norm(self.format_output(x.unflatten(1, grid)))
-        # normed as a sequence: tools take four axes for a map
+        # normalized as a sequence: tools take four axes for a map
         return self.format_output(norm(x).unflatten(1, grid))

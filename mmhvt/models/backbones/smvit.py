@@ -1,110 +1,296 @@
-"""SMViT, known outside as Hiera (papers: "Simple MViT: A Hierarchical Vision Transformer without
-the Bells-and-Whistles").
+"""SMViT, released as Hiera: "Hiera: A Hierarchical Vision Transformer without the Bells-and-Whistles".
 
-Plain transformer blocks in four stages. Between stages the features are doubled and space is
-max-pooled 2×2; the first two stages attend within mask units, the others globally (figure 2).
-No convolution but the patch embedding, no shifted windows, no relative positions: what these
-would give is learned in masked pre-training. Tokens are kept in the nested order of
-:mod:`mmhvt.models.layers.mask_units`, in which all of that is a view.
+https://arxiv.org/abs/2306.00989; sections, figures and tables cited here are that paper's.
+
+Plain transformer blocks in four stages. Between stages channels double and space is max-pooled 2×2; the first two
+stages attend within mask units, the others globally (figure 2). There is no convolution but the patch embedding, no
+shifted window and no relative position: masked pre-training learns what these would give. Tokens are kept in the unit
+order of :mod:`mmhvt.models.layers.mask_units`, in which pooling and local attention are views.
+
+Shapes: N batch, C channels, T frames, H height, W width, L tokens in unit order, K mask units.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
-from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mmhvt.models.layers import (
-    NestedOrder,
+    MaskUnitOrder,
+    Mlp,
     PatchEmbed,
     PositionEmbedding,
     as_numbers,
     attend,
-    check_mask_unit,
+    build_layer_scale,
+    check_mask_unit_size,
+    drop_path_rates,
+    gather_units,
     max_pool_tokens,
+    mean_pool_tokens,
     merge_heads,
-    pool_real,
+    pool_valid,
     split_heads,
     split_windows,
 )
-from mmhvt.models.layers.mask_units import cut_units
 from mmhvt.registry import MODELS
+from mmhvt.utils import check_choice, check_fields
+from mmhvt.utils.option_configs import InitCfg, TokenNorm
+from mmhvt.utils.option_types import (
+    Channels,
+    Depths,
+    Factor,
+    Heads,
+    Index,
+    LayerScaleValue,
+    Paddings,
+    PassedTo,
+    Range,
+    Rate,
+    Ratio,
+    Says,
+    Side,
+    Size,
+    Strides,
+)
 
-from .base import HierarchicalBackbone, choose_arch
+from .arch import check_hidden, resolve_arch
+from .base import FrozenStages, HierarchicalBackbone, OutType
 
-# table 2; tiny and small, which the paper does not have, as the public code has them
+# defaults with one number per axis, (T, H, W); images have the last two
+PER_AXIS = dict(
+    patch_kernel=(3, 7, 7),
+    patch_stride=(2, 4, 4),
+    patch_padding=(1, 3, 3),
+    mask_unit_size=(1, 8, 8),
+    q_stride=(1, 2, 2),
+)
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """What distinguishes one block of SMViT from the others.
+
+    Attributes:
+        stage: Stage, from 0.
+        in_dims, out_dims: Channels before and after the block.
+        num_heads: Number of attention heads.
+        q_stride: Number of tokens that query pooling joins, over all axes; 1 for none.
+        mask_unit: Number of tokens of the mask unit that the block attends within, or None for global attention.
+        drop_path_rate: Stochastic depth rate.
+    """
+
+    stage: int
+    in_dims: int
+    out_dims: int
+    num_heads: int
+    q_stride: int
+    mask_unit: int | None
+    drop_path_rate: float
+
+
+@dataclass(frozen=True)
+class SMViTArch:
+    """Architecture of an SMViT. Settings per axis are for (T, H, W), or (H, W) for images.
+
+    Args:
+        embed_dims: Channels of the first stage.
+        num_heads: Number of attention heads of the first stage.
+        depths: Number of blocks in each stage.
+        patch_kernel: Kernel of the patch embedding per axis. Defaults to 7×7, over 3 frames for video.
+        patch_stride: Stride of the patch embedding per axis. Defaults to 4×4, and 2 frames for video.
+        patch_padding: Padding of the patch embedding per axis. Defaults to 3×3, and 1 frame for video.
+        mask_unit_size: Tokens of a mask unit in stage 1 per axis. Defaults to 8×8 of one time step.
+        q_stride: Stride of a query pooling per axis. Defaults to 2×2 in space.
+        q_pool: Number of stage transitions that pool. Defaults to 3; masked pre-training uses 2.
+        mask_unit_attn: Whether each stage attends within mask units rather than globally. Defaults to the first two.
+        pos_embed: Kind of position embedding, 'joint', 'separate' or, for images, 'windowed', see
+            :class:`~mmhvt.models.layers.PositionEmbedding`. 'windowed' is tiled by the mask unit, for images much
+            larger than those of the training. Defaults to 'separate' for video and 'joint' for images.
+        pos_grid: (H, W) of the resized table of 'windowed'. Defaults to the token grid of the input.
+        dim_mul: Factor of the channels at a stage transition. Defaults to 2.
+        head_mul: Factor of the attention heads at a stage transition. Defaults to 2.
+        mlp_ratio: Ratio of hidden to output channels of an MLP. Defaults to 4.
+        layer_scale: Initial value of layer scale, or None for no layer scale. Defaults to None.
+        expand: How the shortcut doubles its channels: 'linear', by a linear layer (the paper), or 'pool', by
+            concatenating the max and the mean of the tokens that pooling joins (timm's `use_expand_proj=False`).
+            Defaults to 'linear'.
+
+    Raises:
+        ValueError: If settings contradict each other.
+    """
+
+    embed_dims: Channels
+    num_heads: Heads
+    depths: Depths
+    patch_kernel: Strides | None = None
+    patch_stride: Strides | None = None
+    patch_padding: Paddings | None = None
+    mask_unit_size: Strides | None = None
+    q_stride: Strides | None = None
+    q_pool: Annotated[int, Range(0, 64)] = 3
+    mask_unit_attn: Sequence[bool] = (True, True, False, False)
+    pos_embed: Literal['joint', 'separate', 'windowed'] | None = None
+    pos_grid: Sequence[Side] | None = None
+    dim_mul: Factor = 2.0
+    head_mul: Factor = 2.0
+    mlp_ratio: Ratio = 4.0
+    layer_scale: LayerScaleValue | None = None
+    expand: Literal['linear', 'pool'] = 'linear'
+
+    def __post_init__(self):
+        check_fields('SMViT', self)
+        check_hidden('SMViT', self.embed_dims, self.mlp_ratio)
+        if len(self.mask_unit_attn) != len(self.depths) or not 0 <= self.q_pool < len(self.depths):
+            raise ValueError(
+                f'SMViT with {len(self.depths)} stages: mask_unit_attn needs {len(self.depths)} entries, got '
+                f'{tuple(self.mask_unit_attn)}, and q_pool is 0 to {len(self.depths) - 1}, got {self.q_pool}'
+            )
+        if self.expand == 'pool' and self.dim_mul != 2:
+            raise ValueError(f"SMViT: expand='pool' doubles the channels, which dim_mul={self.dim_mul} does not")
+
+    def for_input(self, input_size: Sequence[int]) -> 'ResolvedSMViTArch':
+        """Fill in the defaults of images (H, W) or video (T, H, W).
+
+        Raises:
+            ValueError: If images or video cannot have the position embedding.
+        """
+        axes = len(input_size)
+        kind = self.pos_embed or ('separate' if axes == 3 else 'joint')
+        check_choice('SMViT', 'pos_embed', kind, ('joint', 'separate', *(() if axes == 3 else ('windowed',))))
+        if self.pos_grid is not None and (kind != 'windowed' or len(self.pos_grid) != 2):
+            raise ValueError(
+                f'SMViT: pos_grid={self.pos_grid} with pos_embed={kind!r}: pos_grid is the (H, W) of the resized table '
+                "of pos_embed='windowed'"
+            )
+        sizes = {key: tuple(getattr(self, key) or value[-axes:]) for key, value in PER_AXIS.items()}
+        return ResolvedSMViTArch(**vars(self) | sizes | dict(pos_embed=kind))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedSMViTArch(SMViTArch):
+    """Architecture for images or for video, which :meth:`SMViTArch.for_input` gives: none of these is None."""
+
+    patch_kernel: tuple[int, ...]
+    patch_stride: tuple[int, ...]
+    patch_padding: tuple[int, ...]
+    mask_unit_size: tuple[int, ...]
+    q_stride: tuple[int, ...]
+    pos_embed: Literal['joint', 'separate', 'windowed']
+
+    def blocks(self, drop_path_rate: float = 0.0) -> list[BlockSpec]:
+        """All blocks, in order.
+
+        Raises:
+            ValueError: If heads do not divide channels, or poolings leave nothing of a mask unit.
+        """
+        rates = drop_path_rates(drop_path_rate, sum(self.depths))
+        dims, heads, unit = self.embed_dims, self.num_heads, math.prod(self.mask_unit_size)
+        specs: list[BlockSpec] = []
+        for stage, depth in enumerate(self.depths):
+            for index in range(depth):
+                enters = stage > 0 and index == 0
+                in_dims, q_stride = dims, math.prod(self.q_stride) if enters and stage <= self.q_pool else 1
+                if enters:
+                    dims, heads = int(dims * self.dim_mul), int(heads * self.head_mul)
+                # the first block of a stage attends as the stage before does: its keys have that resolution
+                local = self.mask_unit_attn[stage - 1 if enters else stage]
+                self._check_block(stage, dims, heads, unit // q_stride if local else None)
+                specs.append(
+                    BlockSpec(
+                        stage=stage,
+                        in_dims=in_dims,
+                        out_dims=dims,
+                        num_heads=heads,
+                        q_stride=q_stride,
+                        mask_unit=unit if local else None,
+                        drop_path_rate=rates[len(specs)],
+                    )
+                )
+                unit //= q_stride
+        return specs
+
+    def _check_block(self, stage: int, dims: int, heads: int, unit_after: int | None) -> None:
+        if heads < 1 or dims < 1 or dims % heads:
+            raise ValueError(
+                f'SMViT: {heads} heads do not divide {dims} channels of stage {stage}: num_heads times '
+                'head_mul, embed_dims times dim_mul'
+            )
+        if unit_after == 0:
+            raise ValueError(
+                f'SMViT: nothing is left of mask units of {self.mask_unit_size} tokens where stage {stage} begins: use '
+                'larger ones or mask_unit_attn=False in the stage before'
+            )
+
+
+# table 2; tiny and small, which the paper does not have, as in the public code
 ARCHS = {
-    'tiny': dict(embed_dims=96, num_heads=1, depths=(1, 2, 7, 2)),
-    'small': dict(embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
-    'base': dict(embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
-    'base_plus': dict(embed_dims=112, num_heads=2, depths=(2, 3, 16, 3)),
-    'large': dict(embed_dims=144, num_heads=2, depths=(2, 6, 36, 4)),
-    'huge': dict(embed_dims=256, num_heads=4, depths=(2, 6, 36, 4)),
+    'tiny': SMViTArch(embed_dims=96, num_heads=1, depths=(1, 2, 7, 2)),
+    'small': SMViTArch(embed_dims=96, num_heads=1, depths=(1, 2, 11, 2)),
+    'base': SMViTArch(embed_dims=96, num_heads=1, depths=(2, 3, 16, 3)),
+    'base_plus': SMViTArch(embed_dims=112, num_heads=2, depths=(2, 3, 16, 3)),
+    'large': SMViTArch(embed_dims=144, num_heads=2, depths=(2, 6, 36, 4)),
+    'huge': SMViTArch(embed_dims=256, num_heads=4, depths=(2, 6, 36, 4)),
 }
-
-
-def mean_pool_tokens(x: Tensor, stride: int, real: Tensor | None = None) -> Tensor:
-    """Mean over each run of `stride` tokens in nested order, arguments and result as of `max_pool_tokens`."""
-    if real is None:
-        return x.unflatten(-2, (-1, stride)).mean(-2)
-    counts = real.view(-1, stride).sum(1).clamp(min=1)
-    return x.masked_fill(~real[:, None], 0.0).unflatten(-2, (-1, stride)).sum(-2) / counts[:, None].to(x.dtype)
 
 
 class MaskUnitAttention(BaseModule):
     """Attention within mask units or over all tokens, with max-pooled queries (figure 5b, section 3.2).
 
     Args:
-        in_dims, out_dims: Channels of a token before and after.
-        num_heads: Heads of the output.
-        q_stride: Tokens that query pooling joins, over all axes; 1 for none.
+        in_dims, out_dims: Channels before and after.
+        num_heads: Number of attention heads.
+        q_stride: Number of tokens that query pooling joins, over all axes. Defaults to 1 for none.
+        mask_unit: Number of tokens of a mask unit before the pooling. Defaults to None for global attention.
     """
 
-    def __init__(self, in_dims: int, out_dims: int, num_heads: int, q_stride: int = 1):
+    def __init__(self, in_dims: int, out_dims: int, num_heads: int, q_stride: int = 1, mask_unit: int | None = None):
         super().__init__()
-        self.num_heads = num_heads
-        self.q_stride = q_stride
+        self.num_heads, self.q_stride, self.mask_unit = num_heads, q_stride, mask_unit
         self.qkv = nn.Linear(in_dims, 3 * out_dims)
         self.proj = nn.Linear(out_dims, out_dims)
 
-    def forward(self, x: Tensor, unit: int | None, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """(N, L, in_dims) -> (N, L / q_stride, out_dims).
 
         Args:
-            x: Tokens in nested order.
-            unit: Tokens of a mask unit before pooling, or None to attend globally.
-            real: Bool (L,), False for padding; None if all tokens are real.
+            x: Tokens in unit order.
+            valid: Mask (L,), False for padding, which no token attends to. Defaults to None for no padding.
         """
         batch, length, _ = x.shape
         q, k, v = self.qkv(x).chunk(3, dim=-1)
-        q = max_pool_tokens(q, self.q_stride, real)
+        q = max_pool_tokens(q, self.q_stride, valid)
+        unit = self.mask_unit or length
         x = attend(
-            split_heads(q, self.num_heads, unit and unit // self.q_stride),
+            split_heads(q, self.num_heads, unit // self.q_stride),
             split_heads(k, self.num_heads, unit),
             split_heads(v, self.num_heads, unit),
-            None if real is None else real.view(-1, unit or length).repeat(batch, 1),
-        )  # (N [* units], heads, [unit or] L / q_stride, d)
-        return self.proj(merge_heads(x).view(batch, length // self.q_stride, -1))
+            key_mask=None if valid is None else valid.view(-1, unit).repeat(batch, 1),
+        )  # (N · units, heads, unit / q_stride, d)
+        x = merge_heads(x)
+        return self.proj(x.view(batch, length // self.q_stride, x.shape[-1]))
 
 
 class SMViTBlock(BaseModule):
-    """Transformer block; where features are doubled, skip and queries are pooled alike (figure 2).
+    """Transformer block; where channels double, the shortcut is pooled as the queries are (figure 2).
 
     Args:
-        in_dims, out_dims: Channels of a token before and after.
-        num_heads: Heads.
-        mlp_ratio: Hidden channels of the MLP over `out_dims`.
-        drop_path_rate: Probability to skip either branch.
-        q_stride: Tokens that pooling joins, over all axes; 1 for none.
-        norm_cfg: Config of the norms.
-        layer_scale: Initial factor of either branch, one for each channel; None for no factors.
-        expand: How the skip gets its channels, see :class:`SMViT`.
+        in_dims, out_dims: Channels before and after.
+        num_heads: Number of attention heads.
+        q_stride: Number of tokens that pooling joins, over all axes. Defaults to 1 for none.
+        mask_unit: Number of tokens of a mask unit before the pooling. Defaults to None for global attention.
+        mlp_ratio: Ratio of hidden to output channels of the MLP. Defaults to 4.
+        drop_path_rate: Stochastic depth rate. Defaults to 0.
+        layer_scale: Initial value of layer scale. Defaults to None for no layer scale.
+        expand: How the shortcut doubles its channels, see :class:`SMViTArch`. Defaults to 'linear'.
+        norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-6.
     """
 
     def __init__(
@@ -112,78 +298,82 @@ class SMViTBlock(BaseModule):
         in_dims: int,
         out_dims: int,
         num_heads: int,
-        mlp_ratio: float,
-        drop_path_rate: float,
-        q_stride: int,
-        norm_cfg: dict,
+        q_stride: int = 1,
+        mask_unit: int | None = None,
+        mlp_ratio: float = 4.0,
+        drop_path_rate: Rate = 0.0,
         layer_scale: float | None = None,
         expand: str = 'linear',
+        norm_cfg: dict = dict(type='LN', eps=1e-6),
     ):
         super().__init__()
         self.q_stride = q_stride
+        self.expand = expand if in_dims != out_dims else None
         self.norm1 = build_norm_layer(norm_cfg, in_dims)[1]
-        self.attn = MaskUnitAttention(in_dims, out_dims, num_heads, q_stride)
+        self.attn = MaskUnitAttention(in_dims, out_dims, num_heads=num_heads, q_stride=q_stride, mask_unit=mask_unit)
+        self.ls1 = build_layer_scale(out_dims, layer_scale)
         self.norm2 = build_norm_layer(norm_cfg, out_dims)[1]
-        self.mlp = FFN(out_dims, int(out_dims * mlp_ratio), act_cfg=dict(type='GELU'), add_identity=False)
+        self.mlp = Mlp(out_dims, hidden_dims=int(out_dims * mlp_ratio))
+        self.ls2 = build_layer_scale(out_dims, layer_scale)
+        self.proj = nn.Linear(in_dims, out_dims) if self.expand == 'linear' else None
         self.drop_path = DropPath(drop_path_rate)
-        self.pools_skip = in_dims != out_dims and expand == 'pool'
-        self.proj = nn.Linear(in_dims, out_dims) if in_dims != out_dims and expand == 'linear' else None
-        self.gamma1 = self.gamma2 = None
-        if layer_scale is not None:
-            self.gamma1 = nn.Parameter(torch.full((out_dims,), float(layer_scale)))
-            self.gamma2 = nn.Parameter(torch.full((out_dims,), float(layer_scale)))
 
-    def forward(self, x: Tensor, unit: int | None, real: Tensor | None = None) -> Tensor:
-        """(N, L, in_dims) -> (N, L / q_stride, out_dims), arguments as in :class:`MaskUnitAttention`."""
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """(N, L, in_dims) -> (N, L / q_stride, out_dims); arguments as in :class:`MaskUnitAttention`."""
         normed = self.norm1(x)
-        # the skip leaves after the norm where channels change, as in MViTv2
+        x = self._shortcut(x, normed, valid) + self.drop_path(self.ls1(self.attn(normed, valid)))
+        return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
+
+    def _shortcut(self, x: Tensor, normed: Tensor, valid: Tensor | None) -> Tensor:
         if self.proj is not None:
-            x = max_pool_tokens(self.proj(normed), self.q_stride, real)
-        elif self.pools_skip:
-            x = torch.cat([pool(x, self.q_stride, real) for pool in (max_pool_tokens, mean_pool_tokens)], -1)
-        x = x + self._branch(self.attn(normed, unit, real), self.gamma1)
-        return x + self._branch(self.mlp(self.norm2(x)), self.gamma2)
-
-    def _branch(self, x: Tensor, gamma: Tensor | None) -> Tensor:
-        return self.drop_path(x if gamma is None else gamma * x)
+            # where channels change, the shortcut leaves after the norm, as in MViTv2
+            return max_pool_tokens(self.proj(normed), self.q_stride, valid)
+        if self.expand == 'pool':
+            return torch.cat([pool(x, self.q_stride, valid) for pool in (max_pool_tokens, mean_pool_tokens)], -1)
+        # channels may stay where a stage begins, by dim_mul=1
+        return x if self.q_stride == 1 else max_pool_tokens(x, self.q_stride, valid)
 
 
-@MODELS.register_module()
+class UnitState(NamedTuple):
+    """Tokens on their way through the blocks.
+
+    Attributes:
+        tokens: (N, L, C) in unit order.
+        valid: Mask (L,), False for padding, or None for no padding.
+        level: Number of poolings so far.
+        order: Order of the tokens of a whole grid, or None if mask units are deleted and there is no map.
+    """
+
+    tokens: Tensor
+    valid: Tensor | None = None
+    level: int = 0
+    order: MaskUnitOrder | None = None
+
+
+@MODELS.register_module(name=['SMViT', 'Hiera'])
 class SMViT(HierarchicalBackbone):
-    """SMViT backbone for images and video.
+    """SMViT backbone for images and video, released as Hiera.
 
     Args:
-        arch: 'tiny', 'small', 'base', 'base_plus', 'large', 'huge', or a dict of embed_dims, num_heads, depths.
-        input_size: (T, H, W) or (H, W) that the position embeddings are built for.
-        in_channels: Channels of the input.
-        patch_kernel, patch_stride, patch_padding: Of the patch embedding, per axis; by default 7×7 stride 4, over
-            3 frames with stride 2 for video.
-        mask_unit_size: Tokens of a mask unit in stage 1, per axis; by default 8×8 of one time slice.
-        q_stride: Stride of a query pooling, per axis; by default 2×2 in space.
-        q_pool: Stage transitions that pool; masked pre-training uses 2 of the 3.
-        mask_unit_attn: Per stage, attend within mask units rather than globally.
-        pos_embed: Position embeddings, 'joint', 'separate' or 'windowed' (images only), see
-            :class:`~mmhvt.models.layers.PositionEmbedding`; by default 'separate' for video and 'joint' for images.
-            'windowed' is tiled by the mask unit, for images much larger than those that were trained on.
-        pos_grid: (H, W) of the table of 'windowed' that is resized; by default the token grid of `input_size`.
-        sep_pos_embed: True is `pos_embed='separate'`, False `pos_embed='joint'`.
-        dim_mul, head_mul: Factors of channels and heads at a stage transition.
-        mlp_ratio: Hidden channels of an MLP over its input's.
-        drop_path_rate: Of the last block, growing linearly from 0.
-        layer_scale: Initial factor of the branches of a block, one for each channel; by default there are none.
-        expand: Where channels are doubled, the skip is a 'linear' layer's (the paper), or 'pool': the max and the mean
-            over the tokens that pooling joins, side by side (timm's `use_expand_proj=False`).
-        norm_cfg: Config of the norms.
-        with_cp: Recompute blocks in the backward pass instead of keeping their activations.
-        out_indices: Stages to return.
-        out_type: 'avg_featmap' (N, C): mean over tokens, then the final norm if the stage is the last, as the
-            paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) come before
-            that norm.
-        init_cfg, frozen_stages: See :class:`HierarchicalBackbone`.
+        arch: 'tiny', 'small', 'base', 'base_plus', 'large', 'huge', or an :class:`SMViTArch` or its fields as a dict.
+            Defaults to 'base'.
+        input_size: (T, H, W) or (H, W) that the position embeddings are built for. Defaults to (16, 224, 224).
+        in_channels: Number of input channels. Defaults to 3.
+        drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
+        norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-6.
+        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        out_indices: Stages to return. Defaults to the last.
+        out_type: 'avg_featmap' (N, C), the mean over tokens, followed by the final norm if the stage is the last, as
+            the paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) are taken
+            before that norm. Defaults to 'avg_featmap'.
+        frozen_stages: See :class:`Backbone`. Defaults to -1.
+        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
+        init_cfg: See :class:`Backbone`.
+        **overrides: Fields of :class:`SMViTArch` that differ from `arch`.
 
     Raises:
-        ValueError: For an unknown arch, a size that the patch stride does not divide, mask units that poolings cut,
-            or an output type, position embedding or skip that SMViT does not have.
+        ValueError: For an unknown arch, a size that the patch stride does not divide, mask units that poolings cut
+            apart, or an output type, position embedding or shortcut that SMViT does not have.
 
     Example:
         >>> model = SMViT('base', input_size=(16, 224, 224), out_indices=(0, 1, 2, 3), out_type='featmap')
@@ -197,137 +387,80 @@ class SMViT(HierarchicalBackbone):
 
     def __init__(
         self,
-        arch: str | dict = 'base',
-        input_size: Sequence[int] = (16, 224, 224),
-        in_channels: int = 3,
-        patch_kernel: Sequence[int] | None = None,
-        patch_stride: Sequence[int] | None = None,
-        patch_padding: Sequence[int] | None = None,
-        mask_unit_size: Sequence[int] | None = None,
-        q_stride: Sequence[int] | None = None,
-        q_pool: int = 3,
-        mask_unit_attn: Sequence[bool] = (True, True, False, False),
-        pos_embed: str | None = None,
-        pos_grid: Sequence[int] | None = None,
-        sep_pos_embed: bool | None = None,
-        dim_mul: float = 2.0,
-        head_mul: float = 2.0,
-        mlp_ratio: float = 4.0,
-        drop_path_rate: float = 0.0,
-        layer_scale: float | None = None,
-        expand: str = 'linear',
-        norm_cfg: dict = dict(type='LN', eps=1e-6),
+        arch: Annotated[str | Mapping | SMViTArch, Says(': give a name, a dict or a SMViTArch')] = 'base',
+        input_size: Size = (16, 224, 224),
+        in_channels: Channels = 3,
+        drop_path_rate: Rate = 0.0,
+        norm_cfg: TokenNorm = dict(type='LN', eps=1e-6),
         with_cp: bool = False,
-        out_indices: int | Sequence[int] = (-1,),
-        out_type: str = 'avg_featmap',
-        init_cfg: dict | list | None = None,
-        frozen_stages: int = -1,
+        out_indices: Index | Sequence[Index] = (-1,),
+        out_type: OutType = 'avg_featmap',
+        frozen_stages: FrozenStages = -1,
+        as_tuple: bool = True,
+        init_cfg: InitCfg = None,
+        **overrides: Annotated[Any, PassedTo(SMViTArch)],
     ):
-        arch = choose_arch(arch, ARCHS, 'SMViT')
-        depths = tuple(arch['depths'])
-        video = len(input_size) == 3
-        patch_stride = patch_stride or ((2, 4, 4) if video else (4, 4))
-        super().__init__(input_size, patch_stride, len(depths), out_indices, out_type, init_cfg, frozen_stages)
-        patch_kernel = tuple(patch_kernel or ((3, 7, 7) if video else (7, 7)))
-        patch_padding = tuple(patch_padding or ((1, 3, 3) if video else (3, 3)))
-        self.mask_unit_size = tuple(mask_unit_size or ((1, 8, 8) if video else (8, 8)))
-        self.q_stride = tuple(q_stride or ((1, 2, 2) if video else (2, 2)))
-        self.check_axes(
-            patch_kernel=patch_kernel,
-            patch_padding=patch_padding,
-            mask_unit_size=self.mask_unit_size,
-            q_stride=self.q_stride,
+        arch = resolve_arch('SMViT', arch, ARCHS, SMViTArch, **overrides).for_input(input_size)
+        super().__init__(
+            input_size=input_size,
+            patch_stride=arch.patch_stride,
+            depths=arch.depths,
+            out_indices=out_indices,
+            out_type=out_type,
+            frozen_stages=frozen_stages,
+            as_tuple=as_tuple,
+            with_cp=with_cp,
+            init_cfg=init_cfg,
         )
-        self.num_levels = len(depths) - 1
-        check_mask_unit(self.mask_unit_size, self.q_stride, self.num_levels)
-        unit = math.prod(self.mask_unit_size)
-        if len(mask_unit_attn) != len(depths) or not 0 <= q_pool <= self.num_levels:
-            raise ValueError(
-                f'SMViT with {len(depths)} stages: mask_unit_attn needs as many entries, got {tuple(mask_unit_attn)}, '
-                f'and q_pool is 0 to {self.num_levels}, got {q_pool}'
-            )
-        self.with_cp, self.q_pool = with_cp, q_pool
+        self.check_axes(
+            patch_kernel=arch.patch_kernel,
+            patch_padding=arch.patch_padding,
+            mask_unit_size=arch.mask_unit_size,
+            q_stride=arch.q_stride,
+        )
+        self.mask_unit_size, self.q_stride, self.q_pool = arch.mask_unit_size, arch.q_stride, arch.q_pool
+        self.num_levels = len(arch.depths) - 1
+        check_mask_unit_size(self.mask_unit_size, self.q_stride, self.num_levels)
+        specs = arch.blocks(drop_path_rate)
+        self.stage_dims = [specs[last].out_dims for last in self.last_blocks]
+        self.embed_dims = self.stage_dims[-1]
 
-        embed_dims, num_heads = arch['embed_dims'], arch['num_heads']
         self.patch_embed = PatchEmbed(
             in_channels,
-            embed_dims,
-            patch_kernel,
-            self.patch_stride,
-            patch_padding,
+            arch.embed_dims,
+            kernel=arch.patch_kernel,
+            stride=arch.patch_stride,
+            padding=arch.patch_padding,
         )
-        if expand not in ('linear', 'pool') or (expand == 'pool' and dim_mul != 2.0):
-            raise ValueError(f'SMViT: expand={expand!r}: choose from linear, and, where dim_mul={dim_mul} is 2, pool')
         self.pos_embed = PositionEmbedding(
-            embed_dims,
+            arch.embed_dims,
             self.token_grid(self.input_size),
-            self._position_kind(pos_embed, pos_grid, sep_pos_embed),
+            kind=arch.pos_embed,
             window=self.mask_unit_size,
-            whole_grid=pos_grid,
+            whole_grid=arch.pos_grid,
         )
-        drop_path_rates = torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
-        self.blocks = ModuleList()
-        self.windowed = []  # per block: within mask units?
-        self.last_blocks = []  # per stage: index of its last block
-        for stage, depth in enumerate(depths):
-            for index in range(depth):
-                enters = stage > 0 and index == 0
-                out_dims = int(embed_dims * dim_mul) if enters else embed_dims
-                num_heads = int(num_heads * head_mul) if enters else num_heads
-                pooled = math.prod(self.q_stride) if enters and stage <= q_pool else 1
-                # the block that pools still attends as the stage that it leaves: its keys are at that resolution
-                self.windowed.append(bool(mask_unit_attn[stage - 1 if enters else stage]))
-                unit //= pooled
-                if out_dims % num_heads:
-                    raise ValueError(f'SMViT: {num_heads} heads do not divide {out_dims} channels of stage {stage}')
-                if self.windowed[-1] and not unit:
-                    raise ValueError(
-                        f'SMViT: nothing is left of mask units of {self.mask_unit_size} tokens where stage {stage} '
-                        'begins: use larger ones or mask_unit_attn=False in the stage before'
-                    )
-                self.blocks.append(
-                    SMViTBlock(
-                        embed_dims,
-                        out_dims,
-                        num_heads,
-                        mlp_ratio,
-                        drop_path_rates[len(self.blocks)],
-                        pooled,
-                        norm_cfg,
-                        layer_scale,
-                        expand,
-                    )
-                )
-                embed_dims = out_dims
-            self.last_blocks.append(len(self.blocks) - 1)
-        self.embed_dims = embed_dims
-        self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
-        # blocks behind the last output do not run
-        self.num_running = self.last_blocks[self.out_indices[-1]] + 1
-        normed = self.num_running == len(self.blocks) and out_type == 'avg_featmap'
-        self.freeze_idle([*self.blocks[self.num_running :], *([] if normed else [self.norm])])
-        self.freeze_stages()
-
-    def _position_kind(self, kind: str | None, grid: Sequence[int] | None, separate: bool | None) -> str:
-        """The kind of position embedding that three arguments say.
-
-        Raises:
-            ValueError: If there is none or they contradict each other.
-        """
-        video = len(self.input_size) == 3
-        kinds = (None,) if separate is not None else (None, 'joint', 'separate', *(() if video else ('windowed',)))
-        if kind not in kinds or (grid is not None and (kind != 'windowed' or len(grid) != 2)):
-            raise ValueError(
-                f'SMViT: pos_embed={kind!r} with pos_grid={grid}, sep_pos_embed={separate} and input_size='
-                f"{self.input_size}: pos_embed is 'joint', 'separate' or, for images, 'windowed', which alone may have "
-                'a pos_grid (H, W); or give sep_pos_embed alone'
+        self.blocks = ModuleList(
+            SMViTBlock(
+                in_dims=spec.in_dims,
+                out_dims=spec.out_dims,
+                num_heads=spec.num_heads,
+                q_stride=spec.q_stride,
+                mask_unit=spec.mask_unit,
+                mlp_ratio=arch.mlp_ratio,
+                drop_path_rate=spec.drop_path_rate,
+                layer_scale=arch.layer_scale,
+                expand=arch.expand,
+                norm_cfg=norm_cfg,
             )
-        return kind or ('separate' if (video if separate is None else separate) else 'joint')
+            for spec in specs
+        )
+        self.norm = build_norm_layer(norm_cfg, self.embed_dims)[1]
+        self.freeze(None if self._is_normed(self.out_indices[-1]) else self.norm)
 
     def paper_init_cfg(self) -> list[dict]:
-        """As the public code: weights from a truncated normal, biases of linears and norms 0.02.
+        """As in the public code: weights from a truncated normal; biases of linear layers and norms are 0.02.
 
-        The bias of the patch embedding, which that code leaves to PyTorch, begins at 0.
+        The bias of the patch embedding, which that code leaves to PyTorch, is 0.
         """
         return [
             dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.02),
@@ -335,16 +468,16 @@ class SMViT(HierarchicalBackbone):
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]
 
-    def pooling(self, stage: int) -> tuple[int, ...]:
-        """See :class:`HierarchicalBackbone`; the first `q_pool` transitions pool."""
+    def stage_stride(self, stage: int) -> tuple[int, ...]:
+        """See :class:`Backbone`; the first `q_pool` transitions pool."""
         return tuple(stride ** min(stage, self.q_pool) for stride in self.q_stride)
 
     @property
     def pooled_unit(self) -> tuple[int, ...]:
-        """Tokens of a mask unit after all poolings, per axis.
+        """Tokens of a mask unit after all poolings per axis.
 
         Raises:
-            ValueError: If a pooling joins tokens of several mask units, which only works where none is deleted.
+            ValueError: If a pooling joins tokens of several mask units, which works only if none is deleted.
         """
         total = tuple(s**self.q_pool for s in self.q_stride)
         if any(m % t for m, t in zip(self.mask_unit_size, total, strict=True)):
@@ -358,7 +491,7 @@ class SMViT(HierarchicalBackbone):
         """Mask units per axis of an input of `size` frames and pixels.
 
         Raises:
-            ValueError: If they do not divide it; names the nearest size that would do.
+            ValueError: If mask units do not divide the size; names the nearest size that would do.
         """
         grid = self.token_grid(size)
         if any(n % m for n, m in zip(grid, self.mask_unit_size, strict=True)):
@@ -370,101 +503,92 @@ class SMViT(HierarchicalBackbone):
             )
         return tuple(n // m for n, m in zip(grid, self.mask_unit_size, strict=True))
 
-    def forward(self, x: Tensor, visible: Tensor | None = None, mask_token: Tensor | None = None) -> tuple[Tensor, ...]:
-        """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, shaped as `out_type` says.
+    def forward(self, x: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, in the shape of `out_type`.
 
-        A token grid that is no multiple of the mask unit is padded; padding is seen by no token and cut off again.
-
-        Args:
-            x: Images or clips.
-            visible: For masked pre-training, see :meth:`forward_units`.
-            mask_token: As well.
+        A token grid that is no multiple of the mask unit is padded. No token attends to padding, and outputs have none.
 
         Raises:
             ValueError: If the patch stride does not divide the size.
         """
-        if visible is not None:
-            return self.forward_units(x, visible, mask_token)
         grid = self.input_grid(x)
-        order = NestedOrder(grid, self.mask_unit_size, self.q_stride, self.num_levels)
-        x = self.patch_embed(x)  # (N, [T,] H, W, C)
-        x = order.nest(x + self.pos_embed(grid))  # (N, L, C)
-        outs = []
-        for stage, level, tokens in self.run_stages(x, order.real(x.device), self.out_indices, order):
-            out = self.format_output(order.unnest(tokens, level))
-            last = stage == len(self.last_blocks) - 1
-            outs.append(self.norm(out) if last and self.out_type == 'avg_featmap' else out)
-        return tuple(outs)
+        order = MaskUnitOrder(grid, self.mask_unit_size, self.q_stride, self.num_levels)
+        tokens = order.to_units(self.patch_embed(x) + self.pos_embed(grid))
+        states = self.run_stages(UnitState(tokens, valid=order.valid(x.device), order=order))
+        return self.pack(self._output(stage, order.to_grid(state.tokens, state.level)) for stage, state in states)
 
     def forward_units(self, x: Tensor, visible: Tensor, mask_token: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Every stage on the visible mask units alone (section 3, figure 4e).
+        """Run all stages on the visible mask units alone (section 3, figure 4e).
 
-        Masked units are deleted before the first layer, so that all that is computed is computed for visible tokens.
-        Patches that reach over the edge of a unit see zeros where the neighbour is masked.
+        Masked units are deleted before the first layer, so that only visible tokens are computed. Patches that reach
+        beyond the edge of a unit see zeros where the neighbor is masked.
 
         Args:
-            x: (N, C, [T,] H, W).
+            x: Images or clips (N, C, [T,] H, W).
             visible: Visible units of each sample, (N, K) row-major indices over the grid of mask units.
-            mask_token: (C,), stands in the encoder for each token of a masked unit (figure 4c): then all units are
-                computed, and returned in row-major order. None to delete them.
+            mask_token: (C,), replaces each token of a masked unit in the encoder (figure 4c): all units are computed
+                and returned in row-major order. Defaults to None, which deletes masked units.
 
         Returns:
-            tuple[Tensor, ...]: For each stage (N, K, [t,] h, w, C), the tokens of a unit in rows.
+            tuple[Tensor, ...]: (N, K, [t,] h, w, C) for each stage, the tokens of a unit in row-major order.
 
         Raises:
             ValueError: If mask units do not divide the size.
         """
-        size = as_numbers(x.shape[2:])
-        grid, counts = self.token_grid(size), self.unit_grid(size)
-        batch, unit, kept = x.shape[0], self.mask_unit_size, visible
+        counts, batch = self.unit_grid(as_numbers(x.shape[2:])), x.shape[0]
+        tokens, units = self._embed_units(x, visible, counts, mask_token)
+        # a unit is a grid of its own, and the units of a sample follow one another
+        order = MaskUnitOrder(self.mask_unit_size, self.mask_unit_size, self.q_stride, self.q_pool)
+        tokens = order.to_units(tokens.reshape(-1, *self.mask_unit_size, tokens.shape[-1]))
+        state = UnitState(tokens.unflatten(0, (batch, units)).flatten(1, 2))  # (N, K · length, C)
+        return tuple(
+            order.to_grid(
+                state.tokens.unflatten(1, (units, -1)).flatten(0, 1),
+                state.level,
+            ).unflatten(0, (batch, units))
+            for _, state in self.run_stages(state, range(len(self.last_blocks)))
+        )
+
+    def _embed_units(
+        self, x: Tensor, visible: Tensor, counts: Sequence[int], mask_token: Tensor | None
+    ) -> tuple[Tensor, int]:
+        """Embedded tokens (N, K, length, C) of the units to compute, and their number K."""
+        batch, unit, embed, kept = x.shape[0], self.mask_unit_size, self.patch_embed.proj, visible
         seen = x.new_zeros(batch, math.prod(counts)).scatter_(1, visible, 1.0)
         if mask_token is not None:
             kept = torch.arange(math.prod(counts), device=x.device).expand(batch, -1)
         x = x * F.interpolate(seen.view(batch, 1, *counts), x.shape[2:])
-        embed = self.patch_embed.proj
         pad = [p for p in reversed(embed.padding) for _ in range(2)]
-        x = cut_units(F.pad(x, pad), kept, counts, unit, embed.kernel_size, embed.stride)  # (N, K, C, [t,] h, w)
+        x = gather_units(F.pad(x, pad), kept, counts, unit, kernel=embed.kernel_size, stride=embed.stride)
         convolve = F.conv3d if len(unit) == 3 else F.conv2d
         x = convolve(x.flatten(0, 1), embed.weight, embed.bias, embed.stride)
-        x = x.flatten(2).transpose(1, 2).unflatten(0, (batch, -1))  # (N, K, length, C)
+        x = x.flatten(2).transpose(1, 2).unflatten(0, (batch, kept.shape[1]))  # (N, K, length, C)
         if mask_token is not None:
             x = torch.where(seen.bool()[:, :, None, None], x, mask_token.to(x.dtype))
-        x = x + split_windows(self.pos_embed(grid), unit)[kept]
-        # a unit is a grid of its own, and the units of a sample follow one another
-        order = NestedOrder(unit, unit, self.q_stride, self.q_pool)
-        x = order.nest(x.reshape(-1, *unit, x.shape[-1])).reshape(batch, -1, x.shape[-1])  # (N, K * length, C)
-        return tuple(
-            order.unnest(tokens.reshape(batch * kept.shape[1], -1, tokens.shape[-1]), level).unflatten(0, (batch, -1))
-            for _, level, tokens in self.run_stages(x, None, range(len(self.last_blocks)))
-        )
+        grid = [c * u for c, u in zip(counts, unit, strict=True)]
+        return x + split_windows(self.pos_embed(grid), unit)[kept], kept.shape[1]
 
-    def run_stages(
-        self, x: Tensor, real: Tensor | None, stages: Sequence[int], order: NestedOrder | None = None
-    ) -> list[tuple[int, int, Tensor]]:
-        """Runs the blocks on tokens (N, L, C) in nested order.
+    def step(self, block: SMViTBlock, state: UnitState) -> UnitState:
+        """Run one block; see :meth:`Backbone.run_stages`."""
+        tokens = self.run_block(block, state.tokens, state.valid)
+        if block.q_stride == 1:
+            return state._replace(tokens=tokens)
+        valid = None if state.valid is None else pool_valid(state.valid, block.q_stride)
+        return state._replace(tokens=tokens, valid=valid, level=state.level + 1)
 
-        Args:
-            x: Tokens, of whole mask units.
-            real: Bool (L,), False for padding; None if all tokens are real.
-            stages: Those to return.
-            order: The order of the tokens, for `stage_maps`; None where some are deleted and there is no map.
+    def route_map(self, stage: int, state: UnitState) -> UnitState:
+        """See :meth:`Backbone.route_map`; deleted units leave no map."""
+        order, level = state.order, state.level
+        if order is None or not self.stage_maps[stage].in_use:
+            return state
+        return state._replace(tokens=order.to_units(self.show_map(stage, order.to_grid(state.tokens, level)), level))
 
-        Returns:
-            list: (stage, poolings so far, tokens).
-        """
-        unit = math.prod(self.mask_unit_size)
-        level, outs = 0, []
-        for index in range(self.num_running):
-            block = self.blocks[index]
-            args = (x, unit if self.windowed[index] else None, real)
-            x = checkpoint(block, *args, use_reentrant=False) if self.with_cp and x.requires_grad else block(*args)
-            if block.q_stride > 1:
-                unit, real, level = unit // block.q_stride, pool_real(real, block.q_stride), level + 1
-            if index not in self.last_blocks:
-                continue
-            stage = self.last_blocks.index(index)
-            if order is not None and self.stage_maps[stage].in_use:
-                x = order.nest(self.show_map(stage, order.unnest(x, level)), level)
-            if stage in stages:
-                outs.append((stage, level, x))
-        return outs
+    def _is_normed(self, stage: int) -> bool:
+        return self.out_type == 'avg_featmap' and stage == len(self.last_blocks) - 1
+
+    def _output(self, stage: int, tokens: Tensor) -> Tensor:
+        out = self.format_output(tokens)
+        return self.norm(out) if self._is_normed(stage) else out
+
+
+Hiera = SMViT

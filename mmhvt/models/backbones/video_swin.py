@@ -1,17 +1,23 @@
-"""Video Swin (paper: "Video Swin Transformer", papers/video_swin).
+"""Video Swin: "Video Swin Transformer", https://arxiv.org/abs/2106.13230.
 
-Transformer blocks that attend within 3D windows of P×M×M tokens; every second block shifts the windows
-by half their size, so that neighbouring windows exchange what they know (section 3.2). Four stages, between
-which patch merging halves the resolution in space; time keeps its resolution throughout. With images the
-same blocks, on windows of M×M tokens, are the Swin Transformer.
+Sections, equations and tables cited here are that paper's. On images, with windows of M×M tokens, the same blocks are
+the Swin Transformer (https://arxiv.org/abs/2103.14030).
 
-Windows, shifts and padding follow the public code: a window that is larger than the grid shrinks to it
-and does not shift along that axis, and grids that windows do not divide are filled up with zeros behind the norm.
+Transformer blocks attend within 3D windows of P×M×M tokens. Every second block shifts the windows by half their size,
+so that neighboring windows exchange information (section 3.2). Between the four stages patch merging halves the
+resolution in space; time keeps its resolution.
+
+Windows, shifts and padding follow the public code: a window that is larger than the grid shrinks to it and does not
+shift along that axis, and grids that windows do not divide are padded with zeros after the norm.
+
+Shapes: N batch, C channels, T frames, H height, W width, L tokens, n tokens of a window.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,15 +25,16 @@ from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from torchvision.ops import MLP
 
 from mmhvt.models.layers import (
+    Mlp,
     PatchEmbed,
+    WindowPositionBias,
     as_numbers,
     attend,
     channels_first,
     channels_last,
+    drop_path_rates,
     merge_heads,
     merge_windows,
     pad_to_multiple,
@@ -35,69 +42,178 @@ from mmhvt.models.layers import (
     split_windows,
 )
 from mmhvt.registry import MODELS
+from mmhvt.utils import check_fields
+from mmhvt.utils.option_configs import InitCfg, TokenNorm
+from mmhvt.utils.option_types import (
+    Channels,
+    Depths,
+    Heads,
+    Index,
+    Length,
+    PassedTo,
+    Rate,
+    Ratio,
+    Says,
+    Size,
+    Strides,
+)
 
-from .base import HierarchicalBackbone, choose_arch
+from .arch import check_hidden, resolve_arch
+from .base import FrozenStages, HierarchicalBackbone, OutType
 
-# section 3.3
-ARCHS = {
-    'tiny': dict(embed_dims=96, num_heads=(3, 6, 12, 24), depths=(2, 2, 6, 2)),
-    'small': dict(embed_dims=96, num_heads=(3, 6, 12, 24), depths=(2, 2, 18, 2)),
-    'base': dict(embed_dims=128, num_heads=(4, 8, 16, 32), depths=(2, 2, 18, 2)),
-    'large': dict(embed_dims=192, num_heads=(6, 12, 24, 48), depths=(2, 2, 18, 2)),
-}
-# models of the tables by name, with the input that they were measured on
-PRESETS = {
-    'video-swin-t': dict(arch='tiny'),
-    'video-swin-s': dict(arch='small'),
-    'video-swin-b': dict(arch='base'),
-    'video-swin-l': dict(arch='large'),
-    # as image Swin at 384²
-    'video-swin-l-384': dict(arch='large', input_size=(32, 384, 384), window_size=(8, 12, 12)),
-    'video-swin-b-sthv2': dict(arch='base', window_size=(16, 7, 7)),
-    'video-swin-t-split': dict(arch='tiny', design='split'),
-    'video-swin-t-factorized': dict(arch='tiny', design='factorized'),
-    # tokens in time and tokens of a window in time, table 5
-    'video-swin-t-16-16': dict(arch='tiny', window_size=(16, 7, 7)),
-    'video-swin-t-8-8': dict(arch='tiny', input_size=(16, 224, 224)),
-    'video-swin-t-4-4': dict(arch='tiny', input_size=(8, 224, 224), window_size=(4, 7, 7)),
-    'video-swin-t-16-4': dict(arch='tiny', window_size=(4, 7, 7)),
-}
-# spatiotemporal attention, table 4
-DESIGNS = ('joint', 'split', 'factorized')
-# axes that windows are shifted along, table 6
+# axes along which windows are shifted, table 6
 SHIFTS = {'all': (True, True, True), 'space': (False, True, True), 'none': (False, False, False)}
 
 
-# What both make is made anew in each forward: a cached tensor could be one of another mode, such as inference or
-# export, which nobody else can use.
-def bias_index(window: tuple[int, ...], whole: tuple[int, ...], device: torch.device) -> Tensor:
-    """Row of the bias table of windows of `whole` tokens for each pair of tokens of a window no larger, (n, n)."""
-    sides = [2 * side - 1 for side in whole]
-    count = math.prod(sides)
-    # rows of the table are offsets, row by row: two places differ by their offset as their rows do, from the middle
-    rows = torch.arange(count, device=device).view(sides)[tuple(slice(n) for n in window)].flatten()
-    return (rows + count // 2)[:, None] - rows
+@dataclass(frozen=True)
+class BlockSpec:
+    """What distinguishes one block of Video Swin from the others.
 
-
-def seam_pairs(side: int, cut: int, device: torch.device) -> Tensor:
-    """Pairs of coordinates along an axis of a window of which one, not both, is among the last `cut`, bool (n, n).
-
-    In a window behind which the shifted grid begins anew, these are no neighbours.
+    Attributes:
+        stage: Stage, from 0.
+        dims: Number of channels.
+        num_heads: Number of attention heads.
+        window_size: Tokens of a window per axis.
+        shift: Shift of the windows in tokens per axis.
+        drop_path_rate: Stochastic depth rate.
     """
-    behind = torch.arange(side, device=device) >= side - cut
-    return behind[:, None] != behind
+
+    stage: int
+    dims: int
+    num_heads: int
+    window_size: tuple[int, ...]
+    shift: tuple[int, ...]
+    drop_path_rate: float
+
+
+@dataclass(frozen=True)
+class SwinArch:
+    """Architecture of a (Video) Swin Transformer. Settings per axis are for (T, H, W), or (H, W) for images.
+
+    Args:
+        embed_dims: Channels of the first stage; each patch merging doubles them.
+        num_heads: Number of attention heads in each stage.
+        depths: Number of blocks in each stage.
+        patch_size: Patches per axis. Defaults to (2, 4, 4), for images (4, 4).
+        window_size: Tokens of a window per axis. Defaults to (8, 7, 7), for images (7, 7).
+        mlp_ratio: Ratio of hidden to output channels of an MLP. Defaults to 4.
+        qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
+        patch_norm: Whether a norm follows the patch embedding. Defaults to True.
+        design: Spatiotemporal attention (table 4): 'joint'; 'split', spatial attention with two temporal layers on
+            top; 'factorized', a temporal attention after each spatial one. Defaults to 'joint'.
+        shift: Axes along which every second block shifts the windows (table 6): 'all', 'space' or 'none'. Defaults to
+            'all'.
+
+    Raises:
+        ValueError: If settings contradict each other.
+    """
+
+    embed_dims: Channels
+    num_heads: Annotated[Sequence[Heads], Length(1, 64)]
+    depths: Depths
+    patch_size: Strides | None = None
+    window_size: Strides | None = None
+    mlp_ratio: Ratio = 4.0
+    qkv_bias: bool = True
+    patch_norm: bool = True
+    design: Literal['joint', 'split', 'factorized'] = 'joint'
+    shift: Literal['all', 'space', 'none'] = 'all'
+
+    def __post_init__(self):
+        check_fields('VideoSwin', self)
+        check_hidden('VideoSwin', self.embed_dims, self.mlp_ratio)
+        if len(self.num_heads) != len(self.depths):
+            raise ValueError(
+                f'VideoSwin: num_heads {tuple(self.num_heads)} needs an entry for each of {len(self.depths)} stages'
+            )
+        for stage, (dims, heads) in enumerate(zip(self.stage_dims, self.num_heads, strict=True)):
+            if dims % heads:
+                raise ValueError(f'VideoSwin: {heads} heads do not divide {dims} channels of stage {stage}')
+
+    @property
+    def stage_dims(self) -> list[int]:
+        """Number of channels of each stage."""
+        return [self.embed_dims * 2**stage for stage in range(len(self.depths))]
+
+    def for_input(self, input_size: Sequence[int]) -> 'ResolvedSwinArch':
+        """Fill in the defaults of images (H, W) or video (T, H, W).
+
+        Raises:
+            ValueError: If images have a design of spatiotemporal attention.
+        """
+        axes = len(input_size)
+        if self.design != 'joint' and axes == 2:
+            raise ValueError(f'VideoSwin: design={self.design!r} with input_size={input_size}: images have no time')
+        sizes = dict(
+            patch_size=tuple(self.patch_size or (2, 4, 4)[-axes:]),
+            window_size=tuple(self.window_size or (8, 7, 7)[-axes:]),
+        )
+        return ResolvedSwinArch(**vars(self) | sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedSwinArch(SwinArch):
+    """Architecture for images or for video, which :meth:`SwinArch.for_input` gives: its sizes are known."""
+
+    patch_size: tuple[int, ...]
+    window_size: tuple[int, ...]
+
+    def blocks(self, drop_path_rate: float = 0.0) -> list[BlockSpec]:
+        """All blocks, in order."""
+        window = self.window_size if self.design == 'joint' else (1, *self.window_size[1:])
+        moves = SHIFTS[self.shift][-len(window) :]
+        half = tuple(side // 2 if moved else 0 for side, moved in zip(window, moves, strict=True))
+        rates = iter(drop_path_rates(drop_path_rate, sum(self.depths)))
+        return [
+            BlockSpec(
+                stage=stage,
+                dims=self.stage_dims[stage],
+                num_heads=self.num_heads[stage],
+                window_size=window,
+                shift=half if index % 2 else (0,) * len(half),
+                drop_path_rate=next(rates),
+            )
+            for stage, depth in enumerate(self.depths)
+            for index in range(depth)
+        ]
+
+
+# section 3.3
+ARCHS = {
+    'tiny': SwinArch(embed_dims=96, num_heads=(3, 6, 12, 24), depths=(2, 2, 6, 2)),
+    'small': SwinArch(embed_dims=96, num_heads=(3, 6, 12, 24), depths=(2, 2, 18, 2)),
+    'base': SwinArch(embed_dims=128, num_heads=(4, 8, 16, 32), depths=(2, 2, 18, 2)),
+    'large': SwinArch(embed_dims=192, num_heads=(6, 12, 24, 48), depths=(2, 2, 18, 2)),
+}
+
+
+def shifted_window_mask(side: int, shift: int, device: torch.device) -> Tensor:
+    """Attention mask of shifted windows along one axis: pairs that are no neighbors, bool (side, side).
+
+    The cyclic shift brings `shift` tokens from the start of the grid to the end of its last window (Swin, figure 4).
+    They and the other tokens of that window must not attend to each other.
+    """
+    moved = torch.arange(side, device=device) >= side - shift
+    return moved[:, None] != moved
+
+
+def window_groups(shift: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """Groups of windows that have one mask, as slices along the axes: the last along shifted axes are by themselves."""
+    return itertools.product(*([slice(-1), slice(-1, None)] if cut else [slice(None)] for cut in shift))
 
 
 class WindowAttention(BaseModule):
-    """3D(S)W-MSA: attention within (shifted) windows with a relative position bias (section 3.2, equation 2).
+    """3D(S)W-MSA: attention within (shifted) windows with a relative position bias (section 3.2).
+
+    Equation 2, within each window: Attention(Q, K, V) = SoftMax(Q Kᵀ / √d + B) V. `rel_pos` is B.
 
     Args:
-        dims: Channels of a token.
-        num_heads: Heads.
-        window_size: Tokens of a window, per axis.
-        qkv_bias: Whether the projections to queries, keys and values have a bias.
-        inflation: What an image's bias becomes in a video (section 3.4, table 9): 'duplicate', the same between all
-            frames; 'centre', its own within a frame and −4.6 between frames.
+        dims: Number of channels.
+        num_heads: Number of attention heads.
+        window_size: Tokens of a window per axis.
+        qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
+        inflation: How B of an image becomes that of a video, see :class:`~mmhvt.models.layers.WindowPositionBias`.
+            Defaults to 'duplicate'.
     """
 
     def __init__(
@@ -109,137 +225,72 @@ class WindowAttention(BaseModule):
         inflation: str = 'duplicate',
     ):
         super().__init__()
-        self.inflation = inflation
         self.num_heads, self.window_size = num_heads, tuple(window_size)
         self.qkv = nn.Linear(dims, 3 * dims, bias=qkv_bias)
         self.proj = nn.Linear(dims, dims)
-        self.bias_table = nn.Parameter(torch.zeros(math.prod(2 * side - 1 for side in window_size), num_heads))
-
-    def init_weights(self) -> None:
-        """Truncated normal of standard deviation 0.02."""
-        nn.init.trunc_normal_(self.bias_table, std=0.02)
-        super().init_weights()
-
-    def fit(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The bias table from one of other windows, bicubically in space and linearly in time, or of an image.
-
-        An image's from a clip's is the logarithm of the mean of exp(bias) over all pairs of frames of a window: what a
-        still clip's softmax has for each offset in space, added up over the frames.
-
-        Raises:
-            ValueError: If the windows of the file's table cannot be told.
-        """
-        table = found.get('image_bias_table', found.get('bias_table'))
-        if table is None or table.shape == self.bias_table.shape:
-            return {} if table is None else {'bias_table': table}
-        frames, side = self._source_sides(len(table), 'image_bias_table' in found)
-        sides = [2 * n - 1 for n in self.window_size]
-        x = table.t().reshape(-1, 1, frames, side, side)  # (heads, 1, time, H, W)
-        if (side, side) != tuple(sides[-2:]):
-            x = F.interpolate(x.flatten(1, 2), size=sides[-2:], mode='bicubic', align_corners=False)[:, None]
-        if len(sides) == 2:
-            pairs = (frames + 1) // 2 - (torch.arange(frames) - frames // 2).abs()
-            x = (x + (pairs / pairs.sum()).log()[:, None, None].to(x)).logsumexp(2)
-        elif frames == 1 and self.inflation == 'centre':
-            within, x = x, torch.full((len(x), 1, *sides), -4.6, dtype=x.dtype)
-            x[:, :, sides[0] // 2] = within[:, :, 0]
-        elif frames == 1:
-            x = x.repeat(1, 1, sides[0], 1, 1)
-        elif frames != sides[0]:
-            x = F.interpolate(x, size=sides, mode='trilinear', align_corners=False)
-        return {'bias_table': x.reshape(len(x), -1).t()}
-
-    def _source_sides(self, rows: int, image: bool) -> tuple[int, int]:
-        """Offsets in time and along a side that a table of so many rows has; 1 in time for an image's.
-
-        Windows are square. Where the number of rows says no more, they have their time or their side in common with
-        those of this model.
-        """
-        clip, side = len(self.window_size) == 3, 2 * self.window_size[-1] - 1
-        time = 2 * self.window_size[0] - 1 if clip else 1
-        sides = [(rows // n**2, n) for n in range(1, math.isqrt(rows) + 1, 2) if rows % n**2 == 0]
-        frame = [(t, n) for t, n in sides if t == 1]
-        if image:
-            usual = frame
-        elif side == 1:  # of attention over time alone
-            usual = [(rows, 1)] if rows % 2 else []
-        else:  # more tokens than one along each axis, and in time no more than 16, but for what this model has
-            usual = [(t, n) for t, n in sides if n > 1 and t % 2 and (1 < t < 32 or (clip and t == time))] or frame
-        alike = [(t, n) for t, n in usual if t == time or n == side]
-        found = usual if len(usual) == 1 else alike
-        if len(found) == 1:
-            return found[0]
-        if not usual:
-            raise ValueError(f'a table of {rows} biases belongs to no windows that can be made {self.window_size}')
-        windows = ', '.join(f'({t // 2 + 1}, {n // 2 + 1}, {n // 2 + 1})' for t, n in usual)
-        raise ValueError(
-            f'a table of {rows} biases may be of windows {windows}, which does not tell how to make it one of '
-            f'{self.window_size}: a window_size with the time or the side of the file would do'
-        )
+        self.rel_pos = WindowPositionBias(window_size, num_heads, inflation=inflation)
 
     def forward(self, x: Tensor, shift: Sequence[int]) -> Tensor:
-        """(N, *grid, C) -> the same shape; windows are shifted by `shift` tokens per axis."""
+        """Attend within windows that are shifted by `shift` tokens per axis, (N, *grid, C) -> the same shape."""
         grid = as_numbers(x.shape[1:-1])
-        # a window that covers an axis shrinks to it and need not shift
-        window = tuple(min(side, n) for side, n in zip(self.window_size, grid, strict=True))
-        shift = tuple(s if n > side else 0 for s, n, side in zip(shift, grid, self.window_size, strict=True))
+        window, shift = self.fit(grid, shift)
         axes = [axis for axis, s in enumerate(shift) if s]
         x = pad_to_multiple(x, window)
         padded = as_numbers(x.shape[1:-1])
         if axes:
             x = x.roll([-shift[axis] for axis in axes], [axis + 1 for axis in axes])
-        x = self.proj(self._attend(self.qkv(split_windows(x, window)), window, shift, padded))
-        x = merge_windows(x, window, padded)
+        qkv = self.qkv(split_windows(x, window))
+        x = self._attend_shifted(qkv, window, shift, padded) if axes else self._attend(qkv, self.rel_pos(window))
+        x = merge_windows(self.proj(x), window, padded)
         if axes:
             x = x.roll([shift[axis] for axis in axes], [axis + 1 for axis in axes])
         return x[(slice(None), *(slice(n) for n in grid))]
 
-    def _attend(self, qkv: Tensor, window: tuple[int, ...], shift: tuple[int, ...], padded: Sequence[int]) -> Tensor:
-        """(N * windows, n, 3 C) -> (N * windows, n, C)."""
-        size = math.prod(window)
-        if len(window) == 2:
-            index = bias_index(window, self.window_size, qkv.device)
-        else:
-            # as the public code: a clip's window that shrank takes the first rows of the whole window's index
-            index = bias_index(self.window_size, self.window_size, qkv.device)[:size, :size]
-        bias = self.bias_table[index].permute(2, 0, 1)  # (heads, n, n)
-        counts = [n // side for n, side in zip(padded, window, strict=True)]
-        if not any(shift):
-            return self._fused(qkv, bias)
-        # only the last windows along a shifted axis have a seam: few kinds of windows, each with one mask for all,
-        # rather than a mask for each window
-        seams = {axis: self._seam(axis, window, cut, qkv.device) for axis, cut in enumerate(shift) if cut}
-        kinds = [(slice(-1), slice(-1, None)) if cut else (slice(None),) for cut in shift]
-        qkv = qkv.reshape(-1, *counts, *qkv.shape[1:])
-        out = qkv.new_empty(*qkv.shape[:-1], qkv.shape[-1] // 3)
-        for kind in itertools.product(*kinds):
-            masked = bias.unflatten(2, window).unflatten(1, window)
-            for axis, seam in seams.items():
-                if kind[axis].start == -1:
-                    masked = masked.masked_fill(seam, -math.inf)
-            where = (slice(None), *kind)
-            windows = qkv[where]
-            attended = self._fused(windows.flatten(0, -3), masked.reshape(bias.shape))
-            out[where] = attended.view(*windows.shape[:-1], -1)
-        return out.flatten(0, -3)
+    def fit(self, grid: Sequence[int], shift: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Window and shift on a grid: a window that covers an axis shrinks to it and need not shift."""
+        window = tuple(min(side, n) for side, n in zip(self.window_size, grid, strict=True))
+        return window, tuple(s if n > side else 0 for s, n, side in zip(shift, grid, self.window_size, strict=True))
 
-    @staticmethod
-    def _seam(axis: int, window: tuple[int, ...], cut: int, device: torch.device) -> Tensor:
-        """:func:`seam_pairs` of one axis as (*window, *window), 1 along the others."""
-        shape = [side if i == axis else 1 for i, side in enumerate(window)]
-        return seam_pairs(window[axis], cut, device).view(*shape, *shape)
-
-    def _fused(self, qkv: Tensor, bias: Tensor) -> Tensor:
-        """(B, n, 3 C) with a bias (heads, n, n) -> (B, n, C)."""
+    def _attend(self, qkv: Tensor, bias: Tensor) -> Tensor:
+        """Equation 2: (B, n, 3 C) with a bias (heads, n, n) -> (B, n, C)."""
         q, k, v = (split_heads(x, self.num_heads) for x in qkv.chunk(3, -1))
         return merge_heads(attend(q, k, v, bias=bias[None].to(q.dtype)))
 
+    def _attend_shifted(
+        self, qkv: Tensor, window: tuple[int, ...], shift: tuple[int, ...], padded: Sequence[int]
+    ) -> Tensor:
+        """Equation 2 with the mask of shifted windows: (N · windows, n, 3 C) -> (N · windows, n, C).
+
+        Only the last windows along a shifted axis have a mask. They and the others are attended to separately, each of
+        :func:`window_groups` with one mask, so that no mask per window is needed.
+        """
+        bias = self.rel_pos(window)  # (heads, n, n)
+        masks = {axis: self._mask(axis, window, cut, qkv.device) for axis, cut in enumerate(shift) if cut}
+        qkv = qkv.reshape(-1, *(n // side for n, side in zip(padded, window, strict=True)), *qkv.shape[1:])
+        out = qkv.new_empty(*qkv.shape[:-1], qkv.shape[-1] // 3)
+        for group in window_groups(shift):
+            masked = bias.unflatten(2, window).unflatten(1, window)
+            for axis, mask in masks.items():
+                if group[axis].start == -1:
+                    masked = masked.masked_fill(mask, -math.inf)
+            where = (slice(None), *group)
+            windows = qkv[where]
+            attended = self._attend(windows.flatten(0, -3), masked.reshape(bias.shape))
+            out[where] = attended.view(*windows.shape[:-1], attended.shape[-1])
+        return out.flatten(0, -3)
+
+    @staticmethod
+    def _mask(axis: int, window: tuple[int, ...], shift: int, device: torch.device) -> Tensor:
+        """:func:`shifted_window_mask` of one axis as (*window, *window), with 1 along the other axes."""
+        shape = [side if i == axis else 1 for i, side in enumerate(window)]
+        return shifted_window_mask(window[axis], shift, device).view(*shape, *shape)
+
 
 class PatchMerging(BaseModule):
-    """Joins 2×2 neighbouring tokens of a frame into one of twice the channels (section 3.1).
+    """Patch merging: 2×2 neighboring tokens of a frame become one of twice the channels (section 3.1).
 
     Args:
-        dims: Channels of a token before.
+        dims: Channels before.
         norm_cfg: Config of the norm.
     """
 
@@ -260,20 +311,24 @@ class PatchMerging(BaseModule):
 
 
 class VideoSwinBlock(BaseModule):
-    """Two branches, attention within windows and MLP, each behind a norm (equation 1).
+    """Two branches with pre-norm, attention within windows and MLP.
+
+    Equation 1, with windows that every second block shifts (3DSW-MSA):
+
+        ẑ^l = 3DW-MSA(LN(z^(l−1))) + z^(l−1),   z^l = FFN(LN(ẑ^l)) + ẑ^l
 
     Args:
-        dims: Channels.
-        num_heads: Heads.
-        window_size: Tokens of a window, per axis.
-        shift: Tokens that windows are shifted by, per axis.
-        mlp_ratio: Hidden channels of the MLP over `dims`.
-        qkv_bias: See :class:`WindowAttention`.
-        drop_path_rate: Probability to skip either branch.
-        norm_cfg: Config of the norms.
-        bias_inflation: See :class:`WindowAttention`.
-        frames: Frames that a temporal-only attention after the spatial one sees (the factorized design of
-            section 4.3); None for none.
+        dims: Number of channels.
+        num_heads: Number of attention heads.
+        window_size: Tokens of a window per axis.
+        shift: Shift of the windows in tokens per axis.
+        mlp_ratio: Ratio of hidden to output channels of the MLP. Defaults to 4.
+        qkv_bias: See :class:`WindowAttention`. Defaults to True.
+        drop_path_rate: Stochastic depth rate. Defaults to 0.
+        norm_cfg: Config of the norms. Defaults to LayerNorm.
+        bias_inflation: See :class:`WindowAttention`. Defaults to 'duplicate'.
+        frames: Number of frames of a temporal attention after the spatial one (the factorized design of section 4.3).
+            Defaults to None for no such attention.
     """
 
     def __init__(
@@ -282,29 +337,29 @@ class VideoSwinBlock(BaseModule):
         num_heads: int,
         window_size: Sequence[int],
         shift: Sequence[int],
-        mlp_ratio: float,
-        qkv_bias: bool,
-        drop_path_rate: float,
-        norm_cfg: dict,
-        bias_inflation: str,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        drop_path_rate: Rate = 0.0,
+        norm_cfg: dict = dict(type='LN'),
+        bias_inflation: str = 'duplicate',
         frames: int | None = None,
     ):
         super().__init__()
         self.shift = tuple(shift)
         self.norm1 = build_norm_layer(norm_cfg, dims)[1]
-        self.attn = WindowAttention(dims, num_heads, window_size, qkv_bias, bias_inflation)
+        self.attn = WindowAttention(dims, num_heads, window_size, qkv_bias=qkv_bias, inflation=bias_inflation)
         self.temporal_attn = None
         if frames:
             self.temporal_norm = build_norm_layer(norm_cfg, dims)[1]
-            self.temporal_attn = WindowAttention(dims, num_heads, (frames, 1, 1), qkv_bias)
-            # begins at zero, so that the pre-trained spatial model is left as it is
+            self.temporal_attn = WindowAttention(dims, num_heads, (frames, 1, 1), qkv_bias=qkv_bias)
+            # starts at zero, which leaves the pre-trained spatial model as it is
             self.temporal_weight = nn.Parameter(torch.zeros(1))
         self.norm2 = build_norm_layer(norm_cfg, dims)[1]
-        self.mlp = MLP(dims, [int(dims * mlp_ratio), dims], activation_layer=nn.GELU)
+        self.mlp = Mlp(dims, hidden_dims=int(dims * mlp_ratio))
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, *grid) -> the same shape, a map to whoever hooks on it; channels are last in memory."""
+        """(N, C, *grid) -> the same shape, a map for hooks; channels are last in memory."""
         grid = as_numbers(x.shape[2:])
         x = channels_last(x).flatten(1, -2)  # (N, L, C)
         x = x + self.drop_path(self._attention(self.attn, self.norm1(x), grid, self.shift))
@@ -324,31 +379,25 @@ class VideoSwin(HierarchicalBackbone):
     """Video Swin backbone for video, and Swin for images.
 
     Args:
-        arch: 'tiny', 'small', 'base', 'large'; a model of the paper's tables with its input and window, such as
-            'video-swin-l-384' (`PRESETS`); or a dict of embed_dims, num_heads (per stage), depths.
-        input_size: (T, H, W) or (H, W); by default the preset's or (32, 224, 224). No parameter depends on it but
-            those of the designs 'split' and 'factorized', which attend over all frames.
-        in_channels: Channels of the input.
-        patch_size: Of the patch embedding, per axis; by default (2, 4, 4), for images (4, 4).
-        window_size: (P, M, M), or (M, M) for images; by default the preset's or (8, 7, 7), for
-            images (7, 7).
-        mlp_ratio: Hidden channels of an MLP over its input's.
-        qkv_bias: Whether the projections to queries, keys and values have a bias.
-        drop_path_rate: Of the last block, growing linearly from 0.
-        patch_norm: Norm behind the patch embedding.
-        design: Spatiotemporal attention (table 4): 'joint', by default but for a preset that says otherwise;
-            'split', spatial only with two temporal layers on top; 'factorized', a temporal attention after each
-            spatial one.
-        shift: Axes that every second block shifts windows along (table 6): 'all', 'space', 'none'.
-        frozen_stages: See :class:`HierarchicalBackbone`; mergings behind frozen stages are frozen, too.
-        inflation: What an image's patch embedding becomes when it is loaded (table 8): 'mean', an equal part in every
-            frame of a patch (the paper's inflate), or 'centre'.
-        bias_inflation: What an image's relative position bias becomes (table 9): 'duplicate' or 'centre'.
-        norm_cfg: Config of the norms.
-        with_cp: Recompute blocks in the backward pass instead of keeping their activations.
-        out_indices: Stages to return. Each has a norm of its own, `norm` the last, `norm0` … the others.
-        out_type: 'avg_featmap' (N, C), 'featmap' (N, C, [T,] H, W) or 'raw' (N, L, C), all normed.
-        init_cfg: See :class:`HierarchicalBackbone`.
+        arch: 'tiny', 'small', 'base', 'large', or a :class:`SwinArch` or its fields as a dict. Defaults to 'tiny'.
+        input_size: (T, H, W) or (H, W). No parameter depends on it except those of the designs 'split' and
+            'factorized', which attend over all frames. Defaults to (32, 224, 224).
+        in_channels: Number of input channels. Defaults to 3.
+        drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
+        inflation: How the patch embedding of an image model is inflated when it is loaded (table 8): 'mean', an equal
+            part in every frame of a patch (the paper's inflate), or 'center'. Defaults to 'mean'.
+        bias_inflation: How the relative position bias of an image model is inflated (table 9): 'duplicate' or
+            'center'. Defaults to 'duplicate'.
+        norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-5.
+        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        out_indices: Stages to return, each with a norm of its own: `norm` for the last stage, `norm0` … for the others.
+            Defaults to the last.
+        out_type: 'avg_featmap' (N, C), 'featmap' (N, C, [T,] H, W) or 'raw' (N, L, C), all after the norm. Defaults to
+            'avg_featmap'.
+        frozen_stages: See :class:`Backbone`; patch mergings after frozen stages are frozen, too. Defaults to -1.
+        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
+        init_cfg: See :class:`Backbone`.
+        **overrides: Fields of :class:`SwinArch` that differ from `arch`.
 
     Raises:
         ValueError: For an unknown arch, design or shift, or settings that contradict each other.
@@ -365,144 +414,109 @@ class VideoSwin(HierarchicalBackbone):
 
     def __init__(
         self,
-        arch: str | dict = 'tiny',
-        input_size: Sequence[int] | None = None,
-        in_channels: int = 3,
-        patch_size: Sequence[int] | None = None,
-        window_size: Sequence[int] | None = None,
-        mlp_ratio: float = 4.0,
-        qkv_bias: bool = True,
-        drop_path_rate: float = 0.0,
-        patch_norm: bool = True,
-        design: str | None = None,
-        shift: str = 'all',
-        frozen_stages: int = -1,
-        inflation: str = 'mean',
-        bias_inflation: str = 'duplicate',
-        norm_cfg: dict = dict(type='LN', eps=1e-5),
+        arch: Annotated[str | Mapping | SwinArch, Says(': give a name, a dict or a SwinArch')] = 'tiny',
+        input_size: Size = (32, 224, 224),
+        in_channels: Channels = 3,
+        drop_path_rate: Rate = 0.0,
+        inflation: Literal['mean', 'center'] = 'mean',
+        bias_inflation: Literal['duplicate', 'center'] = 'duplicate',
+        norm_cfg: TokenNorm = dict(type='LN', eps=1e-5),
         with_cp: bool = False,
-        out_indices: int | Sequence[int] = (-1,),
-        out_type: str = 'avg_featmap',
-        init_cfg: dict | list | None = None,
+        out_indices: Index | Sequence[Index] = (-1,),
+        out_type: OutType = 'avg_featmap',
+        frozen_stages: FrozenStages = -1,
+        as_tuple: bool = True,
+        init_cfg: InitCfg = None,
+        **overrides: Annotated[Any, PassedTo(SwinArch)],
     ):
-        preset = dict(PRESETS.get(arch, {})) if isinstance(arch, str) else {}
-        arch = choose_arch(preset.get('arch', arch), ARCHS, 'VideoSwin', PRESETS)
-        input_size = input_size or preset.get('input_size', (32, 224, 224))
-        window_size = window_size or preset.get('window_size')
-        design = design or preset.get('design', 'joint')
-        depths, heads = tuple(arch['depths']), tuple(arch['num_heads'])
-        video = len(input_size) == 3
-        patch_size = tuple(patch_size or ((2, 4, 4) if video else (4, 4)))
-        super().__init__(input_size, patch_size, len(depths), out_indices, out_type, init_cfg, frozen_stages)
-        window_size = tuple(window_size or ((8, 7, 7) if video else (7, 7)))
-        self.check_axes(patch_size, (0,) * len(patch_size), window_size=window_size)
-        self._check(arch, design=design, shift=shift, inflation=inflation, bias_inflation=bias_inflation)
-        self.with_cp, self.inflation = with_cp, inflation
-        if design != 'joint':
-            window_size = (1, *window_size[1:])
-        half = tuple(
-            side // 2 if moves else 0
-            for side, moves in zip(window_size, SHIFTS[shift][-len(window_size) :], strict=True)
+        arch = resolve_arch('VideoSwin', arch, ARCHS, SwinArch, **overrides).for_input(input_size)
+        super().__init__(
+            input_size=input_size,
+            patch_stride=arch.patch_size,
+            depths=arch.depths,
+            out_indices=out_indices,
+            out_type=out_type,
+            frozen_stages=frozen_stages,
+            as_tuple=as_tuple,
+            with_cp=with_cp,
+            init_cfg=init_cfg,
         )
+        no_padding = (0,) * len(arch.patch_size)
+        self.check_axes(arch.patch_size, no_padding, window_size=arch.window_size)
+        self.inflation = inflation
+        self.stage_dims = arch.stage_dims
+        self.embed_dims = self.stage_dims[-1]
         frames = self.token_grid(self.input_size)[0]
-
-        dims = arch['embed_dims']
-        self.patch_embed = PatchEmbed(in_channels, dims, patch_size, patch_size, (0,) * len(patch_size))
-        self.patch_norm = build_norm_layer(norm_cfg, dims)[1] if patch_norm else None
-        rates = torch.linspace(0, drop_path_rate, sum(depths), device='cpu').tolist()
-        self.blocks, self.merges = ModuleList(), ModuleList()
-        self.last_blocks = []  # per stage: index of its last block
-        for stage, depth in enumerate(depths):
-            if stage:
-                self.merges.append(PatchMerging(dims, norm_cfg))
-                dims *= 2
-            for index in range(depth):
-                self.blocks.append(
-                    VideoSwinBlock(
-                        dims,
-                        heads[stage],
-                        window_size,
-                        half if index % 2 else (0,) * len(half),
-                        mlp_ratio,
-                        qkv_bias,
-                        rates[len(self.blocks)],
-                        norm_cfg,
-                        bias_inflation,
-                        frames if design == 'factorized' else None,
-                    )
-                )
-            self.last_blocks.append(len(self.blocks) - 1)
-        self.embed_dims = dims
-        self.temporal_blocks = ModuleList()
-        if design == 'split':
-            for _ in range(2):
-                window = (frames, 1, 1)
-                layer = VideoSwinBlock(
-                    dims, heads[-1], window, (0, 0, 0), mlp_ratio, qkv_bias, 0.0, norm_cfg, bias_inflation
-                )
-                self.temporal_blocks.append(layer)
-        for stage in self.out_indices:
-            self.add_module(self.norm_name(stage), build_norm_layer(norm_cfg, arch['embed_dims'] * 2**stage)[1])
-        last = self.out_indices[-1]
-        self.num_running = self.last_blocks[last] + 1
-        idle = [*self.blocks[self.num_running :], *self.merges[last:]]
-        self.freeze_idle(idle + (list(self.temporal_blocks) if last < len(depths) - 1 else []))
-        self.freeze_stages()
-
-    def _check(self, arch: dict, **kinds: str) -> None:
-        depths, heads = arch['depths'], arch['num_heads']
-        if len(heads) != len(depths):
-            raise ValueError(f'VideoSwin: num_heads {tuple(heads)} needs an entry for each of {len(depths)} stages')
-        for stage, num in enumerate(heads):
-            if arch['embed_dims'] * 2**stage % num:
-                raise ValueError(
-                    f'VideoSwin: {num} heads do not divide {arch["embed_dims"] * 2**stage} channels of stage {stage}'
-                )
-        choices = dict(
-            design=DESIGNS, shift=tuple(SHIFTS), inflation=('mean', 'centre'), bias_inflation=('duplicate', 'centre')
+        common: dict[str, Any] = dict(
+            mlp_ratio=arch.mlp_ratio, qkv_bias=arch.qkv_bias, norm_cfg=norm_cfg, bias_inflation=bias_inflation
         )
-        for key, value in kinds.items():
-            if value not in choices[key]:
-                raise ValueError(f'VideoSwin: {key}={value!r}: choose from {", ".join(choices[key])}')
-        if kinds['design'] != 'joint' and len(self.input_size) == 2:
-            raise ValueError(
-                f'VideoSwin: design={kinds["design"]!r} with input_size={self.input_size}: images have no time'
+
+        self.patch_embed = PatchEmbed(
+            in_channels, arch.embed_dims, kernel=arch.patch_size, stride=arch.patch_size, padding=no_padding
+        )
+        self.patch_norm = build_norm_layer(norm_cfg, arch.embed_dims)[1] if arch.patch_norm else None
+        self.blocks = ModuleList(
+            VideoSwinBlock(
+                dims=spec.dims,
+                num_heads=spec.num_heads,
+                window_size=spec.window_size,
+                shift=spec.shift,
+                drop_path_rate=spec.drop_path_rate,
+                frames=frames if arch.design == 'factorized' else None,
+                **common,
             )
+            for spec in arch.blocks(drop_path_rate)
+        )
+        self.merges = ModuleList(PatchMerging(dims, norm_cfg) for dims in arch.stage_dims[:-1])
+        self.temporal_blocks = ModuleList(
+            VideoSwinBlock(
+                dims=self.embed_dims,
+                num_heads=arch.num_heads[-1],
+                window_size=(frames, 1, 1),
+                shift=(0, 0, 0),
+                **common,
+            )
+            for _ in range(2 if arch.design == 'split' else 0)
+        )
+        for stage in self.out_indices:
+            self.add_module(self.norm_name(stage), build_norm_layer(norm_cfg, arch.stage_dims[stage])[1])
+        last = self.out_indices[-1]
+        self.freeze(*self.merges[last:], *(self.temporal_blocks if last < len(arch.depths) - 1 else ()))
 
     def transitions(self, stages: int) -> Iterable[nn.Module]:
-        """See :class:`HierarchicalBackbone`: the mergings."""
+        """See :class:`Backbone`: the patch mergings."""
         return self.merges[:stages]
 
     def optional_part(self, name: str) -> str | None:
-        """As :meth:`HierarchicalBackbone.optional_part`; image Swin has none of the temporal layers either."""
+        """See :class:`Backbone`; image models lack the temporal layers, too."""
         return 'temporal' if 'temporal_' in name else super().optional_part(name)
 
-    def pooling(self, stage: int) -> tuple[int, ...]:
-        """See :class:`HierarchicalBackbone`; patches merge in space where a stage begins."""
+    def stage_stride(self, stage: int) -> tuple[int, ...]:
+        """See :class:`Backbone`; patches merge in space where a stage begins."""
         return (*(1 for _ in self.patch_stride[:-2]), 2**stage, 2**stage)
 
     def token_grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Tokens per axis; what the patch size does not divide is filled up with zeros, as in the public code.
+        """Tokens per axis; an input that the patch size does not divide is padded with zeros, as in the public code.
 
         Raises:
             ValueError: If the size has another number of axes.
         """
-        return super().token_grid([-(-n // s) * s for n, s in zip(size, self.patch_stride, strict=False)])
+        if len(size) == len(self.patch_stride):
+            size = [-(-n // s) * s for n, s in zip(size, self.patch_stride, strict=True)]
+        return super().token_grid(size)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """As :meth:`HierarchicalBackbone.get_layer_depth`; a merging belongs to the first block of its stage."""
-        num_layers = len(self.blocks) + 2
+        """See :meth:`Backbone.get_layer_depth`; a patch merging belongs to the first block of its stage."""
         if param_name.startswith(prefix + 'merges.'):
             stage = int(param_name[len(prefix) :].split('.')[1])
-            return self.last_blocks[stage] + 2, num_layers
-        if param_name.startswith(prefix + 'patch_norm.'):
-            return 0, num_layers
+            return self.last_blocks[stage] + 2, len(self.blocks) + 2
         return super().get_layer_depth(param_name, prefix)
 
     def paper_init_cfg(self) -> list[dict]:
-        """As the public code: linears from a truncated normal of deviation 0.02, norms one, biases zero.
+        """As in the public code: linear layers from a truncated normal of deviation 0.02; norms one, biases zero.
 
-        The patch embedding, which that code leaves to PyTorch, begins as PyTorch's convolutions but for its bias.
+        The patch embedding, which that code leaves to PyTorch, is initialized as PyTorch's convolutions are, with a
+        bias of zero.
         """
         return [
             dict(
@@ -517,39 +531,42 @@ class VideoSwin(HierarchicalBackbone):
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
         ]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, C, [T,] H, W) of any size -> one tensor for each of `out_indices`, shaped as `out_type` says.
+    def forward(self, x: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """(N, C, [T,] H, W) of any size -> one tensor for each of `out_indices`, in the shape of `out_type`.
 
         Raises:
-            ValueError: If the input has not the axes of `input_size`.
+            ValueError: If the input has other axes than `input_size`.
         """
         self.input_grid(x)
-        x = self.patch_embed(
-            F.pad(x, [n for s, p in zip(x.shape[:1:-1], self.patch_stride[::-1], strict=True) for n in (0, -s % p)])
-        )  # (N, [T,] H, W, C)
+        pad = [n for s, p in zip(x.shape[:1:-1], self.patch_stride[::-1], strict=True) for n in (0, -s % p)]
+        x = self.patch_embed(F.pad(x, pad))  # (N, [T,] H, W, C)
         if self.patch_norm is not None:
             x = self.patch_norm(x.flatten(1, -2)).view_as(x)
-        x = channels_first(x)
-        outs, stage = [], 0
-        for index in range(self.num_running):
-            block = self.blocks[index]
-            x = checkpoint(block, x, use_reentrant=False) if self.with_cp and x.requires_grad else block(x)
-            if index != self.last_blocks[stage]:
-                continue
-            if stage == len(self.last_blocks) - 1:
-                for layer in self.temporal_blocks:
-                    x = layer(x)
-            if self.stage_maps[stage].in_use:
-                x = channels_first(self.show_map(stage, channels_last(x)))
-            if stage in self.out_indices:
-                outs.append(self._output(x, stage))
-            stage += 1
-            if index + 1 < self.num_running:
-                x = self.merges[stage - 1](x)
-        return tuple(outs)
+        return self.pack(self._output(stage, maps) for stage, maps in self.run_stages(channels_first(x)))
 
-    def _output(self, x: Tensor, stage: int) -> Tensor:
+    def step(self, block: VideoSwinBlock, state: Tensor) -> Tensor:
+        """Run one block; see :meth:`Backbone.run_stages`."""
+        return self.run_block(block, state)
+
+    def finish_stage(self, stage: int, state: Tensor) -> Tensor:
+        """The two temporal layers of the design 'split', at the end of the last stage."""
+        if stage == len(self.last_blocks) - 1:
+            for layer in self.temporal_blocks:
+                state = layer(state)
+        return state
+
+    def route_map(self, stage: int, state: Tensor) -> Tensor:
+        """See :meth:`Backbone.route_map`."""
+        if not self.stage_maps[stage].in_use:
+            return state
+        return channels_first(self.show_map(stage, channels_last(state)))
+
+    def transition(self, stage: int, state: Tensor) -> Tensor:
+        """Merge patches."""
+        return self.merges[stage](state)
+
+    def _output(self, stage: int, maps: Tensor) -> Tensor:
         # normed as a sequence: tools take four axes for a map
-        tokens = channels_last(x)
+        tokens = channels_last(maps)
         normed = getattr(self, self.norm_name(stage))(tokens.flatten(1, -2))
         return self.format_output(normed.unflatten(1, tokens.shape[1:-1]))

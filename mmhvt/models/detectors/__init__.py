@@ -1,10 +1,13 @@
-"""Detectors. They stand on mmdet, and with it on mmcv's compiled ops, which the other tasks do without: configs that
-need them name this package in `custom_imports`.
-"""
+"""Detectors and their parts, which need mmdet and mmcv's compiled ops."""
 
-from .action_detector import ActionDetector
-from .cascade_roi_head import OneMaskCascadeRoIHead
-from .instance_tta import InstanceTTAModel
-from .rpn_head import NormedRPNHead
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = ['ActionDetector', 'InstanceTTAModel', 'NormedRPNHead', 'OneMaskCascadeRoIHead']
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'action_detector': ['ActionDetector'],
+        'cascade_roi_head': ['OneMaskCascadeRoIHead'],
+        'instance_tta': ['InstanceTTAModel'],
+        'rpn_head': ['NormedRPNHead'],
+    },
+)

@@ -1,6 +1,10 @@
-"""Cascade Mask R-CNN as Detectron2 has it: one mask head."""
+"""Cascade Mask R-CNN with a single mask head, like Detectron2's.
+
+Paper: MViTv2 (https://arxiv.org/abs/2112.01526).
+"""
 
 from mmdet.models.roi_heads import CascadeRoIHead
+from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -9,31 +13,35 @@ from mmhvt.registry import MODELS
 
 @MODELS.register_module()
 class OneMaskCascadeRoIHead(CascadeRoIHead):
-    """mmdet's CascadeRoIHead with one mask head for all stages, which table A.1 of papers/mvitv2_appendix counts.
+    """mmdet's CascadeRoIHead with one mask head for all stages, as in the parameter counts of MViTv2, table A.1.
 
-    mmdet has a mask head a stage and averages their masks. Here the one learns from the regions of the first stage, and
-    draws the masks of the last stage's boxes.
+    mmdet has one mask head per stage and averages their masks. Here a single one learns from the regions of the first
+    stage and predicts the masks of the last stage's boxes.
 
     Args:
-        kwargs: As mmdet's; `mask_head` and `mask_roi_extractor` are dicts.
+        kwargs: Arguments of mmdet's CascadeRoIHead. `mask_head` and `mask_roi_extractor` are dicts.
     """
 
+    mask_head: ModuleList
+    mask_roi_extractor: ModuleList
+    num_stages: int
+
     def init_mask_head(self, mask_roi_extractor: dict | None, mask_head: dict) -> None:
-        """Builds the head and the extractor of the first stage."""
+        """Builds the mask head and the extractor of the first stage."""
         super().init_mask_head(mask_roi_extractor, mask_head)
         self.mask_head = self.mask_head[:1]
         if not self.share_roi_extractor:
             self.mask_roi_extractor = self.mask_roi_extractor[:1]
 
     def mask_loss(self, stage: int, *args) -> dict:
-        """The loss in the first stage, none in others."""
+        """Computes the mask loss in the first stage only."""
         return super().mask_loss(stage, *args) if stage == 0 else dict(loss_mask={})
 
     def _mask_forward(self, stage: int, x: tuple[Tensor], rois: Tensor) -> dict:
         return super()._mask_forward(0, x, rois)
 
     def predict_mask(self, *args, **kwargs) -> list[InstanceData]:
-        """See mmdet's; the mean over the stages of the masks is that over one."""
+        """Predicts masks like mmdet, as the mean over a single stage."""
         stages, self.num_stages = self.num_stages, 1
         try:
             return super().predict_mask(*args, **kwargs)

@@ -1,29 +1,32 @@
-"""Region proposals with norms behind the hidden convolutions."""
+"""Region proposal network with norms after the hidden convolutions.
+
+Paper: Hiera (https://arxiv.org/abs/2306.00989).
+"""
 
 from mmcv.cnn import ConvModule
 from mmdet.models import RPNHead
 from torch import nn
 
 from mmhvt.registry import MODELS
+from mmhvt.utils.option_configs import MapNorm
 
 
 @MODELS.register_module()
 class NormedRPNHead(RPNHead):
-    """mmdet's RPNHead, which knows no norms, with one behind each hidden convolution, "followed by LayerNorm layers"
-    (papers/smvit, appendix A.2).
+    """mmdet's RPNHead with a norm after each hidden convolution, "followed by LayerNorm layers" (Hiera, appendix A.2).
 
     Args:
-        args, kwargs: As mmdet's; `num_convs` hidden convolutions.
-        norm_cfg: Config of the norms.
+        args, kwargs: Arguments of mmdet's RPNHead. `num_convs` is the number of hidden convolutions.
+        norm_cfg: Config of the norms. Defaults to LN2d with eps=1e-6.
     """
 
-    def __init__(self, *args, norm_cfg: dict = dict(type='mmhvt.LN2d', eps=1e-6), **kwargs) -> None:
+    def __init__(self, *args, norm_cfg: MapNorm = dict(type='mmhvt.LN2d', eps=1e-6), **kwargs) -> None:
         self.norm_cfg = norm_cfg
         super().__init__(*args, **kwargs)
 
     def _init_layers(self) -> None:
         super()._init_layers()
-        # not inplace, as mmdet's: all levels go through these layers before the backward pass
+        # not in place, like mmdet's: all levels pass through these layers before the backward pass
         self.rpn_conv = nn.Sequential(
             *(
                 ConvModule(

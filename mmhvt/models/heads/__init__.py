@@ -1,6 +1,14 @@
-from .co_training_head import CoTrainingHead
-from .image_head import ImageHead
-from .multi_label_head import MultiLabelHead
-from .recognition_head import RecognitionHead
+"""Heads for recognition and image classification."""
 
-__all__ = ['CoTrainingHead', 'ImageHead', 'MultiLabelHead', 'RecognitionHead']
+from mmhvt.utils.lazy import lazy_attributes
+
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'co_training_head': ['CoTrainingHead'],
+        'feature_head': ['FeatureHead'],
+        'image_head': ['ImageHead'],
+        'multi_label_head': ['MultiLabelHead'],
+        'recognition_head': ['RecognitionHead'],
+    },
+)

@@ -1,57 +1,66 @@
-"""Recognition head of hierarchical transformers: dropout and one linear layer."""
+"""Recognition head: dropout and a linear classifier.
+
+Papers: Hiera (https://arxiv.org/abs/2306.00989), UniFormerV2 (https://arxiv.org/abs/2211.09552).
+"""
 
 import logging
-from functools import cache
 
 from mmaction.models.heads import BaseHead
+from mmaction.utils import SampleList
 from mmengine.logging import print_log
 from mmengine.model import trunc_normal_init
 from torch import Tensor, nn
 
 from mmhvt import migrate
 from mmhvt.migrate.labels import align, label_list, map_classifier
+from mmhvt.migrate.report import compare, format_problems
 from mmhvt.registry import MODELS
+from mmhvt.utils.init_cfg import split_pretrained
+from mmhvt.utils.option_configs import ActionLoss
+from mmhvt.utils.option_types import Channels, Number, Positive, Rate
 
 from .loss_kind import loss_kind, softmax_of_sigmoids
-
-
-@cache
-def _log_once(message: str) -> None:
-    # a checkpoint is compared before it is loaded, and then loaded: two times the same
-    print_log(message, 'current', logging.INFO)
+from .pooling import Features, pool_features
 
 
 @MODELS.register_module()
 class RecognitionHead(BaseHead):
-    """Dropout and a linear classifier on a backbone's pooled feature (papers/smvit, table 11: dropout).
+    """Dropout and a linear classifier on a backbone's pooled feature (Hiera, table 11: dropout).
+
+    Takes what backbones of mmhvt, mmaction2 and mmpretrain return, and averages maps.
 
     Args:
-        num_classes: Classes.
-        in_channels: Channels of the backbone's last stage.
-        dropout_ratio: Of the feature, before the classifier.
-        init_scale: Factor of the classifier's initial weights; near 0 the first predictions are uniform.
-        loss_cls: Config of the loss.
-        labels: 'k710->k400': a classifier of Kinetics-710 that is loaded, by `load_from` or `init_cfg`, becomes one of
-            Kinetics-400 (papers/uniformerv2, appendix F). A classifier of Kinetics-400 is loaded as it is, so that
-            resuming and testing need no other config. Both sides are k400, k600, k700, k710 or text files with a label
-            name a line; classes that the left side lacks keep their initial rows.
-        kwargs: As mmaction's BaseHead has them: average_clips, label_smooth_eps, topk, multi_class, and init_cfg, where
-            `dict(type='Pretrained', checkpoint=…)` takes the classifier of any file that :mod:`mmhvt.migrate` knows.
+        num_classes: Number of classes.
+        in_channels: Number of channels of the backbone's last stage.
+        dropout_ratio: Dropout probability of the feature. Defaults to 0.
+        init_scale: Factor of the classifier's initial weights. Near 0, the first predictions are uniform. Defaults to
+            0.001.
+        loss_cls: Config of the loss. Defaults to mmaction's CrossEntropyLoss.
+        labels: Label mapping of loaded classifiers. With 'k710->k400', a Kinetics-710 classifier that `load_from` or
+            `init_cfg` loads becomes one of Kinetics-400 (UniFormerV2, appendix F), and a Kinetics-400 classifier is
+            loaded as it is, so that resuming and testing need no other config. Each side is k400, k600, k700, k710 or a
+            text file with one label name per line. Classes that the left side lacks keep their initial weights.
+            Defaults to None.
+        kwargs: Arguments of mmaction's BaseHead: average_clips, label_smooth_eps, topk, multi_class, init_cfg.
+            ``init_cfg=dict(type='Pretrained', checkpoint=…)`` loads the classifier of any file that
+            :mod:`mmhvt.migrate` knows.
 
     Raises:
-        ValueError: If loss and scores are of different tasks: a softmax over classes (`average_clips='prob'`) of scores
-            that a sigmoid for each is learned of, a loss that wants log-probabilities, or one of a single label with
-            `multi_class`. If `labels` has another form, no class in common, as many classes on both sides or not
-            `num_classes` on the right; and, in loading, if the classifier's number of classes is neither side's.
+        ValueError: If loss and scores belong to different tasks: ``average_clips='prob'``, a softmax, with a loss on
+            sigmoids; a loss on log-probabilities; or a single-label loss with `multi_class`. If `labels` is malformed,
+            has no class in common, as many classes on both sides, or not `num_classes` on the right. While loading, if
+            the classifier has the number of classes of neither side.
     """
+
+    init_cfg: dict | list | None
 
     def __init__(
         self,
-        num_classes: int,
-        in_channels: int,
-        dropout_ratio: float = 0.0,
-        init_scale: float = 0.001,
-        loss_cls: dict = dict(type='mmaction.CrossEntropyLoss'),
+        num_classes: Number,
+        in_channels: Channels,
+        dropout_ratio: Rate = 0.0,
+        init_scale: Positive = 0.001,
+        loss_cls: ActionLoss = dict(type='mmaction.CrossEntropyLoss'),
         labels: str | None = None,
         **kwargs,
     ):
@@ -63,99 +72,122 @@ class RecognitionHead(BaseHead):
         self.labels = labels
         if labels is not None:
             self._set_labels(labels)
+            self._logged: set[str] = set()
             self._register_load_state_dict_pre_hook(self._map_classifier)
 
     def _check_loss(self) -> None:
-        """Refuses a loss that is not one of these scores."""
+        """Checks that the loss fits the scores."""
         loss, kind = type(self.loss_cls).__name__, loss_kind(self.loss_cls)
         if kind == 'sigmoid' and self.average_clips == 'prob':
             raise ValueError(softmax_of_sigmoids('RecognitionHead', f'loss_cls={loss}'))
         if kind == 'log-softmax':
             raise ValueError(
-                f'RecognitionHead gives scores, but loss_cls={loss} takes log-probabilities: CrossEntropyLoss would do'
+                f'RecognitionHead: loss_cls={loss} takes log-probabilities, but the head gives scores: use '
+                'CrossEntropyLoss'
             )
         if self.multi_class and kind == 'softmax':
             raise ValueError(
-                f'RecognitionHead with multi_class=True has loss_cls={loss}, which is for one label a video: '
-                "type='mmhvt.MultiLabelHead' would do"
+                f'RecognitionHead: multi_class=True, but loss_cls={loss} takes one label per video: use '
+                "type='mmhvt.MultiLabelHead'"
             )
 
     def _set_labels(self, labels: str) -> None:
         sides = [side.strip() for side in labels.split('->')]
         if len(sides) != 2:
-            raise ValueError(f"RecognitionHead: labels={labels!r} is not of the form 'k710->k400'")
+            raise ValueError(f"RecognitionHead: labels must have the form 'k710->k400', got {labels!r}")
         self._source, self._target = map(label_list, sides)
         if len(self._target) != self.num_classes:
             raise ValueError(
-                f'RecognitionHead: labels={labels!r} ends with {len(self._target)} classes, num_classes is '
+                f'RecognitionHead: labels={labels!r} maps to {len(self._target)} classes, but num_classes='
                 f'{self.num_classes}'
             )
         if len(self._source) == len(self._target):
             raise ValueError(
-                f'RecognitionHead: labels={labels!r} has {len(self._source)} classes on both sides, so that what a '
-                'loaded classifier has cannot be told from its size: tools/checkpoint/convert.py --labels maps the file'
+                f'RecognitionHead: labels={labels!r} has {len(self._source)} classes on both sides, so the size of a '
+                'classifier does not tell which classes it has: map the file with tools/checkpoint/convert.py --labels'
             )
-        self._common = sum(place is not None for place in align(self._source, self._target))
-        if not self._common:
-            raise ValueError(f'RecognitionHead: labels={labels!r} has no class in common')
+        self._num_common = sum(place is not None for place in align(self._source, self._target))
+        if not self._num_common:
+            raise ValueError(f'RecognitionHead: the two sides of labels={labels!r} have no class in common')
 
     def _map_classifier(self, state_dict: dict, prefix: str, *_) -> None:
-        """Before loading: maps the rows of a classifier that has the classes of the left side."""
+        """Maps the rows of a classifier that has the classes of the left side, before it is loaded."""
         name = f'{prefix}fc_cls'
         weight = state_dict.get(f'{name}.weight')
         if weight is None or len(weight) == self.num_classes:
             return
         if len(weight) != len(self._source):
             raise ValueError(
-                f'{name}.weight of the checkpoint has {len(weight)} classes: labels={self.labels!r} takes '
-                f'{len(self._source)}, or {self.num_classes} as they are'
+                f'{name}.weight in the checkpoint has {len(weight)} classes, but labels={self.labels!r} takes '
+                f'{len(self._source)} or {self.num_classes}'
             )
         initial = {f'{name}.{key}': value for key, value in self.fc_cls.named_parameters()}
         state_dict.update(map_classifier(state_dict, self._source, self._target, name, initial))
-        _log_once(f'{name}: {self._common} of {self.num_classes} classes from the {len(weight)} of the checkpoint')
+        self._log_once(
+            f"{name}: {self._num_common} of {self.num_classes} classes from the checkpoint's {len(weight)} classes"
+        )
+
+    def _log_once(self, message: str) -> None:
+        # CheckpointCheckHook compares a state dict, with the hooks that loading runs, before it is loaded
+        if message not in self._logged:
+            self._logged.add(message)
+            print_log(message, 'current', logging.INFO)
 
     def init_weights(self) -> None:
-        """Truncated normal of deviation 0.02 and bias 0.02, both times `init_scale`, as the public SMViT code; what
-        `init_cfg` says goes on top.
+        """Initializes the classifier with a truncated normal of deviation 0.02 and with bias 0.02, both times
+        `init_scale`, as the public code of Hiera does. Then applies `init_cfg`.
 
         Raises:
-            ValueError: If a checkpoint has no classifier, or one of other classes or channels.
+            ValueError: If a checkpoint has no classifier, or one with other classes or channels.
         """
         if not self.is_init:
             trunc_normal_init(self.fc_cls, std=0.02 * self.init_scale, bias=0.02 * self.init_scale)
-        cfgs = self.init_cfg or []
-        cfgs = [cfgs] if isinstance(cfgs, dict) else list(cfgs)
-        self.init_cfg = [cfg for cfg in cfgs if cfg['type'] != 'Pretrained']
+        init_cfg = self.init_cfg
+        self.init_cfg, checkpoints = split_pretrained(init_cfg)
         super().init_weights()
-        self.init_cfg = cfgs
-        for cfg in cfgs:
-            if cfg['type'] == 'Pretrained':
-                self._load_classifier(cfg['checkpoint'], cfg.get('prefix', 'cls_head.'))
+        self.init_cfg = init_cfg
+        for cfg in checkpoints:
+            self._load_classifier(cfg['checkpoint'], cfg.get('prefix', 'cls_head.'))
 
     def _load_classifier(self, path: str, prefix: str) -> None:
-        content = migrate.load(path)
-        found = {name.removeprefix(prefix): value for name, value in content.items() if name.startswith(prefix)}
+        state_dict = migrate.load(path)
+        found = {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
         if 'fc_cls.weight' not in found:
-            raise ValueError(f'{path} holds no classifier {prefix}fc_cls: the file of a whole recognizer does')
-        try:
-            self.load_state_dict(found)
-        except RuntimeError as error:
-            reason = '; '.join(line.strip() for line in str(error).splitlines()[1:])
+            raise ValueError(f'{path} has no classifier {prefix}fc_cls: use the file of a whole recognizer')
+        problems = compare(self, found).problems
+        if problems:
             raise ValueError(
-                f'{path} does not fit the head of {self.num_classes} classes, labels={self.labels!r}: {reason}'
-            ) from error
+                f'{path} does not fit the head with num_classes={self.num_classes} and labels={self.labels!r}: '
+                f'{format_problems(problems)}'
+            )
+        self.load_state_dict(found)
 
-    def forward(self, x: Tensor | tuple[Tensor, ...], **kwargs) -> Tensor:
-        """(N, in_channels), or a tuple that ends with it -> scores (N, num_classes).
+    def forward(self, x: Features, num_segs: int | None = None, fcn_test: bool = False, **kwargs) -> Tensor:
+        """Computes scores.
+
+        Args:
+            x: Features (N, in_channels), maps (N, in_channels, [T,] H, W), or a tuple or list that ends with one:
+                :func:`pool_features`.
+            num_segs: Number of frames of each video, which Recognizer2D gives to a backbone for images as N samples.
+                Their features are averaged. Defaults to None, samples are videos.
+            fcn_test: Whether Recognizer2D has made the frames of a video one map. Defaults to False.
+
+        Returns:
+            Tensor: (N, num_classes), or (N / num_segs, num_classes); float32.
 
         Raises:
-            ValueError: If the feature is not pooled or has other channels.
+            ValueError: For tokens, or another number of channels; says which options would do.
         """
-        x = x[-1] if isinstance(x, tuple | list) else x
-        if x.ndim != 2 or x.shape[1] != self.in_channels:
-            raise ValueError(
-                f'RecognitionHead takes features (N, {self.in_channels}), got {tuple(x.shape)}: '
-                "the backbone needs out_type='avg_featmap' or 'cls_token' and as many channels in its last stage"
-            )
-        # fp32 under autocast too: mmaction takes scores to NumPy, which has no bfloat16
+        x = pool_features(x, type(self).__name__, self.in_channels)
+        if num_segs and not fcn_test:
+            x = x.unflatten(0, (-1, num_segs)).mean(1)
+        # float32 under autocast, too: mmaction converts scores to NumPy, which lacks bfloat16
         return self.fc_cls(self.dropout(x)).float()
+
+    def loss_by_feat(self, cls_scores: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+        """Computes the loss of scores (N, num_classes); zero for no samples."""
+        return super().loss_by_feat(cls_scores, data_samples) if data_samples else dict(loss_cls=cls_scores.sum())
+
+    def predict_by_feat(self, cls_scores: Tensor, data_samples: SampleList) -> SampleList:
+        """Adds scores and labels to the samples, of which there may be none."""
+        return super().predict_by_feat(cls_scores, data_samples) if data_samples else data_samples

@@ -1,60 +1,63 @@
-from .attention import GridBias, as_written, attend, grid_bias_form, merge_heads, place_indicators, split_heads
+from .attention import attend, in_reference_math, merge_heads, reference_math, split_heads
+from .drop_path import drop_path_rates
+from .layer_scale import LayerScale, build_layer_scale
 from .layout import StageMap, as_numbers, channels_first, channels_last, is_hooked
-from .mask_units import NestedOrder, check_mask_unit, max_pool_tokens, pool_real
+from .mask_units import MaskUnitOrder, check_mask_unit_size, gather_units, max_pool_tokens, mean_pool_tokens, pool_valid
+from .mlp import Mlp
 from .norm import LayerNorm2d
 from .patch_embed import PatchEmbed
+from .pooling_attention import POOL_KERNELS, POOL_MODES, Pooling, PoolingAttention, pool_shape
 from .position import PositionEmbedding, resize_position_embedding
-from .uniblocks import (
-    ACTIVATIONS,
-    C_MHRA,
-    DPE,
-    FUSIONS,
-    GS_MHRA,
-    LT_MHRA,
-    TEMPORAL_MODULES,
-    GlobalUniBlock,
-    LocalUniBlock,
-    MultiStageFusion,
-    STAdapter,
-    TemporalAttention,
-    TemporalConv,
+from .relative_position import (
+    REL_POS,
+    FramePositionBias,
+    GridBias,
+    RelativePositions,
+    RelativePositionTables,
+    WindowPositionBias,
+    offset_index,
+    one_hot_coordinates,
 )
 from .windows import merge_windows, pad_to_multiple, split_windows
 
 __all__ = [
-    'ACTIVATIONS',
-    'C_MHRA',
-    'DPE',
-    'FUSIONS',
-    'GS_MHRA',
-    'LT_MHRA',
-    'TEMPORAL_MODULES',
-    'GlobalUniBlock',
+    'POOL_KERNELS',
+    'POOL_MODES',
+    'REL_POS',
+    'FramePositionBias',
     'GridBias',
     'LayerNorm2d',
-    'LocalUniBlock',
-    'MultiStageFusion',
-    'NestedOrder',
+    'LayerScale',
+    'MaskUnitOrder',
+    'Mlp',
     'PatchEmbed',
+    'Pooling',
+    'PoolingAttention',
     'PositionEmbedding',
-    'STAdapter',
+    'RelativePositionTables',
+    'RelativePositions',
     'StageMap',
-    'TemporalAttention',
-    'TemporalConv',
+    'WindowPositionBias',
     'as_numbers',
-    'as_written',
     'attend',
+    'build_layer_scale',
     'channels_first',
     'channels_last',
-    'check_mask_unit',
-    'grid_bias_form',
+    'check_mask_unit_size',
+    'drop_path_rates',
+    'gather_units',
+    'in_reference_math',
     'is_hooked',
     'max_pool_tokens',
+    'mean_pool_tokens',
     'merge_heads',
     'merge_windows',
+    'offset_index',
+    'one_hot_coordinates',
     'pad_to_multiple',
-    'place_indicators',
-    'pool_real',
+    'pool_shape',
+    'pool_valid',
+    'reference_math',
     'resize_position_embedding',
     'split_heads',
     'split_windows',

@@ -1,11 +1,14 @@
-"""Where the channels stand: last in tokens on a grid, behind the batch in maps."""
+"""Layouts: channels last in tokens on a grid, channels first in maps.
+
+Shapes: N batch, C channels, T frames, H height, W width.
+"""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-# What a module holds that some hook asks for its input, output or their gradients
+# attributes of a module that hold its hooks
 _HOOKS = ('_forward_pre_hooks', '_forward_hooks', '_backward_pre_hooks', '_backward_hooks')
 
 
@@ -21,32 +24,32 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def as_numbers(sides: Sequence[int]) -> tuple[int, ...]:
-    """Sides of a grid as Python numbers, which decide on windows and padding.
+    """Sides of a grid as Python numbers, from which windows and padding are computed.
 
-    While `torch.jit.trace` and ONNX's older exporter trace they are tensors otherwise, and of shapes that are computed
-    with those the exporter loses sight and fixes the batch.
+    While `torch.jit.trace` and ONNX's older exporter trace, sides are tensors, and the exporter would lose track of
+    shapes that are computed from them and fix the batch size.
     """
     return tuple(int(n) for n in sides) if torch.jit.is_tracing() else tuple(sides)
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether a hook of the module's own waits for its input, its output or their gradients."""
+    """Whether a module has hooks on its input, its output or their gradients."""
     return any(getattr(module, name) for name in _HOOKS)
 
 
 class StageMap(nn.Module):
-    """The place of a backbone to hook on: what passes here is a stage's map (N, C, [T,] H, W).
+    """Where to hook a stage's output as a map (N, C, [T,] H, W).
 
-    Blocks hand on tokens in whatever order suits them, which tools that draw maps, such as those for Grad-CAM, cannot
-    know. All that stands behind a stage depends on what this module returns, so that gradients and changes reach
-    it as well. Without a hook nothing passes, and nothing is computed.
+    Blocks pass on tokens in an order of their own, which tools that draw maps, such as those for Grad-CAM, cannot know.
+    Everything after a stage depends on the output of this module, so that gradients flow through it and changes of the
+    map take effect. Without a hook the module is not called, and costs nothing.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """A map -> the same; its gradient is this module's own, for hooks of either kind."""
+        """A map -> the same map as a new tensor, so that backward hooks see its gradient."""
         return x.view_as(x)
 
     @property
     def in_use(self) -> bool:
-        """Whether somebody looks at the map."""
+        """Whether there is a hook on the map."""
         return is_hooked(self)

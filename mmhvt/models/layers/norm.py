@@ -1,4 +1,4 @@
-"""Norms by name for configs."""
+"""Norm layers for configs."""
 
 from torch import Tensor
 from torchvision.models import convnext
@@ -8,8 +8,8 @@ from mmhvt.registry import MODELS
 
 @MODELS.register_module('LN2d')
 class LayerNorm2d(convnext.LayerNorm2d):
-    """Norm over the channels of maps: norm_cfg=dict(type='mmhvt.LN2d')."""
+    """LayerNorm over the channels of maps, `norm_cfg=dict(type='mmhvt.LN2d')`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same, laid out in this order: mmcv's RoIAlign reads memory as if all maps were."""
+        """(N, C, H, W) -> the same shape, contiguous, as mmcv's RoIAlign assumes maps to be."""
         return super().forward(x).contiguous()

@@ -10,13 +10,13 @@ from .layout import channels_last
 
 
 class PatchEmbed(BaseModule):
-    """Overlapping or plain patches by one convolution, for any number of axes (2 or 3).
+    """Patch embedding by one convolution, of images or video; patches overlap if the kernel exceeds the stride.
 
     Args:
-        in_channels: Channels of the input.
-        embed_dims: Channels of a token.
-        kernel, stride, padding: Per axis, (T, H, W) or (H, W), in frames and pixels.
-        bias: Whether the convolution has one.
+        in_channels: Number of input channels.
+        embed_dims: Number of output channels.
+        kernel, stride, padding: Those of the convolution per axis, (T, H, W) or (H, W), in frames and pixels.
+        bias: Whether the convolution has a bias. Defaults to True.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class PatchEmbed(BaseModule):
             dict(type=f'Conv{len(kernel)}d'),
             in_channels,
             embed_dims,
-            tuple(kernel),
-            tuple(stride),
-            tuple(padding),
+            kernel_size=tuple(kernel),
+            stride=tuple(stride),
+            padding=tuple(padding),
             bias=bias,
         )
 

@@ -1,4 +1,7 @@
-"""Learned absolute position embeddings, resized to the grid at hand."""
+"""Learned absolute position embeddings, resized to the grid of the input.
+
+Shapes: C channels, T frames, H height, W width of a token grid; h, w tokens of a window per axis.
+"""
 
 import itertools
 import math
@@ -9,22 +12,24 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmhvt.utils import check_choice
+
 KINDS = ('joint', 'separate', 'space', 'windowed')
 
 
 def resize_position_embedding(
     embedding: Tensor, source: Sequence[int], target: Sequence[int], mode: str = 'bicubic', antialias: bool = False
 ) -> Tensor:
-    """Resizes an embedding of a token grid to another grid.
+    """Resize a position embedding to another token grid.
 
-    Space and time are resized each on its own, time linearly.
+    Space and time are resized separately, time linearly.
 
     Args:
         embedding: (1, prod(source), C).
-        source: Its grid, ([T,] H, W) or (T,).
-        target: The grid to resize to, of the same rank.
-        mode: How space is resized, 'bicubic' or 'bilinear'.
-        antialias: Whether to filter space, as PIL does.
+        source: Grid of the embedding, ([T,] H, W) or (T,).
+        target: Grid to resize to, with as many axes.
+        mode: Interpolation in space, 'bicubic' or 'bilinear'. Defaults to 'bicubic'.
+        antialias: Whether to filter in space, as PIL does. Defaults to False.
 
     Returns:
         Tensor: (1, prod(target), C) in the dtype of `embedding`.
@@ -45,8 +50,8 @@ def resize_position_embedding(
     return x.reshape(1, math.prod(target), dims).to(embedding.dtype)
 
 
-def places_in_windows(grid: Sequence[int], window: Sequence[int], device: torch.device | None = None) -> Tensor:
-    """Which token of its window each token of an (H, W) grid is, (H·W,); the last windows may reach over the edge."""
+def positions_in_windows(grid: Sequence[int], window: Sequence[int], device: torch.device | None = None) -> Tensor:
+    """Index within its (h, w) window of each token of an (H, W) grid, (H·W,); the last windows may be cut off."""
     rows, columns = (torch.arange(n, device=device) % side for n, side in zip(grid, window, strict=True))
     return (rows[:, None] * window[1] + columns).flatten()
 
@@ -54,25 +59,26 @@ def places_in_windows(grid: Sequence[int], window: Sequence[int], device: torch.
 class PositionEmbedding(BaseModule):
     """Learned absolute position embedding of a token grid.
 
-    A joint embedding that a model with window attention learned repeats itself from window to window, and stretching
-    it breaks the repetition. The kind 'windowed' keeps it: one table is tiled, only the other is stretched ("Window
-    Attention is Bugged: How not to Interpolate Position Embeddings", arXiv 2311.05613, "absolute win").
+    With window attention a joint embedding learns a pattern that repeats from window to window, and stretching the
+    embedding destroys the repetition. The kind 'windowed' keeps it: one table is tiled, and only the other is stretched
+    ("Window Attention is Bugged: How not to Interpolate Position Embeddings", https://arxiv.org/abs/2311.05613,
+    "absolute win").
 
     Args:
-        embed_dims: Channels of a token.
+        embed_dims: Number of channels.
         grid: Token grid ([T,] H, W) that the embedding is built for.
-        kind: 'joint', a vector for each token (parameter `joint` (1, [T·]H·W, C)); 'separate', the sum of one
-            for its place and one for its time (`spatial` (1, H·W, C), `temporal` (1, T, C)); 'space', one for
-            its place only (`spatial`); 'windowed', the sum of one for its place in its window (`window`
-            (1, h·w, C), tiled) and one for its place in the image (`whole` (1, H'·W', C), resized with a filter).
-            Images have no time to set apart: 'separate' is an error there, and 'windowed' is for images alone.
-        with_cls_token: Whether there is a vector for the class token too (`cls` (1, 1, C)).
-        mode: How the embedding is resized in space, 'bicubic' or 'bilinear'.
+        kind: 'joint', a vector for each token (parameter `joint` (1, [T·]H·W, C)); 'separate', for video, the sum of a
+            vector for the position in space and one for the time (`spatial` (1, H·W, C), `temporal` (1, T, C));
+            'space', a vector for the position in space (`spatial`); 'windowed', for images, the sum of a vector for the
+            position in the window (`window` (1, h·w, C), tiled) and one for the position in the image (`whole`
+            (1, H'·W', C), resized with a filter). Defaults to 'joint'.
+        with_cls_token: Whether the class token has a vector, too (`cls` (1, 1, C)). Defaults to False.
+        mode: Interpolation in space, 'bicubic' or 'bilinear'. Defaults to 'bicubic'.
         window: Tokens (h, w) of a window, for 'windowed'.
-        whole_grid: (H', W') of `whole`; by default `grid`.
+        whole_grid: (H', W') of `whole`. Defaults to `grid`.
 
     Raises:
-        ValueError: For another kind, or one that the grid does not suit.
+        ValueError: For an unknown kind, or one that the grid cannot have, or 'windowed' without a window.
     """
 
     def __init__(
@@ -87,8 +93,7 @@ class PositionEmbedding(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        if kind not in KINDS:
-            raise ValueError(f'position embeddings are {", ".join(KINDS)}, not {kind!r}')
+        check_choice('PositionEmbedding', 'kind', kind, KINDS)
         if kind == 'separate' and len(grid) != 3:
             raise ValueError(f'position embeddings separate in space and time need a (T, H, W) grid, not {tuple(grid)}')
         if kind == 'windowed' and len(grid) != 2:
@@ -97,6 +102,8 @@ class PositionEmbedding(BaseModule):
         if kind == 'joint':
             self.joint = nn.Parameter(torch.zeros(1, math.prod(grid), embed_dims))
         elif kind == 'windowed':
+            if window is None:
+                raise ValueError('windowed position embeddings need a window, such as window=(8, 8)')
             self.window_size, self.whole_grid = tuple(window), tuple(whole_grid or grid)
             self.window = nn.Parameter(torch.zeros(1, math.prod(self.window_size), embed_dims))
             self.whole = nn.Parameter(torch.zeros(1, math.prod(self.whole_grid), embed_dims))
@@ -131,28 +138,27 @@ class PositionEmbedding(BaseModule):
     ) -> Tensor:
         """A windowed embedding at an (H, W) grid, (1, H·W, C)."""
         whole = resize_position_embedding(whole, whole_grid, grid, self.mode, antialias=True)
-        return whole + window[:, places_in_windows(grid, window_size, window.device)]
+        return whole + window[:, positions_in_windows(grid, window_size, window.device)]
 
-    def fit(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Parameters of this embedding from those of one of another grid or kind.
+    def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Parameters of this embedding from those of another grid or kind.
 
-        An image's embedding serves all frames; of a clip's, an image gets the mean over time. Time that is new
-        to a separate embedding begins at zero. Of a plain embedding, a windowed one takes the mean over all windows as
-        `window` and what is left as `whole`, so that on the grid of the plain one nothing changes if `whole_grid` is
-        that grid.
+        An image's embedding is repeated over time, and a clip's is averaged over time for images. A temporal embedding
+        that the file does not have starts at zero. A windowed embedding takes the mean of a plain one over all windows
+        as `window` and the rest as `whole`; on the grid of the plain one nothing changes if `whole_grid` is that grid.
 
-        Files do not tell their grids, so that these are guessed: this model's proportions, or else a square.
+        Files do not say their grids, which are inferred: this model's aspect ratio if it matches, otherwise a square.
 
         Args:
             found: Parameters by our names, of any kind.
 
         Raises:
-            ValueError: If the grid that they were made for cannot be told, or its parts cannot be separated.
+            ValueError: If the grid of the file cannot be inferred, or space and time cannot be separated.
         """
-        fitted = {'cls': found['cls']} if 'cls' in found and hasattr(self, 'cls') else {}
+        resized = {'cls': found['cls']} if 'cls' in found and hasattr(self, 'cls') else {}
         space = self.grid[-2:]
         if self.kind == 'windowed':
-            return fitted | self._fit_windowed(found)
+            return resized | self._resize_windowed(found)
         if 'window' in found:
             side = math.isqrt(found['window'].shape[1])
             if side**2 != found['window'].shape[1]:
@@ -167,20 +173,20 @@ class PositionEmbedding(BaseModule):
                 joint = joint.repeat(1, self.grid[0], 1)
                 frames = self.grid[0]
             source_grid = (frames, *source) if len(self.grid) == 3 else source
-            return fitted | dict(joint=resize_position_embedding(joint, source_grid, self.grid, self.mode))
+            return resized | dict(joint=resize_position_embedding(joint, source_grid, self.grid, self.mode))
         if 'joint' in found:
             frames, source = self._source_grid(found['joint'].shape[1])
             if frames > 1:
                 raise ValueError(f'a joint embedding of {frames} frames cannot be taken apart into space and time')
-        spatial = found.get('spatial', found.get('joint'))
+        spatial = found['spatial'] if 'spatial' in found else found['joint']
         source = self._side(spatial.shape[1])
-        fitted['spatial'] = resize_position_embedding(spatial, source, space, self.mode)
+        resized['spatial'] = resize_position_embedding(spatial, source, space, self.mode)
         if self.kind == 'separate':
             temporal = found.get('temporal', torch.zeros_like(spatial[:, : self.grid[0]]))
-            fitted['temporal'] = resize_position_embedding(temporal, temporal.shape[1:2], self.grid[:1], self.mode)
-        return fitted
+            resized['temporal'] = resize_position_embedding(temporal, temporal.shape[1:2], self.grid[:1], self.mode)
+        return resized
 
-    def _fit_windowed(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _resize_windowed(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         if 'window' in found:
             window, whole = found['window'], found['whole']
             same = whole.shape[1] == math.prod(self.whole_grid)
@@ -188,17 +194,17 @@ class PositionEmbedding(BaseModule):
         else:
             joint, frames, source = self._as_joint(found)
             joint = joint.unflatten(1, (frames, -1)).mean(1)
-            places = places_in_windows(source, self.window_size)
-            # an image smaller than a window has no token in some places
-            counts = places.bincount(minlength=math.prod(self.window_size)).clamp(min=1)
-            window = joint.new_zeros(1, len(counts), joint.shape[-1]).index_add(1, places, joint) / counts[:, None]
-            whole = joint - window[:, places]
+            positions = positions_in_windows(source, self.window_size)
+            # an image smaller than a window has no token at some positions
+            counts = positions.bincount(minlength=math.prod(self.window_size)).clamp(min=1)
+            window = joint.new_zeros(1, len(counts), joint.shape[-1]).index_add(1, positions, joint) / counts[:, None]
+            whole = joint - window[:, positions]
         return dict(
             window=window, whole=resize_position_embedding(whole, source, self.whole_grid, self.mode, antialias=True)
         )
 
     def _as_joint(self, found: dict[str, Tensor]) -> tuple[Tensor, int, tuple[int, int]]:
-        """A plain embedding as one vector for each token (1, T·H·W, C), with its T and (H, W)."""
+        """Joint form (1, T·H·W, C) of a plain embedding, with its T and (H, W)."""
         if 'joint' in found:
             return found['joint'], *self._source_grid(found['joint'].shape[1])
         spatial = found['spatial']
@@ -207,18 +213,19 @@ class PositionEmbedding(BaseModule):
         return joint, times.shape[1], self._side(spatial.shape[1])
 
     def _source_grid(self, tokens: int) -> tuple[int, tuple[int, int]]:
-        """Frames and (H, W) of a joint embedding of so many tokens: this grid's space or time, or else an image."""
-        space, video = self.grid[-2:], len(self.grid) == 3
+        """Infer frames and (H, W) of a joint embedding: this grid's space or time if it matches, otherwise an image."""
+        height, width = self.grid[-2:]
+        space, video = (height, width), len(self.grid) == 3
         frames = self.grid[0] if video else 1
         times, rest = divmod(tokens, math.prod(space))
-        # most files are of squares: as many frames of one are likelier than other frames of this very rectangle
-        square = video and times != frames and space[0] != space[1] and _of_proportions(tokens / frames, (1, 1))
+        # most models are trained on squares: a square of as many frames is likelier than this rectangle of others
+        square = video and times != frames and space[0] != space[1] and _grid_of_ratio(tokens / frames, (1, 1))
         if square:
             return frames, square
         if rest == 0:
             return times, space
-        for proportions, guess in itertools.product((space, (1, 1)), dict.fromkeys((frames, 1))):
-            if side := _of_proportions(tokens / guess, proportions):
+        for ratio, guess in itertools.product((space, (1, 1)), dict.fromkeys((frames, 1))):
+            if side := _grid_of_ratio(tokens / guess, ratio):
                 return guess, side
         if not video:
             self._side(tokens)
@@ -228,20 +235,20 @@ class PositionEmbedding(BaseModule):
         )
 
     def _side(self, tokens: int) -> tuple[int, int]:
-        """(H, W) of so many tokens with the proportions of this grid, or else of a square."""
+        """Infer (H, W) from a token count: this grid's aspect ratio if it matches, otherwise a square."""
         height, width = self.grid[-2:]
-        side = _of_proportions(tokens, (height, width)) or _of_proportions(tokens, (1, 1))
+        side = _grid_of_ratio(tokens, (height, width)) or _grid_of_ratio(tokens, (1, 1))
         if side is None:
             raise ValueError(
-                f"an embedding of {tokens} tokens has not the proportions of this model's {height}×{width} and is no "
-                'square'
+                f"an embedding of {tokens} tokens neither has the aspect ratio of this model's {height}×{width} nor is "
+                'it a square'
             )
         return side
 
 
-def _of_proportions(tokens: float, proportions: Sequence[int]) -> tuple[int, int] | None:
-    """(H, W) of so many tokens in these proportions, or None."""
-    height, width = proportions
+def _grid_of_ratio(tokens: float, ratio: Sequence[int]) -> tuple[int, int] | None:
+    """(H, W) with this token count and aspect ratio, or None."""
+    height, width = ratio
     rows = round(math.sqrt(tokens * height / width))
     columns = round(tokens / max(rows, 1))
     return (rows, columns) if rows * columns == tokens and rows * width == columns * height else None

@@ -1,4 +1,7 @@
-"""Windows: runs of neighbouring tokens that attend to one another only."""
+"""Windows: blocks of neighboring tokens that attend to each other only.
+
+Shapes: B batch, C channels; windows and grids have any number of axes.
+"""
 
 from collections.abc import Sequence
 
@@ -9,13 +12,13 @@ from .layout import as_numbers
 
 
 def pad_to_multiple(x: Tensor, window: Sequence[int]) -> Tensor:
-    """``(B, *grid, C)`` with zeros behind the end of each axis, up to a multiple of the window."""
+    """Pad ``(B, *grid, C)`` with zeros at the end of each axis, to a multiple of the window."""
     pad = [-n % w for n, w in zip(as_numbers(x.shape[1:-1]), window, strict=True)]
     return F.pad(x, [0, 0] + [n for p in reversed(pad) for n in (0, p)]) if any(pad) else x
 
 
 def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
-    """``(B, *grid, C)`` -> (B · windows, prod(window), C); zeros fill what the last windows have too many."""
+    """``(B, *grid, C)`` -> (B · windows, prod(window), C); the last windows are padded with zeros."""
     x = pad_to_multiple(x, window)
     # (B, n1, w1, n2, w2, …, C) -> (B, n1, n2, …, w1, w2, …, C)
     axes = len(window)

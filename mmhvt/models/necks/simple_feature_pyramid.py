@@ -1,6 +1,13 @@
-"""Simple feature pyramid of ViTDet (Li et al., "Exploring Plain Vision Transformer Backbones", section 3)."""
+"""Simple feature pyramid of ViTDet.
+
+"Exploring Plain Vision Transformer Backbones for Object Detection", https://arxiv.org/abs/2203.16527, section 3.
+mmdet's is in `projects/ViTDet` of its repository, which its wheel leaves out.
+
+Shapes: N batch, C channels, H height, W width.
+"""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, build_norm_layer
@@ -8,21 +15,27 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from mmhvt.registry import MODELS
+from mmhvt.utils.option_configs import InitCfg, MapNorm
+from mmhvt.utils.option_types import Channels, Length, Range, Says
+
+# two levels have a half and a quarter of the channels
+Quarterable = Annotated[int, Range(4, 65536)]
+NumOuts = Annotated[int, Range(4, 16), Says(': use 4, or more (to 16) for subsampled levels')]
 
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
-    """Strides 4, 8, 16, 32 from the last map of a plain ViT, which has one stride only.
+    """Feature pyramid of strides 4, 8, 16 and 32 from the last map of a plain ViT, which has a stride of 16.
 
-    The map of stride 16 is convolved transposed twice and once, left alone, and max-pooled; each result goes
-    through a 1×1 and a 3×3 convolution with norms. Detectors that want further levels get them by subsampling.
+    Two transposed convolutions, one, none, and a max pooling make the four resolutions. Each is followed by a 1×1 and a
+    3×3 convolution with norms. Further levels are subsampled from the last.
 
     Args:
-        in_channels: Channels of the map; a list's last entry counts, so that what stands in mmdet's configs for an
-            FPN does here.
-        out_channels: Channels of each level.
-        num_outs: Levels, 4 or more.
-        norm_cfg: Config of the norms.
+        in_channels: Channels of the map, or a list that ends with it, as mmdet's configs of FPN have.
+        out_channels: Channels of each level. Defaults to 256.
+        num_outs: Number of levels, 4 or more. Defaults to 5.
+        norm_cfg: Config of the norms. Defaults to `mmhvt.LN2d`.
+        init_cfg: MMEngine's. Defaults to Xavier for convolutions.
 
     Raises:
         ValueError: For fewer than 4 levels, or an input that is not (N, in_channels, H, W).
@@ -30,15 +43,13 @@ class SimpleFeaturePyramid(BaseModule):
 
     def __init__(
         self,
-        in_channels: int | Sequence[int],
-        out_channels: int = 256,
-        num_outs: int = 5,
-        norm_cfg: dict = dict(type='mmhvt.LN2d', eps=1e-6),
-        init_cfg: dict | list = dict(type='Xavier', layer='Conv2d', distribution='uniform'),
+        in_channels: Quarterable | Annotated[Sequence[Quarterable], Length(1)],
+        out_channels: Channels = 256,
+        num_outs: NumOuts = 5,
+        norm_cfg: MapNorm = dict(type='mmhvt.LN2d', eps=1e-6),
+        init_cfg: InitCfg = dict(type='Xavier', layer='Conv2d', distribution='uniform'),
     ):
         super().__init__(init_cfg)
-        if num_outs < 4:
-            raise ValueError(f'SimpleFeaturePyramid: num_outs={num_outs}: 4, or more for subsampled levels')
         self.in_channels = in_channels if isinstance(in_channels, int) else in_channels[-1]
         self.num_outs = num_outs
         dims = self.in_channels
@@ -51,7 +62,7 @@ class SimpleFeaturePyramid(BaseModule):
             ),
             nn.ConvTranspose2d(dims, dims // 2, 2, 2),
             nn.Identity(),
-            # as backbones of stages round, which leave no map without a token
+            # rounds up, as hierarchical backbones do, so that small maps keep a token
             nn.MaxPool2d(2, 2, ceil_mode=True),
         ]
         conv = dict(bias=False, norm_cfg=norm_cfg, act_cfg=None)
@@ -65,7 +76,7 @@ class SimpleFeaturePyramid(BaseModule):
         )
 
     def forward(self, inputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """A map (N, C, H, W), or a tuple that ends with it -> `num_outs` maps, the first of 4·H × 4·W."""
+        """A map (N, C, H, W), or a tuple that ends with one -> `num_outs` maps, the first of 4·H × 4·W."""
         x = inputs if isinstance(inputs, Tensor) else inputs[-1]
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(

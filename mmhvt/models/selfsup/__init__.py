@@ -1,3 +1,5 @@
-from .mae import MAE
+"""Masked pre-training. Masks, targets and decoder need mmcv alone, MAE needs mmpretrain."""
 
-__all__ = ['MAE']
+from mmhvt.utils.lazy import lazy_attributes
+
+__getattr__, __dir__, __all__ = lazy_attributes(__name__, {'mae': ['MAE']})

@@ -1,23 +1,28 @@
-"""Multi-scale fusion: from the stages of the encoder to the input of the decoder (papers/smvit, table 3a)."""
+"""Multi-scale fusion: from the stages of the encoder to the input of the decoder.
+
+Hiera, https://arxiv.org/abs/2306.00989, table 3a.
+
+Shapes: N batch, C channels, K mask units, t, h, w tokens of a mask unit per axis.
+"""
 
 from collections.abc import Sequence
 
-from mmcv.cnn import build_norm_layer
+from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmengine.model import BaseModule, ModuleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmhvt.models.layers import channels_first, channels_last
 
 
 class MultiScaleFusion(BaseModule):
-    """Sum of stages, those of higher resolution brought down by a convolution each, and a norm.
+    """Sum of stages, each brought to the resolution of the last by a convolution, and a norm.
 
-    The convolutions do not overlap and end with the mask unit, so they see nothing that is masked. Without any of
-    them it is the norm of the last stage.
+    The kernels do not overlap and mask units are multiples of them, so that no masked token is seen. If there is but
+    the last stage, the fusion is its norm.
 
     Args:
-        in_dims: Channels of the stages to bring down.
-        strides: Per axis, for each of them.
+        in_dims: Channels of each stage before the last.
+        strides: Stride of each of their convolutions per axis.
         out_dims: Channels of the last stage.
         norm_cfg: Config of the norm.
         init_cfg: MMEngine's.
@@ -33,13 +38,15 @@ class MultiScaleFusion(BaseModule):
     ):
         super().__init__(init_cfg)
         self.heads = ModuleList(
-            (nn.Conv3d if len(stride) == 3 else nn.Conv2d)(dims, out_dims, tuple(stride), tuple(stride))
+            build_conv_layer(
+                dict(type=f'Conv{len(stride)}d'), dims, out_dims, kernel_size=tuple(stride), stride=tuple(stride)
+            )
             for dims, stride in zip(in_dims, strides, strict=True)
         )
         self.norm = build_norm_layer(norm_cfg, out_dims)[1]
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Stages to bring down, then the last, each (N, K, [t,] h, w, C) -> (N, K, [t,] h, w, C) of the last."""
+        """Stages (N, K, [t,] h, w, C), the last one last -> (N, K, [t,] h, w, C) of the last."""
         fused = stages[-1]
         for head, stage in zip(self.heads, stages[:-1], strict=True):
             fused = fused + channels_last(head(channels_first(stage.flatten(0, 1)))).view_as(fused)

@@ -1,4 +1,7 @@
-"""Which mask units are visible and which tokens are not (papers/smvit, section 3, figure 4a)."""
+"""Random masks over mask units (Hiera, https://arxiv.org/abs/2306.00989, section 3 and figure 4a).
+
+Shapes: N batch, K visible mask units, M masked tokens.
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +13,17 @@ from mmhvt.models.layers import merge_windows
 
 
 def count_visible(units: int, ratio: float) -> int:
-    """Visible ones of so many mask units, rounded down.
+    """Number of visible mask units, rounded down.
+
+    Args:
+        units: Number of mask units.
+        ratio: Share of them that is masked.
 
     Raises:
-        ValueError: If the ratio is no share, or leaves no unit or all.
+        ValueError: If the ratio is not between 0 and 1, or masks no unit or all.
     """
     if not 0 < ratio < 1:
-        raise ValueError(f'mask_ratio={ratio}: it is the share of mask units to delete, between 0 and 1')
+        raise ValueError(f'mask_ratio={ratio}: the share of mask units to delete must be between 0 and 1')
     # 10 units less 0.9 of them is one, though 10 * (1 - 0.9) is 0.9999999999999998
     visible = math.floor(units * (1 - ratio) + 1e-6)
     if visible in (0, units):
@@ -30,14 +37,17 @@ def count_visible(units: int, ratio: float) -> int:
 def draw_visible(
     batch: int, units: int, ratio: float, device: torch.device | str = 'cpu', generator: torch.Generator | None = None
 ) -> Tensor:
-    """Indices (N, K) of the mask units that each sample keeps, ascending; any set is as likely as any other.
+    """Draw the mask units that each sample keeps, all sets being equally likely.
 
     Args:
-        batch: Samples.
-        units: Mask units of a sample.
-        ratio: Share of them to delete.
-        device: Of the result, and of `generator`.
-        generator: Source of randomness; None for the global one.
+        batch: Number of samples.
+        units: Number of mask units of a sample.
+        ratio: Share of mask units to delete.
+        device: Device of the result and of `generator`. Defaults to the CPU.
+        generator: Source of randomness. Defaults to torch's global generator.
+
+    Returns:
+        Tensor: Ascending indices (N, K).
 
     Raises:
         ValueError: See :func:`count_visible`.
@@ -47,19 +57,19 @@ def draw_visible(
 
 
 def masked_tokens(visible: Tensor, counts: Sequence[int], unit: Sequence[int]) -> Tensor:
-    """Tokens of the units that are not visible.
+    """Tokens of the masked units.
 
     Args:
-        visible: (N, K), row-major over the grid of units.
-        counts: Units per axis.
-        unit: Tokens of a unit, per axis.
+        visible: Visible units (N, K), row-major over the grid of units.
+        counts: Mask units per axis.
+        unit: Tokens of a mask unit per axis.
 
     Returns:
-        Tensor: (N, M), ascending and row-major over the grid of tokens.
+        Tensor: Ascending indices (N, M), row-major over the grid of tokens.
     """
     units, length = math.prod(counts), math.prod(unit)
     hidden = torch.ones(visible.shape[0], units, device=visible.device, dtype=torch.bool).scatter_(1, visible, 0)
     grid = [c * u for c, u in zip(counts, unit, strict=True)]
     hidden = merge_windows(hidden[:, :, None, None].expand(-1, -1, length, 1), unit, grid).flatten(1)
-    # a stable sort in place of nonzero: as many in every sample, so the shape is known without looking
+    # every sample has as many masked tokens, so that a stable sort replaces nonzero, whose shape depends on the data
     return hidden.int().argsort(dim=1, descending=True, stable=True)[:, : (units - visible.shape[1]) * length]

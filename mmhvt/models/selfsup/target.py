@@ -1,4 +1,4 @@
-"""What the masked auto-encoder reconstructs: pixels (papers/smvit, section 4)."""
+"""Targets of the masked auto-encoder: pixels (Hiera, https://arxiv.org/abs/2306.00989, section 4)."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ from torch import Tensor
 
 
 def pixel_patches(x: Tensor, patch: Sequence[int]) -> Tensor:
-    """The pixels behind each token of the decoder.
+    """Pixels of each token of the decoder.
 
-    Of a token of several frames it is the first frame: neighbouring frames look alike, and to predict all would
-    make the last layer as many times wider. The order of values is the public weights': channels first for images,
-    last for video.
+    A token that spans several frames has the pixels of the first one: neighboring frames look alike, and predicting all
+    of them would make the last layer several times wider. The order of values is that of the public weights: channels
+    first for images, channels last for video.
 
     Args:
-        x: (N, C, [T,] H, W).
-        patch: Frames and pixels of a token, ([t,] h, w).
+        x: Images or clips (N, C, [T,] H, W).
+        patch: Frames and pixels of a token per axis, ([t,] h, w).
 
     Returns:
-        Tensor: (N, tokens in row-major order, C · h · w).
+        Tensor: (N, number of tokens, C · h · w), tokens in row-major order.
     """
     *frames, height, width = patch
     if frames:
@@ -27,7 +27,7 @@ def pixel_patches(x: Tensor, patch: Sequence[int]) -> Tensor:
     return x.flatten(-3).flatten(1, -2)
 
 
-def normalise(patches: Tensor) -> Tensor:
-    """(…, values) with mean 0 and variance 1 over the values of each patch."""
+def normalize(patches: Tensor) -> Tensor:
+    """Normalize the values of each patch (..., values) to mean 0 and variance 1."""
     mean, var = patches.mean(-1, keepdim=True), patches.var(-1, keepdim=True)
     return (patches - mean) / (var + 1e-6).sqrt()

@@ -1,3 +1,3 @@
-from .blending import MixupCutmix
+from mmhvt.utils.lazy import lazy_attributes
 
-__all__ = ['MixupCutmix']
+__getattr__, __dir__, __all__ = lazy_attributes(__name__, {'blending': ['MixupCutmix']})

@@ -1,16 +1,21 @@
 """Blending of the samples of a batch."""
 
+from typing import Annotated
+
 import torch
 from mmaction.models.utils.blending_utils import BaseMiniBatchBlending
 from torch import Tensor
 from torchvision.transforms import v2
 
 from mmhvt.registry import MODELS
+from mmhvt.utils.option_types import Number, Range
+
+Alpha = Annotated[float, Range(high=1000)]
 
 
 @MODELS.register_module()
 class MixupCutmix(BaseMiniBatchBlending):
-    """Mixup for one half of a batch, CutMix for the other (papers/mvit, appendices D.1 and D.5).
+    """Mixup for one half of a batch, CutMix for the other (arXiv:2104.11227, appendices D.1 and D.5).
 
     The first, third, … sample is mixed, the second, fourth, … is cut, each with the sample before it in its half. So
     the two clips that repeated augmentation takes from a video go to different halves and are not blended with each
@@ -22,16 +27,19 @@ class MixupCutmix(BaseMiniBatchBlending):
     augments takes no other scope: there the type is `mmhvt.models.MixupCutmix`.
 
     Args:
-        num_classes: Classes.
+        num_classes: Number of classes. Defaults to None, that of the head, which :class:`mmhvt.NumClassesCheckHook`
+            sets before training; mmpretrain's one-hot labels have it themselves.
         mixup_alpha: Of the Beta distribution that mixup's ratio is drawn from.
         cutmix_alpha: Of the Beta distribution that CutMix's ratio is drawn from.
 
     Raises:
-        ValueError: If an alpha is not positive.
+        ValueError: If an alpha is not positive. In training, if `num_classes` is not known.
     """
 
-    def __init__(self, num_classes: int, mixup_alpha: float = 0.8, cutmix_alpha: float = 1.0) -> None:
-        super().__init__(num_classes)
+    num_classes: int | None
+
+    def __init__(self, num_classes: Number | None = None, mixup_alpha: Alpha = 0.8, cutmix_alpha: Alpha = 1.0) -> None:
+        super().__init__(num_classes)  # type: ignore[arg-type]  # kept for do_blending alone
         for name, alpha in dict(mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha).items():
             if not alpha > 0:
                 raise ValueError(f'MixupCutmix: {name} must be greater than 0, got {alpha}')
@@ -48,7 +56,14 @@ class MixupCutmix(BaseMiniBatchBlending):
         Returns:
             tuple: The same, blended. Labels are soft.
         """
-        return self.do_blending(imgs, labels) if isinstance(labels, Tensor) else super().__call__(imgs, labels)
+        if isinstance(labels, Tensor):
+            return self.do_blending(imgs, labels)
+        if self.num_classes is None:
+            raise ValueError(
+                'MixupCutmix needs the number of classes: num_classes, or mmhvt.NumClassesCheckHook among the hooks, '
+                'which takes it from the head'
+            )
+        return super().__call__(imgs, labels)
 
     def do_blending(self, imgs: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """(B, …, H, W) and (B, num_classes) -> the same, blended.
@@ -56,10 +71,10 @@ class MixupCutmix(BaseMiniBatchBlending):
         Raises:
             ValueError: If the labels have another number of classes.
         """
-        if label.ndim != 2 or label.shape[1] != self.num_classes:
+        if label.ndim != 2 or self.num_classes not in (None, label.shape[1]):
             raise ValueError(
                 f'MixupCutmix has num_classes={self.num_classes}, but the labels are of shape {tuple(label.shape)}: '
-                f'they must be (B, {self.num_classes})'
+                f'they must be (B, {self.num_classes or "classes"})'
             )
         blended, soft = torch.empty_like(imgs), torch.empty_like(label, dtype=imgs.dtype)
         for start, blend in enumerate((self.mixup, self.cutmix)):

@@ -1,0 +1,4 @@
+_base_ = ['default_runtime_image.py']
+
+# masks and skipped blocks differ between GPUs
+randomness = dict(seed=0, diff_rank_seed=True)

@@ -1,0 +1,7 @@
+# MViTv2-T, Faster R-CNN, from ImageNet-1K. No paper's: it is trained as Mask R-CNN is (mvitv2, B.3).
+_base_ = [
+    '../_base_/models/faster-rcnn_mvitv2_fpn.py',
+    '../_base_/datasets/coco_detection_ms-crop.py',
+    '../_base_/schedules/adamw_36e_coco.py',
+    '../_base_/default_runtime_det.py'
+]

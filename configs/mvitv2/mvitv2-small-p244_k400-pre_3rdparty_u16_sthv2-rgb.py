@@ -1,0 +1,21 @@
+# MViTv2-S with 16 frames on Something-Something V2 as PySlowFast publishes it: with a class token.
+_base_ = 'mvitv2-small-p244_k400-pre_64xb8-u16-100e_sthv2-rgb.py'
+
+model = dict(
+    backbone=dict(
+        with_cls_token=True,
+        init_cfg=dict(
+            checkpoint=('https://dl.fbaipublicfiles.com/pyslowfast/model_zoo/mvitv2/pysf_video_models/'
+                        'MViTv2_S_16x4_k400_f302660347.pyth'))))
+
+# 3 crops as high as the frame: slowfast/datasets/ssv2.py
+test_pipeline = [
+    dict(type='mmhvt.DecordInit'),
+    dict(type='UniformSample', clip_len=16, test_mode=True),
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 224)),
+    dict(type='ThreeCrop', crop_size=224),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs')
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

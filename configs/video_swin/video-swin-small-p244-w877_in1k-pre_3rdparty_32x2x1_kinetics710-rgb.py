@@ -1,0 +1,17 @@
+# Video Swin-S on Kinetics-710 from ImageNet-1K as mmaction2 publishes it. The paper has no such model; the schedule is
+# that of Kinetics-400.
+_base_ = [
+    '../_base_/models/video_swin_small.py',
+    '../_base_/datasets/kinetics710.py',
+    '../_base_/pipelines/video_swin.py',
+    '../_base_/schedules/adamw_30e_video-swin.py',
+    '../_base_/default_runtime.py'
+]
+
+model = dict(cls_head=dict(num_classes=710))
+
+train_dataloader = dict(
+    batch_size=8,  # 64 in all with 8 GPUs
+    dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

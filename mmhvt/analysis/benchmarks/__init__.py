@@ -1,0 +1,1 @@
+"""Benchmarks beside other code, each measurement in a process of its own."""

@@ -1,0 +1,38 @@
+"""What repaired commands of mim call."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from mmhvt.hub import list_configs, nearest
+
+__all__ = ['find_configs', 'unknown_config']
+
+
+def unknown_config(name: str, names: Iterable[str]) -> click.ClickException:
+    """Returns the error of a name that is none of `names`."""
+    return click.ClickException(f'there is no config {name}: {nearest(name, names)}')
+
+
+def find_configs(package: str, name: str) -> list[str]:
+    """Finds config files of a package by their name.
+
+    Args:
+        package: Folder of the package. Its configs are in .mim/configs, or else anywhere in it.
+        name: Name of the file, with or without .py.
+
+    Returns:
+        list[str]: Paths of the files of that name.
+
+    Raises:
+        click.ClickException: If there is none.
+    """
+    name = name.removesuffix('.py')
+    folder = Path(package, '.mim', 'configs')
+    folder = folder if folder.is_dir() else Path(package)
+    paths = [folder / path for path in list_configs(str(folder))]
+    found = [str(path) for path in paths if path.stem == name]
+    if not found:
+        raise unknown_config(name, (path.stem for path in paths))
+    return found

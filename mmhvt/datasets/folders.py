@@ -1,0 +1,97 @@
+"""Samples from folders without an annotation file, and messages about what is missing."""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from torchvision.datasets.folder import make_dataset
+
+# those of containers that decord reads
+VIDEO_EXTENSIONS = (
+    '.3gp', '.asf', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.ts',
+    '.vob', '.webm', '.wmv',
+)  # fmt: skip
+_GENERATED = ('moving_actors', 'moving_shapes', 'shapes_coco')
+
+
+def is_video(path: str) -> bool:
+    """Whether a file is a video by its extension."""
+    return path.lower().endswith(VIDEO_EXTENSIONS)
+
+
+def files_by_class(
+    folder: str, classes: Sequence[str] | None, fits: Callable[[str], bool], what: str
+) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
+    """Finds the files of classes that have a folder each, as torchvision's DatasetFolder does.
+
+    Hidden files and folders are left out.
+
+    Args:
+        folder: Folder of the folders of the classes.
+        classes: Names of the classes in the order of their labels, of which some may have no folder; None for those of
+            the folders, in alphabetical order.
+        fits: Function of a path that returns whether the file is one of a sample.
+        what: What the files are, for messages.
+
+    Returns:
+        tuple: Names of the classes, and files with their labels, in the order of folders and names.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+        ValueError: If it has no folders, one of them is none of the classes, or one has no such file.
+    """
+    found = class_folders(folder, what)
+    if not found:
+        raise ValueError(
+            f'{folder} has no folder: without ann_file, the {what} of each class are in a folder of its name there'
+        )
+    names = tuple(found if classes is None else classes)
+    if unknown := [name for name in found if name not in names]:
+        near = ''.join(f' (did you mean {one!r}?)' for one in get_close_matches(unknown[0], names, 1))
+        raise ValueError(
+            f'folder {os.path.join(folder, unknown[0])} is none of the {len(names)} classes in metainfo{near}: rename '
+            'or remove it, or set metainfo=dict(classes=None) to name the classes after the folders'
+        )
+    files = files_in(folder, {name: names.index(name) for name in found}, fits)
+    filled = {label for _, label in files}
+    if empty := [name for name in found if names.index(name) not in filled]:
+        raise ValueError(f'folder {os.path.join(folder, empty[0])} has no {what}: add some, or remove the folder')
+    return names, files
+
+
+def class_folders(folder: str, what: str) -> list[str]:
+    """Names of the folders in a folder, in alphabetical order.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+    if not os.path.isdir(folder):
+        remedy = f'set data_root and data_prefix to where the {what} are, or ann_file to a list of them'
+        raise FileNotFoundError(does_not_exist('folder', folder, remedy))
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith('.'))
+
+
+def files_in(folder: str, labels: dict[str, int], fits: Callable[[str], bool]) -> list[tuple[str, int]]:
+    """Files under some folders of a folder, with the labels of these. Folder '' is the folder itself."""
+
+    def is_shown(path: str) -> bool:
+        return fits(path) and not re.search(r'(^|[/\\])\.', os.path.relpath(path, folder))
+
+    return make_dataset(folder, labels, is_valid_file=is_shown, allow_empty=True)
+
+
+def does_not_exist(what: str, path: str, remedy: str = '') -> str:
+    """Message about a missing file or folder, with the command that writes it if it is of generated data.
+
+    Args:
+        what: What it is.
+        path: Path, such as data/moving_shapes/videos_train.
+        remedy: What else would do. Defaults to nothing.
+    """
+    for place in (Path(path), *Path(path).parents):
+        if place.name in _GENERATED:
+            name = place.name
+            remedy = f'generate it by python tools/data/{name}.py {place}, or mim run mmhvt {name} {place}'
+    return f'{what} {path} does not exist' + (f': {remedy}' if remedy else '')

@@ -1,0 +1,91 @@
+"""Files that are whole whenever the process, or the machine, stops."""
+
+import errno
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.logging import print_log
+
+# a file under this name is being written, or was when its run was killed
+UNFINISHED = '.mmhvt-unfinished'
+# what MMEngine calls DurableBackend in backend_args
+DURABLE = 'mmhvt.durable'
+# errors of a disk, quota or limit that is exhausted
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes beside a file and renames, so that its name stands for the old content or the new, whole and on the disk.
+
+    Raises:
+        OSError: If it cannot be written, with its name. The file is then as it was, and nothing else is left.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        if isinstance(error, OSError):
+            advice = 'make room' if error.errno in FULL else 'mend that'
+            reason = (
+                f'{path} ({len(content) / 1e6:.1f} MB) cannot be written: {error.strerror}. '
+                f'What was saved before is whole: {advice}, and go on with --resume'
+            )
+            raise OSError(error.errno, reason) from error
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Puts the folder's names on the disk, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def append_line(path: str, line: str) -> None:
+    """Adds a line to a log. On a full disk that line is lost, with a warning, and not the run.
+
+    Raises:
+        OSError: If it cannot be written for another reason.
+    """
+    try:
+        with open(path, 'a') as file:
+            file.write(f'{line}\n')
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        print_log(f'{path}: {error.strerror}, for the line {line}', 'current', logging.WARNING)
+
+
+def remove_unfinished(folder: Path) -> list[Path]:
+    """Removes what writers that were killed have left in a folder; returns it."""
+    left = sorted(path for path in folder.glob(f'*{UNFINISHED}') if path.is_file())
+    for path in left:
+        path.unlink(missing_ok=True)
+    return left
+
+
+@register_backend(DURABLE)
+class DurableBackend(LocalBackend):
+    """MMEngine's backend of local files, which writes by :func:`write_durably`."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Writes a file.
+
+        Raises:
+            OSError: See :func:`write_durably`.
+        """
+        write_durably(Path(filepath), obj)

@@ -1,0 +1,283 @@
+"""Makes a resumed training the one that was interrupted."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank, get_world_size
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
+
+from mmhvt.migrate.whole import unwrap_model
+from mmhvt.registry import HOOKS
+
+from .optional_hook import OptionalHook
+
+# entry of a checkpoint
+_KEY = 'exact_resume'
+
+
+@HOOKS.register_module()
+class ExactResumeHook(OptionalHook):
+    """Makes a resumed training give the weights of one that was not interrupted, to the last bit.
+
+    Random numbers follow from the seed of the run and from where they are drawn, instead of from all that was drawn
+    before: those of a sample from the iteration, its place in the batch and the rank; those of a step (dropout, drop
+    path, masks, mixup) from the iteration. They depend neither on the number of workers nor on how long these live, and
+    a resumed run has no random state to restore. MMEngine's workers draw the same numbers in each epoch if they are not
+    persistent.
+
+    A checkpoint gets an entry `exact_resume`: batches of the epoch that it has seen and the length of the epoch, the
+    seed of the sampler, and gradients if it was written between two steps of the optimizer (`accumulative_counts`; in
+    one process only). A run that resumes
+
+    - takes the seed of the run and of its sampler from the checkpoint, also when the config has none;
+    - goes on inside an epoch (``checkpoint=dict(by_epoch=False)``), where MMEngine repeats it from its start, with
+      batches, logs and schedules in their place;
+    - skips batches of an :class:`~mmengine.runner.IterBasedTrainLoop` without loading them, whatever the sampler;
+    - first repeats the validation that followed on the checkpoint, which the best checkpoint and schedules such as
+      ReduceOnPlateauLR depend on.
+
+    Two runs are equal as far as their kernels are: on a GPU set ``randomness=dict(deterministic=True)``. With another
+    number of processes or batch size a run goes on at the same share of the epoch, with a warning.
+
+    Args:
+        enabled: Whether to build the hook. Defaults to True.
+    """
+
+    # after CheckpointHook, whose state the validation of before_train needs; nothing draws between this and a step
+    priority = 'LOWEST'
+
+    def __init__(self, enabled: bool = True) -> None:
+        super().__init__(enabled)
+        self._resumed: dict[str, Any] | None = None
+        self._batches: SeededBatches | None = None
+        self._batches_done = 0
+        self._validating = False
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds what a resumed run needs and MMEngine does not save."""
+        if self._batches is None:
+            return
+        loader = runner.train_dataloader
+        gradients = {}
+        if getattr(runner.optim_wrapper, '_accumulative_counts', 1) > 1 and get_world_size() == 1:
+            parameters = unwrap_model(runner.model).named_parameters()
+            gradients = {name: value.grad.cpu() for name, value in parameters if value.grad is not None}
+        # after the last batch of an epoch, CheckpointHook saves the beginning of the next one
+        begins = self._batches.endless or checkpoint['meta']['epoch'] > runner.epoch
+        checkpoint[_KEY] = dict(
+            batches_done=0 if begins else self._batches_done,
+            epoch_length=len(loader),
+            sampler_seed=getattr(getattr(loader.batch_sampler, 'sampler', None), 'seed', None),
+            validated=self._validating,
+            gradients=gradients,
+        )
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Takes its entry out of a checkpoint to resume."""
+        if not runner._resume:
+            return
+        entry = checkpoint.get(_KEY)
+        self._resumed = entry if _is_entry(entry) else {}
+        if not self._resumed:
+            runner.logger.warning(
+                'The checkpoint was written without ExactResumeHook: random numbers will be others than if the run had '
+                'not been interrupted'
+            )
+
+    def before_train(self, runner: Runner) -> None:
+        """Goes to the place of the checkpoint, and seeds what comes from there on."""
+        loop, resumed = runner.train_loop, self._resumed
+        self._batches = batches = _seeded(runner.train_dataloader, runner.seed, Purpose.SAMPLE)
+        if batches is None:
+            return
+        batches.endless = isinstance(loop, IterBasedTrainLoop)
+        if resumed is None:
+            return
+        if resumed.get('sampler_seed') is not None and hasattr(batches, 'sampler'):
+            batches.sampler.seed = resumed['sampler_seed']
+        gradients = resumed.get('gradients', {})
+        for name, parameter in unwrap_model(runner.model).named_parameters():
+            if name in gradients:
+                parameter.grad = gradients[name].to(parameter)
+        if batches.endless:
+            batches.skip = loop.iter
+            # its own one would skip as many again
+            loop.dataloader_iterator.skip_iter = lambda num_iters: None
+        else:
+            self._batches_done = batches.skip = self._place(runner, resumed)
+        if resumed.get('validated') is False and not self._batches_done:
+            self._validate(runner)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Tells the batches where they are."""
+        if (batches := self._batches) is None:
+            return
+        batches.iteration = runner.iter
+        if not batches.endless:
+            batches.epoch = runner.epoch
+        if batches.skip and not batches.endless:
+            loop, run_iter = runner.train_loop, runner.train_loop.run_iter
+            loop.run_iter = lambda idx, data_batch, skipped=batches.skip: run_iter(idx + skipped, data_batch)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Seeds the step."""
+        self._batches_done = batch_idx + 1
+        seed_generators(runner.seed, Purpose.STEP, runner.iter)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Counts from 0 again."""
+        self._batches_done = 0
+        vars(runner.train_loop).pop('run_iter', None)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Gives each validation the same random numbers; a checkpoint that is written in it needs no other one."""
+        if batches := _seeded(runner.val_dataloader, runner.seed, Purpose.VALIDATION):
+            batches.iteration = 0
+        self._validating = True
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """See :meth:`before_val_epoch`."""
+        self._validating = False
+
+    @staticmethod
+    def _place(runner: Runner, resumed: dict[str, Any]) -> int:
+        """Number of batches of the epoch that the checkpoint has seen."""
+        length = len(runner.train_dataloader)
+        if not resumed:
+            done = runner.iter - runner.epoch * length
+            return done if 0 <= done <= length else 0
+        done, length_before = resumed['batches_done'], resumed['epoch_length']
+        if length_before != length:
+            runner.logger.warning(
+                f'An epoch has {length} batches, but {length_before} in the run that is resumed, so that samples come '
+                'in another order: the number of processes, the batch size or the data is another'
+            )
+            done = done * length // length_before
+        if done:
+            runner.logger.info(f'Epoch {runner.epoch + 1} goes on after {done} of {length} batches')
+        return done
+
+    @staticmethod
+    def _validate(runner: Runner) -> None:
+        """Validates if the interrupted run did so, or would have done, right after it had written the checkpoint."""
+        loop = runner.train_loop
+        loop._decide_current_val_interval()
+        if isinstance(loop, IterBasedTrainLoop):
+            done, end = loop.iter, loop.max_iters
+        else:
+            done, end = loop.epoch, loop.max_epochs
+        due = done % loop.val_interval == 0 or done == end
+        if runner.val_loop is not None and done >= loop.val_begin and due:
+            runner.logger.info('Validating the checkpoint, as after it was written')
+            runner.val_loop.run()
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether a checkpoint has the entry of :class:`ExactResumeHook`."""
+    if not isinstance(entry, dict) or not isinstance(entry.get('gradients'), dict):
+        return False
+    done, length, seed = (entry.get(key) for key in ('batches_done', 'epoch_length', 'sampler_seed'))
+    return (
+        isinstance(done, int) and isinstance(length, int) and isinstance(seed, int | None) and 0 <= done <= length != 0
+    )
+
+
+class Purpose(IntEnum):
+    """What random numbers are for; the same position gives other numbers to each."""
+
+    STEP, PASS, SAMPLE, VALIDATION = range(4)
+
+
+def seed_generators(seed: int, purpose: Purpose, *position: int) -> None:
+    """Seeds Python's, NumPy's and PyTorch's generators, for a step those of GPUs, too, from where they are used."""
+    words = np.random.SeedSequence((seed, purpose, *position)).generate_state(6)
+    # from the same words, Python and NumPy would draw the same numbers
+    random.seed(words[:2].tobytes())
+    np.random.seed(words[2:4])
+    # torch.manual_seed takes 0.3 ms, a hundred times as long
+    seed_torch = torch.manual_seed if purpose is Purpose.STEP else torch.default_generator.manual_seed
+    seed_torch(int(words[4]) << 32 | int(words[5]))
+
+
+@dataclass
+class SeededBatch:
+    """Indices of a batch; iterating over them, as DataLoader does to load it, seeds each sample.
+
+    Attributes:
+        indices: Of the samples.
+        position: What :func:`seed_generators` takes before the place of a sample in the batch.
+    """
+
+    indices: Sequence[Any]
+    position: tuple[int, Purpose, int, int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Any]:
+        for place, index in enumerate(self.indices):
+            seed_generators(*self.position, place)
+            yield index
+
+
+class SeededBatches:
+    """A batch sampler whose batches are those of another one, as :class:`SeededBatch`.
+
+    Args:
+        batch_sampler: The other one.
+        seed: Seed of the run.
+        purpose: What the samples are for.
+
+    Attributes:
+        endless: Whether to begin again at the end of the data.
+        epoch: Number of passes over the data so far.
+        iteration: Iteration of the next batch.
+        skip: Number of batches to leave out, in the next pass or, if it is endless, in as many as it takes.
+    """
+
+    def __init__(self, batch_sampler: Any, seed: int, purpose: Purpose) -> None:
+        self.batch_sampler = batch_sampler
+        self.seed = seed
+        self.purpose = purpose
+        self.endless = False
+        self.epoch = self.iteration = self.skip = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """`sampler`, which hooks tell the epoch, `batch_size`, `drop_last`."""
+        return getattr(vars(self)['batch_sampler'], name)
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[SeededBatch]:
+        while True:
+            # torch's RandomSampler draws its order
+            seed_generators(self.seed, Purpose.PASS, self.epoch)
+            for batch in self.batch_sampler:
+                if self.skip:
+                    self.skip -= 1
+                    continue
+                yield SeededBatch(batch, (self.seed, self.purpose, self.iteration, get_rank()))
+                self.iteration += 1
+            if not self.endless or not len(self):
+                return
+            self.epoch += 1
+            if hasattr(getattr(self, 'sampler', None), 'set_epoch'):
+                self.sampler.set_epoch(self.epoch)
+
+
+def _seeded(loader: DataLoader, seed: int, purpose: Purpose) -> SeededBatches | None:
+    """Seeds the samples of a loader; not those of an IterableDataset, which chooses them by itself."""
+    if loader.batch_sampler is None or isinstance(loader.batch_sampler, SeededBatches):
+        return loader.batch_sampler
+    batches = SeededBatches(loader.batch_sampler, seed, purpose)
+    # The loader stays the same object for loops and hooks that hold it. PyTorch forbids to set this attribute, as
+    # another batch sampler may not fit its other settings.
+    vars(loader)['batch_sampler'] = batches
+    return batches

@@ -1,0 +1,123 @@
+"""Our models by their names, which are those of the metafiles.
+
+:mod:`mmhvt.compat` makes the functions of other packages that take the name of a model look here as well:
+``mmpretrain.get_model``, ``mmaction.apis.MMAction2Inferencer``, ``mmdet.apis.DetInferencer`` and the like.
+"""
+
+import os
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmpretrain import ModelHub
+
+__all__ = [
+    'config_path',
+    'list_configs',
+    'metafile_models',
+    'model_of_inferencer',
+    'named_models',
+    'nearest',
+    'register_models',
+]
+
+MIM = Path(__file__).parent / '.mim'
+INFERENCERS = {
+    'mmaction': 'mmaction.apis.MMAction2Inferencer(rec=NAME)',
+    'mmdet': 'mmdet.apis.DetInferencer(NAME)',
+    'mmpretrain': 'mmpretrain.ImageClassificationInferencer(NAME)',
+}
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Says in a few words which names are most like an unknown one, to end an error message.
+
+    Args:
+        name: Unknown name, of which the end may be missing.
+        names: Known names.
+    """
+
+    def likeness(known: str) -> tuple[bool, bool, float, int, str]:
+        ratio = SequenceMatcher(None, known[: len(name)], name).ratio()
+        return not known.startswith(name), name not in known, -ratio, len(known), known
+
+    return f'the nearest names are {", ".join(sorted(set(names), key=likeness)[:3])}'
+
+
+def list_configs(folder: str) -> list[str]:
+    """Lists the config files below a folder, whose links are followed, by their paths relative to it."""
+    paths = (Path(root, file) for root, _, files in os.walk(folder, followlinks=True) for file in files)
+    return [path.relative_to(folder).as_posix() for path in paths if path.suffix == '.py']
+
+
+def config_path(folder: str, name: str) -> str:
+    """Returns the path of a config in a folder of configs.
+
+    Args:
+        folder: Folder.
+        name: Path of the config, relative to it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path} does not exist: {nearest(name, list_configs(folder))}')
+    return path
+
+
+@cache
+def metafile_models() -> dict[str, dict]:
+    """Entries of the metafiles by `Name`. `Config` is an absolute path, `Weights` one URL or missing."""
+    from mmengine.fileio import load
+
+    models = {}
+    for metafile in load(MIM / 'model-index.yml')['Import']:
+        for model in load(MIM / metafile)['Models']:
+            model = {**model, 'Config': str(MIM / model['Config'])}
+            if isinstance(model.get('Weights'), list):
+                model['Weights'] = model['Weights'][0]
+            models[model['Name']] = model
+    return models
+
+
+def named_models() -> dict[str, dict]:
+    """Returns :func:`metafile_models`, and the `Config` of what no metafile has, by its name: the micro recipes."""
+    configs = MIM / 'configs'
+    paths = (configs / path for path in list_configs(str(configs)) if not path.startswith('_base_/'))
+    return {path.stem: dict(Config=str(path)) for path in paths} | metafile_models()
+
+
+def model_of_inferencer(name: str, scope: str, others: Iterable[str]) -> tuple['Config', str | None]:
+    """Finds what an inferencer of MMEngine needs of one of our models.
+
+    Args:
+        name: Name of the model.
+        scope: Scope of the inferencer: 'mmaction', 'mmdet', ...
+        others: Names of the models of that scope's package.
+
+    Returns:
+        tuple[Config, str | None]: Config, and URL of the weights if there are any.
+
+    Raises:
+        ValueError: If there is no such model, or if it is a model of another scope.
+    """
+    from mmengine.config import Config
+
+    models = named_models()
+    if name not in models:
+        raise ValueError(f'Cannot find model: {name} in {scope} or mmhvt: {nearest(name, {*others, *models})}')
+    cfg = Config.fromfile(models[name]['Config'])
+    if cfg.default_scope != scope:
+        raise ValueError(f'{name} is a model for {INFERENCERS[cfg.default_scope]}, not for an inferencer of {scope}')
+    return cfg, models[name].get('Weights')
+
+
+def register_models(hub: 'type[ModelHub]') -> None:
+    """Registers our models in mmpretrain's ``ModelHub``, if they are not in it yet."""
+    if not metafile_models().keys() & hub._models_dict.keys():
+        hub.register_model_index(MIM / 'model-index.yml', config_prefix=MIM)

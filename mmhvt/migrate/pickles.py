@@ -1,0 +1,342 @@
+"""Pickles, read without calling anything but what is listed here.
+
+`pickle.load` calls whatever a file names. :func:`read_pickle` reads arrays and plain values alone, :func:`read_results`
+what tools of mm* write besides: tensors and data elements.
+"""
+
+import importlib
+import io
+import mmap
+import pickle
+import pickletools
+import re
+from argparse import Namespace
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
+
+
+def _named_function(owner: type, name: str):
+    """Stands in for the builtin getattr, by which pickles name functions of a class, and gives nothing else.
+
+    A HistoryBuffer names its methods, the state of a OneCycleLR its curve.
+    """
+    curve = owner is OneCycleParamScheduler and name in ('_annealing_cos', '_annealing_linear')
+    if not curve and (owner is not HistoryBuffer or name.startswith('_')):
+        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed in a checkpoint')
+    return getattr(owner, name)
+
+
+class _Kind:
+    """Stands in for numpy.dtype: numbers, truth values, text. A real one takes flags to make NumPy follow pointers."""
+
+    def __init__(self, name: str, *_):
+        if not re.fullmatch(r'b1|[iu][1248]|f[248]|c8|c16|U[1-9]\d{0,4}', str(name)):
+            raise pickle.UnpicklingError(f'arrays of {name!r} are not allowed in a checkpoint; numbers are')
+        self.dtype = np.dtype(str(name))
+
+    def __setstate__(self, state: tuple) -> None:
+        self.dtype = self.dtype.newbyteorder(state[1] if state[1] in ('<', '>') else '=')
+
+    def read(self, data: bytes | bytearray | str) -> np.ndarray:
+        """Values in the machine's order of bytes."""
+        data = data.encode('latin1') if isinstance(data, str) else data  # written by Python 2
+        if not isinstance(data, bytes | bytearray):
+            raise pickle.UnpicklingError(f'values of an array are bytes, not {type(data).__name__}')
+        return np.frombuffer(data, self.dtype).astype(self.dtype.newbyteorder('='))
+
+
+class _Array(np.ndarray):
+    """Stands in for numpy.ndarray, which could be given a buffer to misread; it is made of its bytes alone."""
+
+    def __new__(cls, *_, **__):
+        raise pickle.UnpicklingError('an array that is made by hand is not allowed in a checkpoint')
+
+    def __setstate__(self, state: tuple) -> None:
+        *_, shape, kind, fortran, data = state
+        values = kind.read(data).reshape(shape, order='F' if fortran else 'C')
+        # NumPy's stubs want its own bool, where its pickles have Python's
+        super().__setstate__((1, values.shape, values.dtype, False, values.tobytes()))  # type: ignore[arg-type]
+
+    def __reduce__(self) -> str | tuple:
+        return np.array(self, subok=False).__reduce__()
+
+
+def _functions_of_arrays(module: str) -> list[Callable]:
+    """What pickles of arrays call, under the names that NumPy 1 ('numpy.core') or 2 has for it."""
+
+    def _reconstruct(*_) -> np.ndarray:
+        return np.ndarray.__new__(_Array, 0, 'u1')
+
+    def scalar(kind: _Kind, data: bytes | str) -> np.generic:
+        return kind.read(data)[0]
+
+    def _frombuffer(data: bytes | bytearray, kind: _Kind, shape: tuple, order: Literal['A', 'C', 'F']) -> np.ndarray:
+        return kind.read(data).reshape(shape, order=order)
+
+    places: dict[Callable, str] = {_reconstruct: 'multiarray', scalar: 'multiarray', _frombuffer: 'numeric'}
+    for function, file in places.items():
+        function.__module__, function.__qualname__ = f'{module}.{file}', function.__name__
+    return list(places)
+
+
+def _no_bytes() -> bytes:
+    """Stands in for the builtin bytes, by which protocol 2 writes empty ones; of a number it would make as many."""
+    return b''
+
+
+# What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
+# runs anything when it is loaded.
+_named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
+_Kind.__module__, _Kind.__qualname__ = 'numpy', 'dtype'
+_Array.__module__, _Array.__qualname__ = 'numpy', 'ndarray'
+_ARRAYS: list[Callable] = [_Kind, _Array]
+_ARRAYS += [f for core in ('core', '_core') for f in _functions_of_arrays(f'numpy.{core}')]
+ALLOWED = [HistoryBuffer, Namespace, OneCycleParamScheduler, _named_function, *_ARRAYS]
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Knows arrays and plain values: the files of detectron2's model zoo.
+
+    What a pickle can call is wrapped for this one: what it may do to it ends with it.
+    """
+
+    def __init__(self, file: io.BytesIO | mmap.mmap, encoding: str = 'latin1', **kwargs):
+        super().__init__(file, encoding=encoding, **kwargs)
+        self.known: dict[tuple[str, str], Any] = {
+            (known.__module__, known.__qualname__): partial(known) for known in _ARRAYS
+        }
+        self.known |= {(module, 'bytes'): partial(_no_bytes) for module in ('builtins', '__builtin__')}
+        self.known |= {('_codecs', 'encode'): partial(_latin1), ('collections', 'OrderedDict'): OrderedDict}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.known:
+            raise pickle.UnpicklingError(f'it wants to import {module}.{name}, which is not allowed in a checkpoint')
+        return self.known[module, name]
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    # how Python 2's byte strings are written in protocol 2
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f'text in {encoding!r} is not allowed in a checkpoint')
+    return text.encode(encoding)
+
+
+def _bytearray(text: str = '', encoding: str = 'latin-1') -> bytearray:
+    # of a number, the builtin would make as many zeros
+    if not isinstance(text, str) or encoding != 'latin-1':
+        raise pickle.UnpicklingError('a bytearray of anything but text is not allowed in a checkpoint')
+    return bytearray(text.encode('latin-1'))
+
+
+# for torch's own unpickler, in place of functions of Python that make much of little
+INSTEAD: dict[str, Callable] = {'_codecs.encode': _latin1, 'builtins.bytearray': _bytearray}
+
+
+class ResultsUnpickler(ArrayUnpickler):
+    """Knows what mm* dump, too: tensors, data elements, and the containers of Python."""
+
+    def __init__(self, file: io.BytesIO | mmap.mmap, **kwargs):
+        super().__init__(file, **kwargs)
+        for module in ('builtins', '__builtin__'):
+            self.known |= {(module, kind.__name__): kind for kind in (list, dict, set, frozenset, int, float)}
+        self.known |= {
+            ('collections', 'defaultdict'): defaultdict,
+            ('torch._utils', '_rebuild_tensor_v2'): partial(torch._utils._rebuild_tensor_v2),
+            ('torch.storage', '_load_from_bytes'): partial(_read_storage),
+            ('torch', 'Size'): partial(torch.Size),
+        }
+
+    def find_class(self, module: str, name: str) -> Any:
+        dtype = getattr(torch, name, None) if module == 'torch' else None
+        if isinstance(dtype, torch.dtype):
+            return dtype
+        if (module, name) in DATA_ELEMENTS and (module, name) not in self.known:
+            # of a class of its own, which takes what a pickle sets; `_settle` makes it the real one
+            self.known[module, name] = type(
+                name, (getattr(importlib.import_module(module), name),), {'_stand_in': True}
+            )
+        return super().find_class(module, name)
+
+
+DATA_ELEMENTS = [
+    ('mmengine.structures.base_data_element', 'BaseDataElement'),
+    ('mmengine.structures.instance_data', 'InstanceData'),
+    ('mmengine.structures.pixel_data', 'PixelData'),
+    ('mmaction.structures.action_data_sample', 'ActionDataSample'),
+    ('mmdet.structures.det_data_sample', 'DetDataSample'),
+    ('mmdet.structures.bbox.horizontal_boxes', 'HorizontalBoxes'),
+    ('mmpretrain.structures.data_sample', 'DataSample'),
+]
+
+
+def _read_storage(data: bytes) -> Any:
+    """A tensor's storage, which torch pickles as a file of `torch.save`."""
+    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+
+
+def read_pickle(data: bytes | mmap.mmap, unpickler: type[ArrayUnpickler] = ArrayUnpickler, **kwargs) -> Any:
+    """What a pickle holds, if an unpickler knows it. Text of Python 2 is read as Latin-1.
+
+    Args:
+        data: The pickle, or a file of it that is mapped into memory.
+        unpickler: Class that knows what may be in it. Defaults to `ArrayUnpickler`: arrays and plain values.
+        **kwargs: As those of `pickle.load`.
+
+    Raises:
+        pickle.UnpicklingError: If there is more in it; names what. Damaged pickles raise various errors.
+    """
+    check_pickle(data)
+    return unpickler(io.BytesIO(data) if isinstance(data, bytes) else data, **kwargs).load()
+
+
+def read_results(file: Any, **kwargs) -> Any:
+    """What `mmengine.fileio.load` is to give of an open pickle: arrays, tensors, data elements and plain values.
+
+    Args:
+        file: Open file.
+        **kwargs: As those of `pickle.load`.
+
+    Raises:
+        pickle.UnpicklingError: See :func:`read_pickle`.
+    """
+    return _settle(read_pickle(file.read(), ResultsUnpickler, **{'encoding': 'ASCII'} | kwargs), {})
+
+
+def _settle(value: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
+    """A value with NumPy's and mm*'s own classes in place of those that stood in for them while it was read."""
+    if id(value) in seen:
+        return seen[id(value)][1]
+    settled = value.view(np.ndarray) if isinstance(value, _Array) else value
+    if type(value) is tuple:
+        settled = tuple(_settle(item, seen) for item in value)
+    seen[id(value)] = value, settled  # keeps the value, so that its id is not another's
+    if isinstance(value, list):
+        value[:] = [_settle(item, seen) for item in value]
+    elif isinstance(value, dict):
+        value.update({key: _settle(item, seen) for key, item in value.items()})
+    elif hasattr(type(value), '_stand_in'):
+        vars(value).update({key: _settle(item, seen) for key, item in vars(value).items()})
+        object.__setattr__(value, '__class__', type(value).__mro__[1])
+    return settled
+
+
+# of an argument whose length stands before it: bytes of that length, as a negative number
+_WIDTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: -1,
+    pickletools.TAKEN_FROM_ARGUMENT4: -4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: -4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: -8,
+}
+# of an argument that is a line; one less for two lines
+_LINE = -100
+_PLAIN, _PUT, _GET, _TUPLE, _MARK, _DUP, _MARKED = range(7)
+# Python hashes a tuple by hashing all that is within it, each time, and without regard for its own stack
+_DEEPEST, _MOST = 500, 1_000_000
+_NO_TUPLE = 0, 1
+
+
+def _describe(op: pickletools.OpcodeInfo) -> tuple[int, int, int, int]:
+    """Size of an opcode's argument, values it takes from the stack, values it puts there, and its kind."""
+    size = op.arg.n if op.arg else 0
+    if size == pickletools.UP_TO_NEWLINE:
+        size = _LINE - (op.arg is pickletools.stringnl_noescape_pair)
+    takes, marked = list(op.stack_before), pickletools.markobject in op.stack_before
+    if marked:
+        del takes[takes.index(pickletools.markobject) :]
+    kind = _MARKED if marked else _PLAIN
+    if op.stack_after == [pickletools.pytuple]:
+        kind = _TUPLE
+    elif op.name in ('PUT', 'BINPUT', 'LONG_BINPUT', 'MEMOIZE'):
+        kind = _PUT
+    elif op.name in ('GET', 'BINGET', 'LONG_BINGET'):
+        kind = _GET
+    elif op.name in ('MARK', 'DUP'):
+        kind = _MARK if op.name == 'MARK' else _DUP
+    return _WIDTHS.get(size, size), len(takes), len(op.stack_after), kind
+
+
+_STEPS = {ord(op.code): _describe(op) for op in pickletools.opcodes}
+
+
+def check_pickle(data: bytes | mmap.mmap, place: int = 0) -> int:
+    """Check that reading a pickle ends, and needs no more memory than it has, without reading it.
+
+    It must be as long as it says, number no more values than it has, and not nest tuples so that hashing one takes
+    forever or more stack than there is.
+
+    Args:
+        data: Bytes of a file.
+        place: Where the pickle begins in it. Defaults to 0.
+
+    Returns:
+        int: Where it ends.
+
+    Raises:
+        pickle.UnpicklingError: If it does not.
+    """
+    try:
+        return _walk(data, place)
+    except (LookupError, ValueError) as error:
+        raise pickle.UnpicklingError('it is no pickle, or damaged') from error
+
+
+def _walk(data: bytes | mmap.mmap, place: int) -> int:
+    size, count = len(data), 0
+    # of each value: how deep tuples are nested in it, and how many values are within them; of a mark, None
+    stack: list[tuple[int, int] | None] = []
+    memo: dict[int, tuple[int, int] | None] = {}
+    while place < size:
+        code = data[place]
+        length, takes, gives, kind = _STEPS[code]
+        start, count = place + 1, count + 1
+        if length >= 0:
+            place = start + length
+        elif length > _LINE:
+            place = start - length + int.from_bytes(data[start : start - length], 'little')
+        else:
+            place = start
+            for _ in range(1 + _LINE - length):
+                place = data.find(b'\n', place) + 1 or size + 1
+        if kind == _PUT:
+            if length == 0:
+                number = len(memo)
+            else:
+                number = int(data[start:place]) if length < 0 else int.from_bytes(data[start:place], 'little')
+            if number > count:
+                raise pickle.UnpicklingError('it numbers more values than it has')
+            memo[number] = stack[-1]
+        elif kind == _GET:
+            stack.append(memo[int(data[start:place]) if length < 0 else int.from_bytes(data[start:place], 'little')])
+        elif kind == _MARK:
+            stack.append(None)
+        elif kind == _DUP:
+            stack.append(stack[-1])
+        elif kind == _PLAIN:
+            if takes:
+                del stack[len(stack) - takes :]
+            if gives:
+                stack.append(_NO_TUPLE)
+        else:
+            taken = []
+            if code == pickle.TUPLE[0] or kind == _MARKED:
+                while (value := stack.pop()) is not None:
+                    taken.append(value)
+            for _ in range(takes):
+                taken.append(stack.pop() or _NO_TUPLE)
+            value = _NO_TUPLE
+            if kind == _TUPLE:
+                value = max((deep for deep, _ in taken), default=0) + 1, sum(many for _, many in taken) + 1
+                if value[0] > _DEEPEST or value[1] > max(_MOST, size):
+                    raise pickle.UnpicklingError('it nests tuples too deep')
+            if gives:
+                stack.append(value)
+        if code == pickle.STOP[0] and place <= size:
+            return place
+    raise pickle.UnpicklingError('it is cut off, or says that it is longer than it is')

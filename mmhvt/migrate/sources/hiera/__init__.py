@@ -1,0 +1,5 @@
+"""SMViT, released as Hiera."""
+
+from . import fair, timm
+
+__all__ = ['fair', 'timm']

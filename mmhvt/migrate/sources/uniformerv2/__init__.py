@@ -1,0 +1,5 @@
+"""UniFormerV2."""
+
+from . import mmaction, opengvlab
+
+__all__ = ['mmaction', 'opengvlab']

@@ -1,0 +1,476 @@
+"""Relative positions in attention: what is added to q · k / √d for the offset between two tokens.
+
+MViTv2 (arXiv:2112.01526, section 4.1 and appendix A.4) learns a vector R for each offset along each axis:
+
+    E_q(i, j) = q_i · R_{p(i), p(j)}     with R_{p(i), p(j)} = R^h_{h(i), h(j)} + R^w_{w(i), w(j)} + R^t_{t(i), t(j)}
+
+and in ablations the same for keys, E_k(i, j) = R_{p(i), p(j)} · k_j, and for values, E_v(i) = Σ_j A_ij R_{p(i), p(j)}.
+The paper divides E_q and E_k by √d, too; the authors' code and weights, and so this file, do not.
+:class:`RelativePositionTables` holds R, :class:`RelativePositions` computes E, :class:`GridBias` adds it to attention.
+
+E is a sum over axes, and each summand depends on query i and *one* coordinate of key j. So it needs no tensor of all
+pairs, which is what a fused kernel avoids in the first place: longer heads contain it. With
+
+    q'_i = [q_i / √d,  q_i · R^h_{h(i), 0},  q_i · R^h_{h(i), 1},  …]     k'_j = [k_j,  one-hot h(j),  …]
+
+q'_i · k'_j is the biased score, and the kernel needs no mask. In the same way, one-hot coordinates appended to the
+values come out of the kernel as Σ_j A_ij over the keys at each coordinate, which is all that E_v depends on.
+docs/relative_positions.md has the measurements.
+
+Swin (arXiv:2103.14030, equation 4) and BEiT (arXiv:2106.08254) learn a number for each head and offset on all axes:
+
+    B(i, j) = table[p(i) - p(j)]
+
+Shapes: B batch, n heads, L tokens, Lq queries, Lk keys, d channels of a head, T frames, H height, W width. Grids are
+([T,] H, W). The first `prefix` tokens are not on the grid (a class token) and have no relative positions.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule, ModuleDict
+from torch import Tensor, nn
+
+from .layout import channels_first, channels_last
+
+# ------------------------------------------------------------------------------------------------------------- MViTv2
+
+# axes that share a table, for each kind of relative positions (MViTv2, table A.6)
+REL_POS = {
+    'none': (),
+    'time': ('t',),
+    'space': ('h', 'w'),
+    'decomposed': ('h', 'w', 't'),
+    'joint_space': ('hw', 't'),
+    'joint': ('thw',),
+}
+
+
+def one_hot_coordinates(grid: Sequence[int], axis: int, like: Tensor, prefix: int = 0) -> Tensor:
+    """One-hot coordinates of a grid's tokens on one axis, (1, 1, prefix + prod(grid), grid[axis]); 0 for the prefix."""
+    coordinates = torch.arange(grid[axis], device=like.device)
+    per_token = coordinates.view(-1, *[1] * (len(grid) - axis - 1)).expand(*grid).flatten()
+    one_hot = (per_token[:, None] == coordinates).to(like.dtype)
+    return F.pad(one_hot, (0, 0, prefix, 0))[None, None]
+
+
+@dataclass
+class GridBias:
+    """A bias of attention that is a sum over axes, E(i, j) = Σ_a query_a(i)[c_a(j)] + Σ_a key_a(j)[c_a(i)].
+
+    c_a(j) is the coordinate of token j on axis a of its grid.
+
+    Args:
+        q_grid: Grid of the queries.
+        k_grid: Grid of the keys.
+        query: Scores of each query with the coordinates of keys, {axis: (B, n, Lq, k_grid[axis])}.
+        key: Scores of each key with the coordinates of queries, {axis: (B, n, Lk, q_grid[axis])}.
+        prefix: Number of queries and of keys before the grid, whose scores must be 0. Defaults to 0.
+    """
+
+    q_grid: Sequence[int]
+    k_grid: Sequence[int]
+    query: dict[int, Tensor] = field(default_factory=dict)
+    key: dict[int, Tensor] = field(default_factory=dict)
+    prefix: int = 0
+
+    def dense(self) -> Tensor:
+        """The bias of all pairs, (B, n, Lq, Lk)."""
+        parts = []
+        if self.query:
+            parts.append(self._over_grid(self.query, self.k_grid))
+        if self.key:
+            parts.append(self._over_grid(self.key, self.q_grid).transpose(2, 3))
+        return reduce(torch.add, parts)
+
+    def _over_grid(self, scores: dict[int, Tensor], grid: Sequence[int]) -> Tensor:
+        """Sum over axes of the scores with each token of a grid, (B, n, L, prefix + prod(grid))."""
+        total = reduce(torch.add, [self._spread(values, axis, grid) for axis, values in scores.items()])
+        return F.pad(total.flatten(3), (self.prefix, 0))
+
+    @staticmethod
+    def _spread(scores: Tensor, axis: int, grid: Sequence[int]) -> Tensor:
+        """(B, n, L, grid[axis]) -> (B, n, L, *grid), a view."""
+        shape = [1] * len(grid)
+        shape[axis] = grid[axis]
+        return scores.reshape(*scores.shape[:3], *shape).expand(*scores.shape[:3], *grid)
+
+    def extend(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (B, n, Lq, d') and keys (B, n, Lk, d') of longer heads, whose product is q · k / √d + E."""
+        # from the scores: ONNX's older exporter fixes a batch that it reads from q
+        batch = next(iter((self.query | self.key).values())).shape[:2]
+        q_parts, k_parts = [], []
+        for axis, scores in self.query.items():
+            q_parts.append(scores)
+            k_parts.append(one_hot_coordinates(self.k_grid, axis, scores, self.prefix).expand(*batch, -1, -1))
+        for axis, scores in self.key.items():
+            q_parts.append(one_hot_coordinates(self.q_grid, axis, scores, self.prefix).expand(*batch, -1, -1))
+            k_parts.append(scores)
+        return self._join(q * q.shape[-1] ** -0.5, q_parts), self._join(k, k_parts)
+
+    @staticmethod
+    def _join(x: Tensor, parts: Sequence[Tensor]) -> Tensor:
+        extension = torch.cat(list(parts), -1)
+        # fused kernels of GPUs want heads of a multiple of 8 channels
+        extension = F.pad(extension, (0, -(x.shape[-1] + extension.shape[-1]) % 8))
+        return torch.cat([x, extension.to(x.dtype)], -1)
+
+
+class RelativePositionTables(BaseModule):
+    """Learned vectors R by offset, one table for each group of axes: parameters 'h', 'w', 't', 'hw', 'thw'.
+
+    Args:
+        kind: Kind of relative positions, a key of `REL_POS`.
+        size: Longer side of the grids of queries and keys, per axis.
+        dims: Channels of a head.
+    """
+
+    def __init__(self, kind: str, size: Sequence[int], dims: int):
+        super().__init__()
+        self.axes = {name: axis for axis, name in enumerate('thw'[-len(size) :])}
+        self.groups = [group for group in REL_POS[kind] if group in self.axes or len(group) > 1]
+        self.sizes = {group: [2 * size[axis] - 1 for axis in self.axes_of(group)] for group in self.groups}
+        for group in self.groups:
+            self.register_parameter(group, nn.Parameter(torch.zeros(math.prod(self.sizes[group]), dims)))
+
+    def axes_of(self, group: str) -> list[int]:
+        """Axes of the grid that a group names; images have no time."""
+        return [self.axes[name] for name in group if name in self.axes]
+
+    @property
+    def single_axes(self) -> list[int]:
+        """Axes with a table of their own."""
+        return [self.axes[group] for group in self.groups if len(group) == 1]
+
+    def init_weights(self) -> None:
+        """Truncated normal of standard deviation 0.02."""
+        for parameter in self.parameters():
+            nn.init.trunc_normal_(parameter, std=0.02)
+        super().init_weights()
+
+    def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tables of these sizes from those of other sizes; a table of time that an image lacks starts at zero.
+
+        Raises:
+            ValueError: If a table of several axes has another size or is missing.
+        """
+        fitted = {}
+        for name, parameter in self.named_parameters():
+            value = found.get(name, torch.zeros_like(parameter) if name == 't' else None)
+            if value is None or (value.shape != parameter.shape and len(name) > 1):
+                raise ValueError(f'no table for the axes {name} of {tuple(parameter.shape)} in the file')
+            if value.shape != parameter.shape:
+                value = F.interpolate(value.t()[None], size=len(parameter), mode='linear')[0].t()
+            fitted[name] = value
+        return fitted
+
+    @staticmethod
+    def offsets(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+        """Row of the table for each query and key of an axis, (num_queries, num_keys).
+
+        Where one side is pooled more than the other, its coordinates are stretched to the finer side.
+        """
+        q_stretch, k_stretch = max(num_keys / num_queries, 1.0), max(num_queries / num_keys, 1.0)
+        q = torch.arange(num_queries, device=device)[:, None] * q_stretch
+        k = torch.arange(num_keys, device=device)[None, :] * k_stretch
+        return (q - k + (num_keys - 1) * k_stretch).long()
+
+    def resized(self, group: str, sides: Sequence[int]) -> Tensor:
+        """The table of a group for grids whose longer sides are `sides`, (offsets on each axis …, d)."""
+        table, size = getattr(self, group), self.sizes[group]
+        target = [2 * side - 1 for side in sides]
+        table = table.view(*size, -1)
+        if target != size:
+            mode = ('linear', 'bilinear', 'trilinear')[len(size) - 1]
+            table = channels_last(F.interpolate(channels_first(table[None]).float(), size=target, mode=mode))[0]
+        return table.to(getattr(self, group).dtype)
+
+    def between(self, axis: int, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
+        """R of an axis with a table of its own, for each pair of coordinates: (q_grid[axis], k_grid[axis], d)."""
+        table = self.resized('thw'[-len(q_grid) :][axis], [max(q_grid[axis], k_grid[axis])])
+        return table[self.offsets(q_grid[axis], k_grid[axis], table.device)]
+
+    def joint_bias(self, q: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor | None:
+        """q_i · R of the tables of several axes, (B, n, prod(q_grid), prod(k_grid)); None without such tables.
+
+        Gathers a vector for each pair of tokens, which makes the joint kinds expensive (MViTv2, table A.6).
+
+        Args:
+            q: Queries of the grid, (B, n, prod(q_grid), d).
+        """
+        groups = [group for group in self.groups if len(group) > 1]
+        parts = [self._group_bias(group, q.unflatten(2, tuple(q_grid)), q_grid, k_grid) for group in groups]
+        return reduce(torch.add, [part.reshape(*q.shape[:3], math.prod(k_grid)) for part in parts]) if parts else None
+
+    def _group_bias(self, group: str, q: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
+        axes = self.axes_of(group)
+        pairs = [(q_grid[axis], k_grid[axis]) for axis in axes]
+        table = self.resized(group, [max(pair) for pair in pairs])
+        rows = [self.offsets(*pair, table.device) for pair in pairs]
+        if len(axes) == len(q_grid):
+            return self._bias_on_all_axes(q, table, rows)
+        # space alone: for each frame of the queries the same in all frames of the keys
+        gathered = table[rows[0][:, None, :, None], rows[1][None, :, None, :]]  # (Hq, Wq, Hk, Wk, d)
+        bias = torch.einsum('bnthwc,hwklc->bnthwkl', q, gathered)[:, :, :, :, :, None]
+        return bias.expand(*bias.shape[:5], k_grid[0], *bias.shape[6:])
+
+    @staticmethod
+    def _bias_on_all_axes(q: Tensor, table: Tensor, rows: Sequence[Tensor]) -> Tensor:
+        """Queries (B, n, [T,] H, W, d) · table[offsets on all axes], frame by frame of the queries to bound memory."""
+        h, w = rows[-2][:, None, :, None], rows[-1][None, :, None, :]
+        if len(rows) == 2:
+            return torch.einsum('bnhwc,hwklc->bnhwkl', q, table[h, w])
+        frames = []
+        for frame, frame_rows in enumerate(rows[0]):
+            gathered = table[frame_rows[:, None, None, None, None], h, w]  # (Tk, Hq, Wq, Hk, Wk, d)
+            frames.append(torch.einsum('bnhwc,thwklc->bnhwtkl', q[:, :, frame], gathered))
+        return torch.stack(frames, 2)
+
+
+class RelativePositions(ModuleDict):
+    """E of queries, keys and values: :class:`RelativePositionTables` for each of 'q', 'k', 'v' that has them.
+
+    Attention with relative positions is three steps::
+
+        bias = positions.bias(q, k, q_grid, k_grid)
+        x = attend(q, k, positions.append_coordinates(v, k_grid), bias=bias)
+        x = positions.add_to_values(x, q_grid, k_grid)
+
+    Args:
+        kind: Kind of relative positions, a key of `REL_POS`.
+        terms: Which of 'q', 'k', 'v' have relative positions (MViTv2, table A.4).
+        size: Longer side of the grids of queries and keys, per axis.
+        dims: Channels of a head.
+        prefix: Number of tokens before the grid. Defaults to 0.
+    """
+
+    def __init__(self, kind: str, terms: Sequence[str], size: Sequence[int], dims: int, prefix: int = 0):
+        terms = terms if kind != 'none' else ()
+        super().__init__({term: RelativePositionTables(kind, size, dims) for term in terms})
+        self.prefix = prefix
+
+    def bias(self, q: Tensor, k: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> GridBias | Tensor | None:
+        """E_q + E_k as :func:`~mmhvt.models.layers.attention.attend` takes it; None without any.
+
+        Args:
+            q: Queries (B, n, Lq, d) of `q_grid`.
+            k: Keys (B, n, Lk, d) of `k_grid`.
+        """
+        bias, joint = GridBias(q_grid, k_grid, prefix=self.prefix), None
+        if 'q' in self:
+            for axis in self['q'].single_axes:
+                bias.query[axis] = self._scores(q, q_grid, axis, self['q'].between(axis, q_grid, k_grid))
+            joint = self['q'].joint_bias(q[:, :, self.prefix :], q_grid, k_grid)
+        if 'k' in self:
+            for axis in self['k'].single_axes:
+                vectors = self['k'].between(axis, q_grid, k_grid).transpose(0, 1)
+                bias.key[axis] = self._scores(k, k_grid, axis, vectors)
+        decomposed = bias if bias.query or bias.key else None
+        if joint is None:
+            return decomposed
+        joint = F.pad(joint, (self.prefix, 0, self.prefix, 0))
+        return joint if decomposed is None else joint + decomposed.dense()
+
+    def append_coordinates(self, v: Tensor, k_grid: Sequence[int]) -> Tensor:
+        """Values (B, n, Lk, d) with one-hot coordinates appended, if values have relative positions."""
+        if 'v' not in self:
+            return v
+        one_hot = [one_hot_coordinates(k_grid, axis, v, self.prefix) for axis in self['v'].single_axes]
+        return torch.cat([v, *(part.expand(*v.shape[:2], -1, -1) for part in one_hot)], -1)
+
+    def add_to_values(self, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
+        """A V + E_v (B, n, Lq, d) from attention over values with appended coordinates."""
+        if 'v' not in self:
+            return x
+        axes = self['v'].single_axes
+        lengths = [k_grid[axis] for axis in axes]
+        x, *sums = x.split([x.shape[-1] - sum(lengths), *lengths], -1)
+        for axis, attention in zip(axes, sums, strict=True):
+            x = x + self._weighted(attention, q_grid, axis, self['v'].between(axis, q_grid, k_grid))
+        return x
+
+    def _scores(self, x: Tensor, grid: Sequence[int], axis: int, vectors: Tensor) -> Tensor:
+        """x_i · R of the coordinate of i and each coordinate c of the other grid: (B, n, L, c), 0 for the prefix.
+
+        Args:
+            x: Tokens (B, n, L, d) of a grid.
+            grid: Their grid.
+            axis: Axis of the coordinates.
+            vectors: R, (grid[axis], c, d).
+        """
+        scores = torch.einsum('bnpqrc,qkc->bnpqrk', self._along(x, grid, axis), vectors.to(x.dtype))
+        return F.pad(scores.flatten(2, 4), (0, 0, self.prefix, 0))
+
+    def _weighted(self, attention: Tensor, grid: Sequence[int], axis: int, vectors: Tensor) -> Tensor:
+        """Σ_c attention_i[c] R of the coordinate of i and c: (B, n, L, c) -> (B, n, L, d), 0 for the prefix."""
+        attention = self._along(attention, grid, axis)
+        x = torch.einsum('bnpqrk,qkc->bnpqrc', attention, vectors.to(attention.dtype))
+        return F.pad(x.flatten(2, 4), (0, 0, self.prefix, 0))
+
+    def _along(self, x: Tensor, grid: Sequence[int], axis: int) -> Tensor:
+        """(B, n, L, d) -> (B, n, tokens before the axis, along it, after it, d), without the prefix."""
+        sides = math.prod(grid[:axis]), grid[axis], math.prod(grid[axis + 1 :])
+        return x[:, :, self.prefix :].unflatten(2, sides)
+
+
+# -------------------------------------------------------------------------------------------------------- Swin, BEiT
+
+
+def offset_index(window: Sequence[int], table_window: Sequence[int], device: torch.device) -> Tensor:
+    """Row of the table of windows of `table_window` tokens for each pair of tokens of a window no larger, (n, n).
+
+    Made anew in each forward: a cached tensor could belong to another mode, such as inference or export.
+    """
+    sides = [2 * side - 1 for side in table_window]
+    count = math.prod(sides)
+    # rows are offsets in row-major order: two positions differ by their offset as their rows do, from the middle
+    rows = torch.arange(count, device=device).view(sides)[tuple(slice(n) for n in window)].flatten()
+    return (rows + count // 2)[:, None] - rows
+
+
+class WindowPositionBias(BaseModule):
+    """Swin's bias: a learned number for each head and each offset within a window.
+
+    Args:
+        window_size: Tokens of a window per axis, ([P,] M, M).
+        num_heads: Number of attention heads.
+        inflation: How an image's table becomes a clip's (Video Swin, section 3.4 and table 9): 'duplicate', the same
+            between all frames, or 'center', its own within a frame and −4.6 between frames. Defaults to 'duplicate'.
+    """
+
+    def __init__(self, window_size: Sequence[int], num_heads: int, inflation: str = 'duplicate'):
+        super().__init__()
+        self.window_size, self.inflation = tuple(window_size), inflation
+        self.table = nn.Parameter(torch.zeros(math.prod(2 * side - 1 for side in window_size), num_heads))
+
+    def init_weights(self) -> None:
+        """Truncated normal of standard deviation 0.02."""
+        nn.init.trunc_normal_(self.table, std=0.02)
+        super().init_weights()
+
+    def forward(self, window: Sequence[int]) -> Tensor:
+        """Bias (heads, n, n) of a window that may be smaller than `window_size`."""
+        if len(window) == 2:
+            index = offset_index(window, self.window_size, self.table.device)
+        else:
+            # as the public code: a clip's window that shrank takes the first rows of the whole window's index
+            size = math.prod(window)
+            index = offset_index(self.window_size, self.window_size, self.table.device)[:size, :size]
+        return self.table[index].permute(2, 0, 1)
+
+    def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The table from one of other windows, bicubically in space and linearly in time, or of an image.
+
+        An image's from a clip's is the logarithm of the mean of exp(bias) over all pairs of frames of a window: a still
+        clip's softmax adds up over the frames what it has for each offset in space.
+
+        Args:
+            found: `table`, or `image_table` if the file is known to be of images.
+
+        Raises:
+            ValueError: If the windows of the file's table cannot be told.
+        """
+        table = found.get('image_table', found.get('table'))
+        if table is None or table.shape == self.table.shape:
+            return {} if table is None else {'table': table}
+        frames, side = self._source_sides(len(table), 'image_table' in found)
+        sides = [2 * n - 1 for n in self.window_size]
+        x = table.t().reshape(-1, 1, frames, side, side)  # (heads, 1, time, H, W)
+        if (side, side) != tuple(sides[-2:]):
+            x = F.interpolate(x.flatten(1, 2), size=sides[-2:], mode='bicubic', align_corners=False)[:, None]
+        if len(sides) == 2:
+            pairs = (frames + 1) // 2 - (torch.arange(frames) - frames // 2).abs()
+            x = (x + (pairs / pairs.sum()).log()[:, None, None].to(x)).logsumexp(2)
+        elif frames == 1 and self.inflation == 'center':
+            within, x = x, torch.full((len(x), 1, *sides), -4.6, dtype=x.dtype)
+            x[:, :, sides[0] // 2] = within[:, :, 0]
+        elif frames == 1:
+            x = x.repeat(1, 1, sides[0], 1, 1)
+        elif frames != sides[0]:
+            x = F.interpolate(x, size=sides, mode='trilinear', align_corners=False)
+        return {'table': x.reshape(len(x), -1).t()}
+
+    def _source_sides(self, rows: int, image: bool) -> tuple[int, int]:
+        """Offsets in time and along a side that a table of `rows` rows has; 1 in time for an image's.
+
+        Windows are square. If the number of rows leaves a choice, they share their time or their side with this model.
+        """
+        clip, side = len(self.window_size) == 3, 2 * self.window_size[-1] - 1
+        time = 2 * self.window_size[0] - 1 if clip else 1
+        sides = [(rows // n**2, n) for n in range(1, math.isqrt(rows) + 1, 2) if rows % n**2 == 0]
+        frame = [(t, n) for t, n in sides if t == 1]
+        if image:
+            usual = frame
+        elif side == 1:  # attention over time alone
+            usual = [(rows, 1)] if rows % 2 else []
+        else:  # more than one token along each axis, and in time at most 16 unless this model has more
+            usual = [(t, n) for t, n in sides if n > 1 and t % 2 and (1 < t < 32 or (clip and t == time))] or frame
+        alike = [(t, n) for t, n in usual if t == time or n == side]
+        found = usual if len(usual) == 1 else alike
+        if len(found) == 1:
+            return found[0]
+        if not usual:
+            raise ValueError(
+                f'a table of {rows} biases belongs to no windows that can be resized to {self.window_size}'
+            )
+        windows = ', '.join(f'({t // 2 + 1}, {n // 2 + 1}, {n // 2 + 1})' for t, n in usual)
+        raise ValueError(
+            f'a table of {rows} biases may be of windows {windows}, which does not tell how to resize it to '
+            f'{self.window_size}: a window_size with the time or the side of the file would do'
+        )
+
+
+class FramePositionBias(BaseModule):
+    """BEiT's bias: a learned number for each head and each offset of two patches of a frame.
+
+    Three more rows of the table are for class token to patch, patch to class token, and the class token to itself.
+
+    Args:
+        num_heads: Number of attention heads.
+        grid: (H, W) of patches that the table is built for; other grids resize it.
+    """
+
+    def __init__(self, num_heads: int, grid: Sequence[int]):
+        super().__init__()
+        self.grid = tuple(grid)
+        self.table = nn.Parameter(torch.zeros(math.prod(2 * n - 1 for n in grid) + 3, num_heads))
+
+    def init_weights(self) -> None:
+        """Truncated normal of standard deviation 0.02."""
+        nn.init.trunc_normal_(self.table, std=0.02)
+        super().init_weights()
+
+    def forward(self, grid: Sequence[int]) -> Tensor:
+        """Bias (1, heads, 1 + H·W, 1 + H·W) of a grid (H, W) with one class token."""
+        table = self._resize(self.table, [2 * n - 1 for n in self.grid], [2 * n - 1 for n in grid])
+        index = F.pad(offset_index(grid, grid, table.device), (1, 0, 1, 0))
+        count = table.shape[0]
+        index[0, :], index[:, 0], index[0, 0] = count - 3, count - 2, count - 1
+        return table[index].permute(2, 0, 1)[None]
+
+    def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The table from one of another, square grid.
+
+        Raises:
+            ValueError: If the grid of the file's table cannot be told.
+        """
+        table = found.get('table', found.get('image_table'))
+        if table is None:
+            return {}
+        side = math.isqrt(len(table) - 3)
+        if side**2 + 3 != len(table) or side % 2 == 0:
+            raise ValueError(f'a table of {len(table)} biases belongs to no square grid with a class token')
+        return {'table': self._resize(table, (side, side), [2 * n - 1 for n in self.grid])}
+
+    @staticmethod
+    def _resize(table: Tensor, source: Sequence[int], target: Sequence[int]) -> Tensor:
+        if tuple(source) == tuple(target):
+            return table
+        offsets, others = table[:-3], table[-3:]
+        offsets = offsets.t().reshape(1, -1, *source)
+        offsets = F.interpolate(offsets.float(), size=tuple(target), mode='bicubic', align_corners=False)
+        return torch.cat([offsets[0].flatten(1).t().to(table.dtype), others])

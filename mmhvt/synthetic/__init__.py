@@ -1,0 +1,1 @@
+"""Generated videos and images, which demos and tests learn from."""

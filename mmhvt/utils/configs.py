@@ -1,0 +1,92 @@
+"""Config files and `--cfg-options`, with errors of one line that name them."""
+
+import argparse
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, DictAction
+
+
+class CfgOptions(DictAction):
+    """MMEngine's DictAction, which refuses what is not KEY=VALUE as argparse refuses other arguments."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Parses the values of one `--cfg-options`."""
+        for value in values or ():
+            if not re.match(r'[^=\s.]+(\.[^=\s.]+)*=', value):
+                raise argparse.ArgumentError(self, f'{value!r} is not KEY=VALUE, such as train_cfg.max_epochs=10')
+            if any(value.count(left) != value.count(right) for left, right in ('()', '[]')):
+                raise argparse.ArgumentError(self, f'{value!r} has a bracket without its other half')
+        super().__call__(parser, namespace, values, option_string)
+
+
+@contextmanager
+def naming_config(config: str) -> Iterator[None]:
+    """Errors of a config, which is a program and may raise any, as a ValueError of one line that names it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f'{config}: {error}') from error
+    except Exception as error:
+        raise ValueError(f'{config}: {_line(error)}') from error
+
+
+def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """Reads a config and applies options to it.
+
+    Args:
+        path: File, or name in another library as in mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py. A config is a
+            program: it is run.
+        options: Values by keys with dots, as :class:`CfgOptions` gives them.
+
+    Raises:
+        ValueError: If there is no such file or it is no config, or an option does not fit it.
+    """
+    name = str(path)
+    if '::' in name:
+        from mmengine.hub import get_config  # imports torch, which files do not need
+
+        with naming_config(name):
+            cfg = get_config(name)
+    else:
+        _check_bases(Path(name))
+        with naming_config(name):
+            cfg = Config.fromfile(name)
+    for key, value in (options or {}).items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'{path}: --cfg-options {key}={value} does not fit it: {_line(error)}') from error
+    return cfg
+
+
+def _line(error: Exception) -> str:
+    """Type and first line of an error."""
+    return f'{type(error).__name__}: {"".join(str(error).splitlines()[:1])}'
+
+
+def _check_bases(path: Path, children: tuple[Path, ...] = ()) -> None:
+    """Refuses files that are no configs, and circles of bases, which MMEngine follows for 18 seconds."""
+    within = f', a base of {children[-1]}' if children else ''
+    if not path.is_file():
+        raise ValueError(f'{path}{within}: no such config file')
+    if path.suffix not in ('.py', '.json', '.yaml', '.yml'):
+        raise ValueError(f'{path}{within}: the name of a config ends in .py, .json, .yaml or .yml')
+    if path.resolve() in (child.resolve() for child in children):
+        raise ValueError(f'{path} is a base of itself: {" <- ".join(map(str, (*children, path)))}')
+    try:
+        bases = Config._get_base_files(str(path))
+    except Exception as error:  # whatever the parser of the format raises
+        raise ValueError(f'{path}{within}: {_line(error)}') from error
+    for base in bases:
+        if isinstance(base, str) and '::' not in base:
+            _check_bases(path.parent / base, (*children, path))

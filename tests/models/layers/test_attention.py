@@ -1,0 +1,67 @@
+"""Attention, on fused kernels and as the papers write it."""
+
+import math
+
+import pytest
+import torch
+
+from mmhvt.models.layers import GridBias, attend, in_reference_math, reference_math
+
+
+@pytest.mark.parametrize('prefix', [0, 1])
+@pytest.mark.parametrize('sides', ['q', 'k', 'qk'])
+def test_longer_heads_are_a_dense_bias(prefix, sides) -> None:
+    torch.manual_seed(0)
+    q_grid, k_grid, heads, dims = (2, 6, 5), (2, 3, 5), 3, 8
+    lengths = {'q': prefix + math.prod(q_grid), 'k': prefix + math.prod(k_grid)}
+    tensors = {name: torch.randn(2, heads, lengths[name[0]], dims) for name in ('q', 'k', 'k v')}
+    biases = {
+        (side, axis): torch.randn(2, heads, lengths[side], other[axis])
+        for side, other in (('q', k_grid), ('k', q_grid))
+        for axis in (0, 1, 2)
+        if side in sides
+    }
+    for (_, _), value in biases.items():
+        value[:, :, :prefix] = 0
+    results = []
+    for reference in (True, False):
+        leaves = [t.clone().requires_grad_() for t in (*tensors.values(), *biases.values())]
+        values = dict(zip(biases, leaves[3:], strict=True))
+        bias = GridBias(
+            q_grid,
+            k_grid,
+            {axis: value for (side, axis), value in values.items() if side == 'q'},
+            {axis: value for (side, axis), value in values.items() if side == 'k'},
+            prefix,
+        )
+        with reference_math(reference):
+            out = attend(*leaves[:3], bias=bias)
+        out.square().sum().backward()
+        grads = [leaf.grad[:, :, prefix:] if index >= 3 else leaf.grad for index, leaf in enumerate(leaves)]
+        results.append([out.detach(), *grads])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_reference_math_ends_with_its_context() -> None:
+    states = [in_reference_math()]
+    with pytest.raises(RuntimeError), reference_math():
+        states.append(in_reference_math())
+        with reference_math(False):
+            states.append(in_reference_math())
+        states.append(in_reference_math())
+        raise RuntimeError
+    assert [*states, in_reference_math()] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize('prefix', [0, 1])
+def test_only_reference_math_makes_a_tensor_of_all_pairs(prefix) -> None:
+    q_grid, k_grid = (2, 3), (4, 5)
+    q, k = torch.randn(1, 2, prefix + 6, 8), torch.randn(1, 2, prefix + 20, 8)
+    bias = GridBias(
+        q_grid, k_grid, {0: torch.randn(1, 2, prefix + 6, 4), 1: torch.randn(1, 2, prefix + 6, 5)}, {}, prefix
+    )
+    long_q, long_k = bias.extend(q, k)
+    # heads of 8 + 4 + 5 channels, up to a multiple of 8
+    assert long_q.shape == (1, 2, prefix + 6, 24) and long_k.shape == (1, 2, prefix + 20, 24)
+    torch.testing.assert_close(long_q @ long_k.mT, q @ k.mT / 8**0.5 + bias.dense())
