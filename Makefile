@@ -27,12 +27,17 @@ demo-ava: env ## generate moving actors in AVA's format, train SMViT to detect t
 demo-coco: env ## generate images of shapes, train a Mask R-CNN with SMViT on them, draw work_dirs/demo-coco/demo-coco.png
 	$(BIN)/python tools/demo/train_coco_demo.py
 
+# Tests write thousands of small files, and checkpoints wait for the disk: in memory, where there is enough of it.
+MEMORY := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 8000000 ] 2>/dev/null && echo -p /dev/shm)
+PYTEST = @tmp=$$(mktemp -d $(MEMORY)) && trap "rm -rf $$tmp" EXIT && TMPDIR=$$tmp OMP_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+
 test: env lint ## all tests, the long ones last
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m 'not slow and not faults'
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m 'slow and not faults'
+	$(PYTEST) -m 'not slow and not faults'
+	$(PYTEST) -m 'slow and not faults'
 
 test-faults: env ## break things on purpose: files, videos, settings, processes; what docs/reliability.md counts (under an hour)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal -m faults --junitxml=work_dirs/faults.xml
+	$(PYTEST) -m faults --junitxml=work_dirs/faults.xml
 	$(BIN)/python tools/dev/reliability.py work_dirs/faults.xml
 
 lint: base ## check style, spelling, links and types

@@ -36,11 +36,15 @@ def main() -> None:
             raise SystemExit(f'--amp takes optim_wrapper.type OptimWrapper, the config has {wrapper}')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    start = None
     if args.resume:
         if args.resume != 'auto':
             check_checkpoint_exists('--resume', args.resume)
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume == 'auto':
+            start, cfg.load_from = cfg.get('load_from'), None
+        else:
+            cfg.load_from = args.resume
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise SystemExit('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=…) in the config')
@@ -56,7 +60,12 @@ def main() -> None:
         # MMEngine wants the key; None has it draw a seed
         cfg.randomness = dict(seed=None) | randomness
 
-    build_runner(cfg).train()
+    runner = build_runner(cfg)
+    if start:
+        from mmhvt.engine.resuming import resume_or_start
+
+        resume_or_start(runner, start)
+    runner.train()
 
 
 if __name__ == '__main__':

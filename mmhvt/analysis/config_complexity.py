@@ -38,7 +38,7 @@ def measure_config(cfg: Config, shape: Sequence[int] | None = None) -> tuple[tup
         raise ValueError("the backbone's input_size is that of its pre-training: say --shape H W of the images")
     if shape is None:
         raise ValueError('the backbone has no input_size: say --shape T H W, or --shape H W for images')
-    if len(shape) not in (2, 3):
+    if len(shape) not in (2, 3) or min(shape) < 1:
         raise ValueError(f'--shape is T H W, or H W for images, not {" ".join(map(str, shape))}')
     try:
         return tuple(shape), complexity(model, (3, *shape))

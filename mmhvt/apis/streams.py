@@ -26,6 +26,7 @@ import numpy as np
 
 from mmhvt.datasets import UnreadableVideoError
 from mmhvt.datasets.containers import quiet_opencv
+from mmhvt.datasets.edit_lists import is_converted
 
 # seconds without an answer after which a stream counts as lost
 TIMEOUT = 10.0
@@ -110,6 +111,12 @@ class FrameSource:
         if first is None:
             capture.release()
             raise UnreadableVideoError(self._why_closed(time.monotonic() - begin), self.name)
+        if self.kind == 'file' and not is_converted(self._opens):
+            raise UnreadableVideoError(
+                f'cannot read video {self.name}: OpenCV {cv2.__version__} does not convert its interlaced frames; '
+                'ffmpeg -i FILE -vf yadif NEW.mp4 writes one that is read',
+                self.name,
+            )
         return capture, first
 
     def _why_closed(self, waited: float) -> str:
@@ -448,8 +455,11 @@ def check_file(name: str) -> str:
         mangled = re.match(r'(https?|rtsps?|rtmps?|udp):/', name)
         hint = f' (a URL begins with {mangled[1]}://)' if mangled else ''
         raise UnreadableVideoError(f'there is no video {name}{hint}', name)
-    with open(path, 'rb') as file:
-        is_gif = file.read(4) == b'GIF8'
+    try:
+        with open(path, 'rb') as file:
+            is_gif = file.read(4) == b'GIF8'
+    except OSError as error:  # no permission, a broken disk
+        raise UnreadableVideoError(f'cannot read video {name}: {error.strerror}', name) from None
     # haveImageReader looks at the content
     if not is_gif and cv2.haveImageReader(path):
         raise UnreadableVideoError(f'{name} is a picture, no video', name)

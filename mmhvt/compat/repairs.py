@@ -543,17 +543,9 @@ REPAIRS = [
     Repair(
         name='objects in YAML',
         module='mmengine.fileio.handlers.yaml_handler',
-        broken="""\
-    from yaml import CLoader as Loader  # type: ignore
-except ImportError:
-    from yaml import Loader, Dumper  # type: ignore
-""",
-        repaired="""\
-    from yaml import CFullLoader as Loader  # type: ignore
-except ImportError:
-    from yaml import FullLoader as Loader, Dumper  # type: ignore
-""",
-        reason='a YAML file, such as one of annotations, may call any function (!!python/object/apply)',
+        broken="kwargs.setdefault('Loader', Loader)",
+        repaired=("from mmhvt.utils.plain_yaml import PlainLoader; kwargs.setdefault('Loader', PlainLoader)"),
+        reason='a YAML file, such as one of annotations, may call any function (!!python/object/apply), or never end',
     ),
     Repair(
         name='names of damaged files',

@@ -20,6 +20,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, 'utf-16-le'),
     (codecs.BOM_UTF16_BE, 'utf-16-be'),
 )
+# a list in test mode may be of any texts
+_OTHER = re.compile(r'\s*(<!doctype\b|<html\b|<\?xml\b|\{\s*"|\[\s*["[{])', re.IGNORECASE)
 _NEWLINE = r'\r\n|\r|\n'
 # with those of Japanese and Chinese keyboards
 _DIGIT = '[0-9０-９]'
@@ -53,7 +55,8 @@ class Line:
     @property
     def where(self) -> str:
         """File, number and text of the line, for messages."""
-        return f'{self.file}, line {self.number}: {self.text!r}'
+        text = self.text if len(self.text) < 300 else f'{self.text[:300]}…'
+        return f'{self.file}, line {self.number}: {text!r}'
 
 
 def read_text(path: str) -> str:
@@ -89,6 +92,9 @@ def read_text(path: str) -> str:
             f'{path} cannot be read as an annotation file: line {number} has NUL bytes. It is not a text, or UTF-16 '
             f'without a byte order mark, which iconv -f UTF-16LE -t UTF-8 {path} converts'
         )
+    if other := _OTHER.match(text):
+        kind = 'JSON' if other[0][-1] in '"[{' else 'a web page or XML'
+        raise ValueError(f'{path} cannot be read as an annotation file: it is {kind}, but needs a line for each sample')
     # lists that were joined have a mark at the start of each
     text = re.sub(rf'(^|{_NEWLINE})\ufeff+', r'\1', text)
     # DOS ended files with Ctrl-Z

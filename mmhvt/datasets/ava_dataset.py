@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import mmaction.datasets
 import numpy as np
@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmhvt.registry import DATASETS
-from mmhvt.utils.option_types import CheckedInt, Number
+from mmhvt.utils.option_types import CheckedInt, Number, Pipeline
 
 from . import ava_files
 from .ava_files import Action, examples, key_of
@@ -57,7 +57,7 @@ class CheckedActions(BaseDataset):
     def __init__(
         self,
         ann_file: str,
-        pipeline: Sequence[dict | Callable],
+        pipeline: Pipeline,
         exclude_file: str | None = None,
         label_file: str | None = None,
         *,

@@ -6,6 +6,7 @@ from memory, decord loses the whole file with each one that it cannot open, and 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ MOST_FRAMES = 2**24
 # twice 8K
 MOST_PIXELS = 2**26
 _UNKNOWN = 2**32 - 1
+_RGB = int.from_bytes(b'RGB\x18', 'little')
+_MATROSKA = b'\x1a\x45\xdf\xa3'
+# MPEG transport (also of 192 bytes) and program streams, ASF, FLV: decord seeks in them by times that they do not have
+_MISLEADING = re.compile(
+    rb'(.{4})?\x47.{187}(.{4})?\x47|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01', re.DOTALL
+)
+# of HLS, FFmpeg, DASH, SDP
+_PLAYLIST = re.compile(rb'\s*(#EXTM3U|ffconcat|<\?xml|<MPD|v=0\s)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,17 @@ class Header:
     Attributes:
         frames: Number of frames.
         width, height: Size of the frames.
+        fps: Frame rate.
+        is_rgb: Whether the decoder gives RGB, without a conversion.
+        misleads: Whether the container is one in which decord finds no frame by its number, or ignores a rotation.
     """
 
     frames: float
     width: int
     height: int
+    fps: float
+    is_rgb: bool
+    misleads: bool
 
 
 def read_header(path: str | Path) -> Header:
@@ -49,11 +64,15 @@ def read_header(path: str | Path) -> Header:
             length.
         RuntimeError: If it announces more frames or larger ones than there are in videos.
     """
-    _check_avi(require_file(path))
+    with open(require_file(path), 'rb') as file:
+        head = file.read(512)
+    _check_head(head, Path(path))
     with quiet_opencv():
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     properties = cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
     frames, width, height = map(capture.get, properties)
+    fps, rotation = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_ORIENTATION_META)
+    pixels = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT))
     capture.release()
     # OpenCV gives a negative number for what it does not know
     if frames > MOST_FRAMES:
@@ -63,14 +82,17 @@ def read_header(path: str | Path) -> Header:
         )
     if width * height > MOST_PIXELS:
         raise RuntimeError(f'its header announces frames of {width:.0f}×{height:.0f} pixels: it is damaged')
-    return Header(frames, int(width), int(height))
+    misleads = _MISLEADING.match(head) is not None or (rotation != 0 and head.startswith(_MATROSKA))
+    return Header(frames, int(width), int(height), fps, pixels == _RGB, misleads)
 
 
-def _check_avi(path: Path) -> None:
-    """Refuses an AVI file that is shorter than its header says, which decord reads without an error."""
-    with open(path, 'rb') as file:
-        head = file.read(12)
-    if head[:4] != b'RIFF' or head[8:] != b'AVI ':
+def _check_head(head: bytes, path: Path) -> None:
+    """Refuses a playlist, which has FFmpeg open what a stranger wrote into it, and an AVI file that is shorter than its
+    header says, which decord reads without an error.
+    """
+    if _PLAYLIST.match(head):
+        raise OSError('a playlist, not a video')
+    if head[:4] != b'RIFF' or head[8:12] != b'AVI ':
         return
     declared, size = int.from_bytes(head[4:8], 'little'), path.stat().st_size
     if declared == _UNKNOWN:

@@ -7,6 +7,7 @@ from mmpretrain.datasets.custom import find_folders, get_samples
 
 from mmhvt.registry import DATASETS
 
+from .images import name_images
 from .labels import with_classes
 
 
@@ -29,6 +30,7 @@ class CustomDataset(mmpretrain.datasets.CustomDataset):
 
     def __init__(self, data_root: str | None = '', metainfo: Mapping | None = None, **kwargs) -> None:
         super().__init__(data_root=data_root, metainfo=with_classes(metainfo, data_root), **kwargs)
+        self.pipeline.transforms = name_images(self.pipeline.transforms)
 
     def _find_samples(self) -> list:
         classes = self.CLASSES

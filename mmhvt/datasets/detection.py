@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from mmhvt.registry import DATASETS, TRANSFORMS
 
 from .coco_files import check_classes, check_coco, index_coco, named_if_missing, read_coco
+from .images import name_images
 
 
 @DATASETS.register_module()
@@ -33,8 +34,8 @@ class CocoDataset(MMDET_CocoDataset):
         FileNotFoundError: If the annotation file does not exist.
         ValueError: If it is not in COCO's format, or an entry is wrong (:func:`mmhvt.datasets.coco_files.check_coco`);
             if classes are in another order than in the file, in which mmdet numbers them; if the pipeline loads masks
-            that an annotation lacks; if no box is valid, or no image is left, where mmdet fails with "need at least
-            one array to concatenate".
+            that an annotation lacks; if an image that is loaded has another size than in the file; if no box is valid,
+            or no image is left, where mmdet fails with "need at least one array to concatenate".
     """
 
     METAINFO: dict = {}  # of the file
@@ -45,6 +46,7 @@ class CocoDataset(MMDET_CocoDataset):
         self._has_classes = 'classes' in (metainfo or {})
         self._num_annotations = 0  # of the classes
         super().__init__(ann_file, metainfo, **kwargs)
+        self.pipeline.transforms = name_images(self.pipeline.transforms)
 
     def COCOAPI(self, path: str) -> COCO:  # type: ignore[override]  # a class in mmdet, called alike
         """Reads and checks the annotation file, before mmdet looks for the classes in it."""

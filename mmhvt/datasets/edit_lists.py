@@ -1,4 +1,4 @@
-"""Reader of the frames that a player shows of an MP4 with an edit list.
+"""Reader of the frames that a player shows, of an MP4 with an edit list and of containers in which decord is off.
 
 Programs that trim a video without re-encoding it (``ffmpeg -ss 0.5 -c copy``, phones, editors) cannot start between key
 frames. They store all frames from the previous key frame, and an edit list (ISO/IEC 14496-12, 8.6.6) that tells players
@@ -7,9 +7,13 @@ seeks to the previous key frame by its stored number and counts what the decoder
 repeats frames at random access, and repeats the last frame for those that are missing at the end.
 
 :class:`ShownFrames` finds out from the file which frames are dropped, and reads exactly the others.
+
+To find a frame, decord seeks by its time. Where it has none (AVI with B-frames), or seeking is by bytes (MPEG-TS), it
+ends up whole groups of pictures away. OpenCV, which tells the time of the frame that it found, reads these.
 """
 
 import math
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,25 +50,77 @@ def open_video(file: str | Path | bytes, num_threads: int = 1) -> 'decord.VideoR
         opened = open_video(copy.name, num_threads)
         opened.copy = copy  # type: ignore[union-attr]
         return opened
+    # FFmpeg would take 'a:b.mp4' for a URL
+    file = os.path.abspath(file)
     header = read_header(file)
     # FFmpeg writes hundreds of lines about a damaged file to stderr; relevant errors are raised as exceptions
     decord.logging.set_level(decord.logging.QUIET)
-    kind = PaddedRows if may_be_padded(header.width) else decord.VideoReader
-    reader = kind(str(file), num_threads=num_threads)
+    kind = PaddedRows if header.is_rgb or may_be_padded(header.width) else decord.VideoReader
+    reader = kind(file, num_threads=num_threads)
+    if header.misleads:
+        return _read_by_time(file, reader, header.fps)
     try:
         with open(file, 'rb') as content:
             tracks = list(_edited_tracks(content))
     except (struct.error, ValueError, IndexError, ArithmeticError):
         return reader  # a damaged index, which is left to FFmpeg
     for packets in tracks:
-        if packets is None:
+        if packets is None and is_converted(file, reader):
             source = _FromTheBeginning(file)
             return ShownFrames(source, [0], [0], source.count(), reader.get_avg_fps())
         # decord does not say which of several tracks it reads
-        if len(packets) == len(reader) and packets.keys() == list(reader.get_key_indices()):
+        if packets is not None and len(packets) == len(reader) and packets.keys() == list(reader.get_key_indices()):
             shown = int(packets.is_shown.sum())
             return ShownFrames(_FromKeyFrames(reader), *packets.entries(), shown, reader.get_avg_fps())
-    return reader
+    return reader if _has_times(reader) else _read_by_time(file, reader, header.fps)
+
+
+def _times_of(reader: decord.VideoReader) -> np.ndarray:
+    """Times of the frames in seconds, (N,), as the container has them; (0,) if there are fewer than frames."""
+    try:
+        return reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(float)
+    except IndexError:  # damaged, which reading tells
+        return np.zeros(0)
+
+
+def _has_times(reader: decord.VideoReader) -> bool:
+    """Whether frames have times of their own, by which decord seeks. In AVI, those with B-frames have none."""
+    times = _times_of(reader)
+    return bool((times >= 0).all() and (np.diff(times) > 0).all())
+
+
+def is_converted(file: str, reader: decord.VideoReader | None = None) -> bool:
+    """Whether OpenCV converts frames to RGB. With FFmpeg 8 it gives whatever is in memory for interlaced ones.
+
+    Args:
+        file: Path of the file.
+        reader: decord's reader of it. Defaults to a new one.
+    """
+    capture = cv2.VideoCapture(file, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    first, second = (capture.read()[1] for _ in range(2))
+    if first is None:
+        return False
+    if second is not None and (first.shape != second.shape or (first != second).any()):
+        return True  # memory would be the same
+    try:
+        shown = (reader or decord.VideoReader(file, num_threads=1))[0].asnumpy()
+    except (RuntimeError, AssertionError, StopIteration, decord.DECORDError):
+        return True  # a picture that stands still, as far as anybody can tell
+    picture = cv2.cvtColor(first, cv2.COLOR_BGR2RGB).astype(int)
+    return shown.shape == picture.shape and bool(np.abs(picture - shown).mean() < 20)
+
+
+def _read_by_time(file: str, reader: decord.VideoReader, fps: float) -> 'decord.VideoReader | ShownFrames':
+    """Reads a file in which decord finds no frame by its number."""
+    # decoders begin at the first key frame
+    times = _times_of(reader)[min(reader.get_key_indices(), default=0) :]
+    count = len(times)
+    if not count or not is_converted(file, reader):
+        return reader
+    is_even = fps > 0 and bool((np.abs(times - times[0] - np.arange(count) / fps) < 0.4 / fps).all())
+    # near the end there may be less than the index has
+    places = range(0, max(1, count - 4 * _MOST_REORDERED) if is_even else 1, 64)
+    return ShownFrames(_ByTime(file), places, places, count, reader.get_avg_fps())
 
 
 def may_be_padded(width: int) -> bool:
@@ -161,13 +217,57 @@ class _FromTheBeginning:
         return count
 
     def begin(self, place: int) -> None:
-        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
+        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        self._size: tuple[int, int] | None = None
 
-    def next(self) -> decord.nd.NDArray:
+    def _read(self) -> np.ndarray | None:
+        """Next frame (H, W, 3), None after the last. All have the size of the first, also where streams were joined."""
         there, frame = self._capture.read()
         if not there:
+            return None
+        height, width, _ = frame.shape
+        self._size = self._size or (width, height)
+        if (width, height) != self._size:
+            frame = cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA)
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    def next(self) -> decord.nd.NDArray:
+        frame = self._read()
+        if frame is None:
             raise RuntimeError('the video ends before the end of its index')
-        return decord.nd.array(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        return decord.nd.array(frame)
+
+
+class _ByTime(_FromTheBeginning):
+    """Reads by OpenCV, which finds frames by their times. The last one stands for a few that are missing at the end, as
+    in streams that were cut.
+    """
+
+    def begin(self, place: int) -> None:
+        super().begin(0)
+        self._last: np.ndarray | None = None
+        self._missing = 0
+        if not place:
+            return
+        first = self._read()
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, place)
+        if self._capture.get(cv2.CAP_PROP_POS_FRAMES) != place:  # before the first place to begin at
+            super().begin(0)
+            for _ in range(place):
+                self._capture.grab()
+        if first is not None:
+            height, width, _ = first.shape
+            self._size = width, height
+
+    def next(self) -> decord.nd.NDArray:
+        frame = self._read()
+        if frame is None and self._last is not None and self._missing < _MOST_REORDERED:
+            self._missing += 1
+            frame = self._last
+        if frame is None:
+            raise RuntimeError('the video ends before the end of its index')
+        self._last = frame
+        return decord.nd.array(frame)
 
 
 class ShownFrames:

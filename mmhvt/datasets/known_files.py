@@ -9,6 +9,8 @@ from pathlib import Path
 
 from torch.utils.data import get_worker_info
 
+from mmhvt.utils.files import require_file
+
 # CPU seconds after which a worker that reads a video is ended: decord is known to loop for ever in some files. Waiting
 # for a disk takes none.
 READING_LIMIT = 300.0
@@ -98,7 +100,7 @@ def stamp_of(name: str) -> Stamp | None:
 def read_list(path: Path) -> KnownFiles:
     """Reads the files of `unreadable_videos.txt` that are as they were when it was written."""
     known = KnownFiles()
-    with suppress(FileNotFoundError), open(path, encoding='utf-8', errors='surrogateescape') as file:
+    with suppress(FileNotFoundError), open(require_file(path), encoding='utf-8', errors='surrogateescape') as file:
         for line in file:
             name, _, rest = line.rstrip('\n').partition('\t')
             reason, *numbers = rest.rsplit('\t', 2)

@@ -5,10 +5,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from string import Formatter
+from typing import Annotated
 
 import mmaction.datasets
 
 from mmhvt.registry import DATASETS
+from mmhvt.utils.option_types import Length, Pipeline, Says
 
 from .annotations import Line, check_size, is_label, path_of
 from .video_dataset import CheckedDataset
@@ -55,10 +57,10 @@ class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
     def __init__(
         self,
         ann_file: str | None = '',
-        pipeline: Sequence[dict | Callable] = (),
+        pipeline: Pipeline = (),
         data_prefix: dict = dict(img=''),
         filename_tmpl: str = 'img_{:05}.jpg',
-        delimiter: str | None = ' ',
+        delimiter: Annotated[str, Length(1), Says(' must not be empty')] | None = ' ',
         with_offset: bool = False,
         **kwargs,
     ) -> None:

@@ -38,6 +38,7 @@ _KINDS = (
     (rb'fLaC', _SOUND.format('FLAC')),
     (rb'....ftypM4[AB]', _SOUND.format('M4A')),
     (rb'\s*<(!DOCTYPE|html|\?xml)', 'a web page, not a video; the download may have returned an error page'),
+    (rb'#EXTM3U|ffconcat', 'a playlist, not a video; list the files that it names'),
     (rb'version https://git-lfs', 'a Git LFS pointer; run git lfs pull to get the video'),
 )
 
@@ -58,10 +59,13 @@ class UnreadableVideoError(RuntimeError):
 def _kind(filename: str) -> str:
     """Describes a file that is not a video, with a remedy. Empty if its kind is unknown."""
     path = path_of_video(filename)
-    if not os.path.isfile(path):
+    try:
+        if not os.path.isfile(path):
+            return ''
+        with open(path, 'rb') as file:
+            head = file.read(512)
+    except OSError:  # no permission, a broken disk
         return ''
-    with open(path, 'rb') as file:
-        head = file.read(512)
     if not head:
         return 'it is empty'
     kind = next((text for start, text in _KINDS if re.match(start, head, re.DOTALL | re.IGNORECASE)), '')

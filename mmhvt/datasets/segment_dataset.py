@@ -4,10 +4,11 @@ Paper: UniFormerV2 (https://arxiv.org/abs/2211.09552).
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from mmhvt.registry import DATASETS
+from mmhvt.utils.option_types import Pipeline
 
 from .annotations import Line, is_number
 from .reading import UnreadableVideoError
@@ -69,9 +70,7 @@ class SegmentVideoDataset(RepeatAugDataset):
 
     columns = ('a path', 'its start', 'its end in seconds')
 
-    def __init__(
-        self, ann_file: str | None, pipeline: Sequence[dict | Callable], num_repeats: Any = 1, **kwargs
-    ) -> None:
+    def __init__(self, ann_file: str | None, pipeline: Pipeline, num_repeats: Any = 1, **kwargs) -> None:
         if not ann_file:
             raise ValueError('SegmentVideoDataset needs ann_file, whose lines have the segments')
         super().__init__(ann_file, pipeline=pipeline, num_repeats=num_repeats, **kwargs)

@@ -1,8 +1,9 @@
 """Video datasets whose errors name the file or line, and the base that they share with datasets of frames."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
+from numbers import Integral
 from typing import Annotated, Any, Literal
 
 import mmaction.datasets
@@ -12,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmhvt.registry import DATASETS
-from mmhvt.utils.option_types import Number, Range, Says
+from mmhvt.utils.option_types import Number, Pipeline, Range, Says
 
 from .annotations import Line, is_label, parse_labels, path_of, read_lines
 from .folders import class_folders, files_by_class, files_in, is_video
@@ -69,7 +70,7 @@ class CheckedDataset(BaseActionDataset):
     def __init__(
         self,
         ann_file: str | None = '',
-        pipeline: Sequence[dict | Callable] = (),
+        pipeline: Pipeline = (),
         metainfo: Mapping | None = None,
         data_root: str | None = '',
         num_classes: Number | None = None,
@@ -383,9 +384,7 @@ class RepeatAugDataset(VideoDataset):
         FileNotFoundError, ValueError: Like VideoDataset.
     """
 
-    def __init__(
-        self, ann_file: str | None = '', pipeline: Sequence[dict | Callable] = (), num_repeats: Any = 4, **kwargs
-    ) -> None:
+    def __init__(self, ann_file: str | None = '', pipeline: Pipeline = (), num_repeats: Any = 4, **kwargs) -> None:
         super().__init__(ann_file, pipeline=pipeline, num_repeats=num_repeats, **kwargs)
 
 
@@ -395,6 +394,7 @@ def check_repeats(num_repeats: int) -> int:
     Raises:
         ValueError: If it is not a positive integer.
     """
-    if not isinstance(num_repeats, int) or num_repeats < 1:
+    is_whole = isinstance(num_repeats, Integral) and not isinstance(num_repeats, bool)
+    if not is_whole or not 1 <= num_repeats <= 1000:
         raise ValueError(f'num_repeats must be a positive integer, got {num_repeats!r}')
     return num_repeats

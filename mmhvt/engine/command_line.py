@@ -97,8 +97,23 @@ def _end_with_parent() -> None:
 
 
 def build_runner(cfg: Config) -> 'Runner':
-    """Builds MMEngine's runner, or the one that `runner_type` names."""
+    """Builds MMEngine's runner, or the one that `runner_type` names.
+
+    Raises:
+        SystemExit: If the config has a misspelled key or a wrong value: :class:`mmhvt.ConfigCheckHook`, or a model or
+            hook of mmhvt such an option.
+    """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    from mmhvt.engine.hooks.config_check_hook import check_built_later
+    from mmhvt.utils import OptionError
+
+    try:
+        check_built_later(cfg)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    try:
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    except OptionError as error:
+        raise SystemExit(str(error)) from None

@@ -13,6 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mmhvt.migrate.reading import load
+from mmhvt.utils.files import require_file
 
 # names that MMEngine gives to checkpoints, and to the file that names the last one
 TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
@@ -80,6 +81,19 @@ def find_resumed(runner: Runner) -> bool:
     else:
         runner._load_from = str(found)
     return found is not None
+
+
+def resume_or_start(runner: Runner, load_from: str) -> None:
+    """Has a run that resumes, but finds nothing, start from a file, in place of random weights.
+
+    Args:
+        runner: Runner that is to go on from the newest checkpoint of its folder.
+        load_from: Where its config lets a new training start.
+    """
+    folder = folder_of(runner)
+    if folder is not None and not on_rank_0(lambda: [*folder.saved(), *Path(runner.work_dir).glob(POINTER)]):
+        runner.logger.info(f'{folder.path} holds no checkpoint to resume: training starts from {load_from}')
+        runner._resume, runner._load_from = False, load_from
 
 
 def _find(runner: Runner, folder: Folder) -> Path | None:
@@ -153,7 +167,7 @@ def _numbered(folder: Path, template: str) -> list[Path]:
 def _named(pointer: Path, folder: Path, passed_over: list[str]) -> Path | None:
     """The file that a pointer names, looked up in the folder first, which may have been moved."""
     try:
-        name = pointer.read_text('utf-8').strip()
+        name = require_file(pointer).read_text('utf-8').strip()
         if not name:
             raise ValueError('it is empty')
         places = [folder / Path(name).name, Path(name)]

@@ -1,11 +1,14 @@
 """Accuracy that refuses scores of single views."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import mmaction.evaluation
 from torch import Tensor
 
 from mmhvt.registry import METRICS
+
+Metric = Literal['top_k_accuracy', 'mean_class_accuracy', 'mean_average_precision', 'mmit_mean_average_precision']
 
 
 @METRICS.register_module()
@@ -16,8 +19,14 @@ class AccMetric(mmaction.evaluation.AccMetric):
     above 1, or fails with an error about array dimensions.
 
     Args:
-        kwargs: Arguments of mmaction's AccMetric: metric_list, metric_options, collect_device, prefix.
+        metric_list: Names of the metrics. Defaults to ('top_k_accuracy', 'mean_class_accuracy').
+        kwargs: Arguments of mmaction's AccMetric: metric_options, collect_device, prefix.
     """
+
+    def __init__(
+        self, metric_list: Metric | Sequence[Metric] = ('top_k_accuracy', 'mean_class_accuracy'), **kwargs
+    ) -> None:
+        super().__init__(metric_list if isinstance(metric_list, str) else tuple(metric_list), **kwargs)
 
     def process(self, data_batch: Sequence, data_samples: Sequence[dict]) -> None:
         """Stores the scores and labels of a batch.

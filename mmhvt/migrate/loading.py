@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from .loadable import LoadableBackbone
@@ -89,6 +90,8 @@ def check_values(model: nn.Module, content: Mapping[str, Any], path: str) -> Non
     for name, value in found.items():
         if not isinstance(value, Tensor):
             raise ValueError(f'{path}: {name} is a {type(value).__name__}, not a tensor')
+        if value.layout is not torch.strided:
+            raise ValueError(f'{path}: {name} is sparse, parameters have all their values')
         if not value.is_floating_point():
             dtype = str(value.dtype).removeprefix('torch.')
             raise ValueError(f'{path}: {name} is of {dtype}, parameters are of floating-point numbers')

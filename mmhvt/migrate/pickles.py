@@ -178,7 +178,9 @@ DATA_ELEMENTS = [
 
 def _read_storage(data: bytes) -> Any:
     """A tensor's storage, which torch pickles as a file of `torch.save`."""
-    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+    from .reading import load  # which looks into it before, and itself needs what is here
+
+    return load(io.BytesIO(data))
 
 
 def read_pickle(data: bytes | mmap.mmap, unpickler: type[ArrayUnpickler] = ArrayUnpickler, **kwargs) -> Any:
@@ -236,30 +238,37 @@ _WIDTHS = {
 }
 # of an argument that is a line; one less for two lines
 _LINE = -100
-_PLAIN, _PUT, _GET, _TUPLE, _MARK, _DUP, _MARKED = range(7)
+_PUSH, _PLAIN, _DROP, _PUT, _GET, _TUPLE, _MARK, _DUP, _ADD, _MAKE, _CALL, _BUILD = range(12)
 # Python hashes a tuple by hashing all that is within it, each time, and without regard for its own stack
 _DEEPEST, _MOST = 500, 1_000_000
-_NO_TUPLE = 0, 1
+# a file that unfolds to more than so many times its size is refused, if it is so many bytes or more
+UNFOLDS, LARGE = 20, 1 << 26
+# bytes of an empty container, of a tuple, of an object, and of an item, which may be a key and its value
+_CONTAINERS = {'EMPTY_LIST': 64, 'EMPTY_DICT': 72, 'EMPTY_SET': 224, 'LIST': 64, 'DICT': 72, 'FROZENSET': 224}
+_TUPLES = dict.fromkeys(('EMPTY_TUPLE', 'TUPLE1', 'TUPLE2', 'TUPLE3', 'TUPLE'), 56)
+_OBJECTS = dict.fromkeys(('REDUCE', 'INST', 'OBJ', 'NEWOBJ', 'NEWOBJ_EX'), 200)
+_ITEM_BYTES = 16
+_KINDS = {'MARK': _MARK, 'DUP': _DUP, 'BUILD': _BUILD}
+_KINDS |= dict.fromkeys(('POP', 'POP_MARK', 'STOP', 'PROTO', 'FRAME'), _DROP)
+_KINDS |= dict.fromkeys(('PUT', 'BINPUT', 'LONG_BINPUT', 'MEMOIZE'), _PUT)
+_KINDS |= dict.fromkeys(('GET', 'BINGET', 'LONG_BINGET'), _GET)
+_KINDS |= dict.fromkeys(('APPEND', 'APPENDS', 'SETITEM', 'SETITEMS', 'ADDITEMS'), _ADD)
+for _kind, _names in ((_MAKE, _CONTAINERS), (_TUPLE, _TUPLES), (_CALL, _OBJECTS)):
+    _KINDS |= dict.fromkeys(_names, _kind)
 
 
-def _describe(op: pickletools.OpcodeInfo) -> tuple[int, int, int, int]:
-    """Size of an opcode's argument, values it takes from the stack, values it puts there, and its kind."""
+def _describe(op: pickletools.OpcodeInfo) -> tuple[int, int, bool, int, int]:
+    """Size of an opcode's argument, values it removes, whether also those from a mark, its kind, bytes it makes."""
     size = op.arg.n if op.arg else 0
     if size == pickletools.UP_TO_NEWLINE:
         size = _LINE - (op.arg is pickletools.stringnl_noescape_pair)
     takes, marked = list(op.stack_before), pickletools.markobject in op.stack_before
     if marked:
         del takes[takes.index(pickletools.markobject) :]
-    kind = _MARKED if marked else _PLAIN
-    if op.stack_after == [pickletools.pytuple]:
-        kind = _TUPLE
-    elif op.name in ('PUT', 'BINPUT', 'LONG_BINPUT', 'MEMOIZE'):
-        kind = _PUT
-    elif op.name in ('GET', 'BINGET', 'LONG_BINGET'):
-        kind = _GET
-    elif op.name in ('MARK', 'DUP'):
-        kind = _MARK if op.name == 'MARK' else _DUP
-    return _WIDTHS.get(size, size), len(takes), len(op.stack_after), kind
+    kind = _KINDS.get(op.name, _PLAIN if takes else _PUSH)
+    makes = (_CONTAINERS | _TUPLES | _OBJECTS).get(op.name, 0)
+    # what is added to, or built, stays
+    return _WIDTHS.get(size, size), len(takes) - (kind in (_ADD, _BUILD)), marked, kind, makes
 
 
 _STEPS = {ord(op.code): _describe(op) for op in pickletools.opcodes}
@@ -268,8 +277,9 @@ _STEPS = {ord(op.code): _describe(op) for op in pickletools.opcodes}
 def check_pickle(data: bytes | mmap.mmap, place: int = 0) -> int:
     """Check that reading a pickle ends, and needs no more memory than it has, without reading it.
 
-    It must be as long as it says, number no more values than it has, and not nest tuples so that hashing one takes
-    forever or more stack than there is.
+    It must be as long as it says, number no more values than it has, not nest tuples so that hashing one takes forever
+    or more stack than there is, and not make more of itself, by empty containers or by copies of one long value, than
+    :data:`UNFOLDS` allows.
 
     Args:
         data: Bytes of a file.
@@ -288,13 +298,19 @@ def check_pickle(data: bytes | mmap.mmap, place: int = 0) -> int:
 
 
 def _walk(data: bytes | mmap.mmap, place: int) -> int:
-    size, count = len(data), 0
-    # of each value: how deep tuples are nested in it, and how many values are within them; of a mark, None
-    stack: list[tuple[int, int] | None] = []
-    memo: dict[int, tuple[int, int] | None] = {}
+    size, made = len(data), 0
+    most = max(LARGE, UNFOLDS * size)
+    # Values are numbered, and 0 is any that is short. Of each: bytes that a copy takes (containers grow), how deep
+    # tuples are nested in it, values within these, and of a tuple the numbers of what is not short.
+    lengths, depths, withins = [_ITEM_BYTES], [0], [1]
+    items: dict[int, list[int]] = {}
+    stack: list[int] = []
+    marks: list[int] = []
+    memo: list[int | None] = []
+    count = memoized = 0
     while place < size:
         code = data[place]
-        length, takes, gives, kind = _STEPS[code]
+        length, takes, marked, kind, new = _STEPS[code]
         start, count = place + 1, count + 1
         if length >= 0:
             place = start + length
@@ -304,39 +320,74 @@ def _walk(data: bytes | mmap.mmap, place: int) -> int:
             place = start
             for _ in range(1 + _LINE - length):
                 place = data.find(b'\n', place) + 1 or size + 1
-        if kind == _PUT:
+        if kind == _PUSH:
+            if place - start < 64:
+                stack.append(0)
+            else:
+                stack.append(len(lengths))
+                lengths.append(place - start)
+                depths.append(0)
+                withins.append(1)
+        elif kind == _GET:
+            value = memo[int(data[start:place]) if length < 0 else int.from_bytes(data[start:place], 'little')]
+            if value is None:
+                raise LookupError
+            stack.append(value)
+        elif kind == _PUT:
             if length == 0:
-                number = len(memo)
+                number = memoized
             else:
                 number = int(data[start:place]) if length < 0 else int.from_bytes(data[start:place], 'little')
-            if number > count:
+            if not 0 <= number <= count:
                 raise pickle.UnpicklingError('it numbers more values than it has')
+            if number >= len(memo):
+                memo += [None] * (number + 1 - len(memo))
+            memoized += memo[number] is None
             memo[number] = stack[-1]
-        elif kind == _GET:
-            stack.append(memo[int(data[start:place]) if length < 0 else int.from_bytes(data[start:place], 'little')])
         elif kind == _MARK:
-            stack.append(None)
+            marks.append(len(stack))
         elif kind == _DUP:
             stack.append(stack[-1])
-        elif kind == _PLAIN:
-            if takes:
-                del stack[len(stack) - takes :]
-            if gives:
-                stack.append(_NO_TUPLE)
+        elif kind == _DROP and takes and marks and marks[-1] == len(stack):
+            marks.pop()
         else:
-            taken = []
-            if code == pickle.TUPLE[0] or kind == _MARKED:
-                while (value := stack.pop()) is not None:
-                    taken.append(value)
-            for _ in range(takes):
-                taken.append(stack.pop() or _NO_TUPLE)
-            value = _NO_TUPLE
-            if kind == _TUPLE:
-                value = max((deep for deep, _ in taken), default=0) + 1, sum(many for _, many in taken) + 1
-                if value[0] > _DEEPEST or value[1] > max(_MOST, size):
-                    raise pickle.UnpicklingError('it nests tuples too deep')
-            if gives:
-                stack.append(value)
+            rest = (marks.pop() if marked else len(stack)) - takes
+            if rest < 0:
+                raise LookupError
+            taken = stack[rest:]
+            del stack[rest:]
+            if kind == _PLAIN:
+                stack.append(0)
+            elif kind == _ADD:
+                if stack[-1]:
+                    lengths[stack[-1]] += _ITEM_BYTES * len(taken)
+            elif kind != _DROP:
+                depth, within, own = 0, 1, _ITEM_BYTES * len(taken)
+                if kind == _TUPLE:
+                    depth = 1
+                    for value in taken:
+                        within += withins[value]
+                        depth = max(depth, depths[value] + 1)
+                    if depth > _DEEPEST or within > max(_MOST, size):
+                        raise pickle.UnpicklingError('it nests tuples too deep')
+                    if any(taken):
+                        items[len(lengths)] = [value for value in taken if value]
+                elif kind != _MAKE:
+                    # a copy of what it is given, if no more; of a tuple of arguments, or an array's state, of each
+                    own = 0
+                    for value in taken:
+                        own += lengths[value]
+                        for item in items.get(value, ()):
+                            own += lengths[item]
+                    made += own
+                made += new
+                if kind != _BUILD:
+                    stack.append(len(lengths))
+                    lengths.append(own)
+                    depths.append(depth)
+                    withins.append(within)
+            if made > most:
+                raise pickle.UnpicklingError(f'it asks for more than {made / 1e6:.0f} MB, it has {size / 1e6:.1f}')
         if code == pickle.STOP[0] and place <= size:
             return place
     raise pickle.UnpicklingError('it is cut off, or says that it is longer than it is')

@@ -30,15 +30,13 @@ from torch._weights_only_unpickler import _get_allowed_globals
 from mmhvt.utils.files import READ_ERRORS, require_file
 
 from . import torchscript
-from .pickles import ALLOWED, INSTEAD, ArrayUnpickler, check_pickle, read_pickle
+from .pickles import ALLOWED, INSTEAD, LARGE, UNFOLDS, ArrayUnpickler, check_pickle, read_pickle
 
 __all__ = ['ALLOWED', 'ArrayUnpickler', 'check_whole', 'checksum', 'fetch', 'load', 'load_pickle', 'read',
            'read_with_meta', 'unwrap']  # fmt: skip
 
 # how files of torch.save began before they were zip archives: a pickled number
 _LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[:14]
-# a file that unfolds to more than so many times its size is refused, if it is so many bytes or more
-_UNFOLDS, _LARGE = 20, 1 << 26
 
 
 def checksum(url: str) -> str | None:
@@ -194,6 +192,9 @@ def _content(file: Path | BinaryIO, map_location: Any = 'cpu') -> Any:
         # a tensor may be a view of few values
         dense = (v for v in tensors.values() if isinstance(v, Tensor) and v.layout is torch.strided)
         _check_size('its tensors take', sum(v.nbytes for v in dense), size)
+        hollow = [name for name, value in tensors.items() if isinstance(value, Tensor) and value.is_meta]
+        if hollow and str(map_location) != 'meta':
+            raise ValueError(f'{hollow[0]} has no values, it was saved from the meta device')
     return content if kind == 'torch' else _state_dict(content)
 
 
@@ -204,7 +205,7 @@ def _read_mapped(path: Path) -> Any:
 
 
 def _check_size(what: str, unfolded: int, size: int) -> None:
-    if unfolded > max(_LARGE, _UNFOLDS * size):
+    if unfolded > max(LARGE, UNFOLDS * size):
         raise ValueError(f'{what} {unfolded / 1e6:.1f} MB, the file has {size / 1e6:.1f}')
 
 
@@ -263,6 +264,14 @@ def _check_legacy(data: bytes | mmap.mmap) -> None:
 
 def _kind_of_archive(archive: zipfile.ZipFile, size: int) -> Kind:
     entries = archive.infolist()
+    names = archive.namelist()
+    # PyTorch and Python may read another one of them
+    if len(set(names)) < len(names):
+        raise ValueError(f'it has {max(names, key=names.count)} twice')
+    for entry in entries:
+        # others give as much as they like in one piece, whatever they say
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f'{entry.filename} in it is compressed in a way that neither PyTorch nor NumPy uses')
     _check_size('it unfolds to', sum(entry.file_size for entry in entries), size)
     # without any, torch.serialization.set_crc32_options(False) was set
     damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
@@ -270,13 +279,13 @@ def _kind_of_archive(archive: zipfile.ZipFile, size: int) -> Kind:
         raise ValueError(f'it is damaged, {damaged} does not have its checksum')
     if torchscript.is_archive(archive):
         return 'script'
-    names = archive.namelist()
     if names and all(name.endswith('.npy') for name in names):
         return 'arrays'
     pickled = [name for name in names if name.split('/')[1:] == ['data.pkl']]
     if not pickled:
         raise ValueError('it is a zip file, but not of torch.save, torch.jit.save or numpy.savez')
-    check_pickle(archive.read(pickled[0]))
+    for name in pickled:
+        check_pickle(torchscript.read_pickled(archive, name))
     return 'torch'
 
 

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
-from .pickles import check_pickle
+from .pickles import UNFOLDS, check_pickle
 
 _DTYPES = dict(
     FloatStorage=torch.float32,
@@ -44,10 +44,22 @@ def read(archive: ZipFile) -> dict[str, Tensor]:
         RuntimeError: If a record is shorter than the tensor that it is of.
     """
     root = next(name for name in archive.namelist() if name.endswith('/constants.pkl')).split('/')[0]
-    data = archive.read(f'{root}/data.pkl')
+    data = read_pickled(archive, f'{root}/data.pkl')
     check_pickle(data)
     module = _Unpickler(io.BytesIO(data), archive, root).load()
     return dict(_tensors(module))
+
+
+def read_pickled(archive: ZipFile, name: str) -> bytes:
+    """A pickle in an archive, which takes much longer to read than to unfold.
+
+    Raises:
+        pickle.UnpicklingError: If it is long, and compressed as nothing but repetitions is.
+    """
+    entry = archive.getinfo(name)
+    if entry.file_size > max(1 << 20, UNFOLDS * entry.compress_size):
+        raise pickle.UnpicklingError(f'its {name} unfolds from {entry.compress_size} bytes to {entry.file_size}')
+    return archive.read(name)
 
 
 class _Module:

@@ -144,7 +144,9 @@ def fit_checkpoint(
     in_place = given is checkpoint.get('state_dict', checkpoint)
     if not isinstance(checkpoint.get('state_dict', given), dict):
         raise Misfit(path, f'its state_dict is a {type(checkpoint["state_dict"]).__name__}, not a dict')
-    named = {_revise(str(name), revise_keys): value for name, value in given.items()}
+    if odd := [name for name in given if not isinstance(name, str)]:
+        raise Misfit(path, f'its state_dict has a {type(odd[0]).__name__} for a name')
+    named = {_revise(name, revise_keys): value for name, value in given.items()}
     check_values(model, named, path)
     report = compare(model, named)
     if in_place and not report.problems:

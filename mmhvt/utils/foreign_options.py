@@ -4,25 +4,62 @@ Their own annotations are incomplete (``None`` is missing, a number has no range
 class, as ``'LayerNorm.bias'``, stands for the option of that class alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from torch import nn
 
-from .option_types import Channels, Count, Eps, Length, Number, Positive, Range, Rate, Says, Share, Side
+from .option_types import (
+    Built,
+    Channels,
+    Check,
+    Count,
+    Eps,
+    Length,
+    Number,
+    Pipeline,
+    Positive,
+    Range,
+    Rate,
+    Says,
+    Share,
+    Side,
+)
 
 _Config, _Configs = dict | None, dict | list | tuple | None
 _Value = Annotated[float, Range(-1e6, 1e6)]
 _Weight = Annotated[float, Range(0, 1e6)]
 _NotNegative = Annotated[int, Range(0)]
+_Rule = Literal['greater', 'less']
 _FromMinusOne = Annotated[int, Range(-1)]
 _TopK = Annotated[int, Range(1)]
 _Names = str | Sequence[str]
+_Folders = Annotated[Mapping[str, str], Says(" must be a dict of folders, as data_prefix=dict(video='videos')")]
+
+
+def _init_problem(cfg: dict | list[dict] | None) -> str | None:
+    from .option_configs import init_problem  # which imports this module
+
+    return None if cfg is None else init_problem(cfg)
+
+
+def _has_no_video(prefix: Mapping) -> str | None:
+    return None if 'video' in prefix else " must have 'video', the folder of the videos"
+
+
+def _has_no_number(template: str | None) -> str | None:
+    try:
+        if template is None or template.format(1) != template.format(2):
+            return None
+    except (IndexError, KeyError, ValueError):
+        pass
+    return " must have one place for the number, as 'epoch_{}.pth': others are written over"
+
 
 FOREIGN_OPTIONS: dict[str, Any] = {
     # norms
-    'normalized_shape': Number | Sequence[Number],
+    'normalized_shape': Channels | Annotated[Sequence[Channels], Length(1, 1)],
     'eps': Eps,
     'momentum': Share | None,
     'affine': bool,
@@ -33,7 +70,7 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'device': Any,  # of torch
     'dtype': Any,
     # initialization
-    'init_cfg': dict | list[dict] | None,
+    'init_cfg': Annotated[dict | list[dict] | None, Check(_init_problem)],
     'val': _Value,
     'mean': _Value,
     'std': _Weight,
@@ -50,10 +87,13 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     # heads and losses
     'num_classes': Number | None,
     'in_channels': Channels | None,
-    'loss': dict,
-    'loss_cls': dict,
-    'loss_bbox': dict,
+    'RPNHead.num_classes': Annotated[int, Range(1, 1), Says(': regions are of one class, 1')],
+    'RPNHead.in_channels': Channels,
+    'loss': Built,
+    'loss_cls': Built,
+    'loss_bbox': Built,
     'loss_weight': _Weight,
+    'class_weight': Sequence[_Weight] | str | None,
     'label_smooth_eps': Rate | None,
     'label_smooth_val': Rate,
     'topk': _TopK | Sequence[_TopK],
@@ -66,16 +106,17 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'backbone_name': str | None,
     'num_segments': Number | None,
     # detectors and their parts
-    'neck': _Config,
-    'data_preprocessor': dict | nn.Module | None,
-    'module': dict | nn.Module,
+    'neck': Built | None,
+    'data_preprocessor': Built | nn.Module | None,
+    'module': Built | nn.Module,
     'tta_cfg': _Config,
     'train_cfg': _Configs,
+    'AnchorHead.train_cfg': _Config,
     'test_cfg': _Config,
     'num_convs': Count,
     'feat_channels': Channels,
-    'anchor_generator': dict,
-    'bbox_coder': dict,
+    'anchor_generator': Built,
+    'bbox_coder': Built,
     'reg_decoded_bbox': bool,
     'num_stages': Count,
     'stage_loss_weights': Sequence[_Weight],
@@ -87,18 +128,25 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     # datasets
     'ann_file': str | Path | None,
     'data_root': str | Path | None,
-    'data_prefix': str | dict | None,
-    'pipeline': Sequence[dict | Callable],
+    'data_prefix': _Folders,
+    'VideoDataset.data_prefix': Annotated[_Folders, Check(_has_no_video)],
+    'CustomDataset.data_prefix': str | _Folders,
+    'pipeline': Pipeline,
     'filter_cfg': _Config,
-    'indices': Annotated[int, Range(-1e9, 1e9)] | Sequence[Annotated[int, Range(-1e9, 1e9)]] | None,
+    'indices': Annotated[int, Range(1, 10**9)]
+    | Annotated[int, Range(-(10**9), -1)]
+    | Sequence[Annotated[int, Range(-1e9, 1e9)]]
+    | None,
     'lazy_init': bool,
     'serialize_data': bool,
     'test_mode': bool,
     'max_refetch': _NotNegative,
     'start_index': _NotNegative,
+    'VideoDataset.start_index': Annotated[int, Range(0, 0), Says(': frames of a video are counted from 0')],
     'modality': Literal['RGB', 'Flow'],
     'delimiter': Annotated[str, Length(1), Says(' must not be empty')] | None,
     'filename_tmpl': str | None,
+    'CheckpointHook.filename_tmpl': Annotated[str, Check(_has_no_number)] | None,
     'backend_args': _Config,
     'file_client_args': _Config,
     'seg_map_suffix': str,
@@ -127,7 +175,6 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'interpolation': Literal['nearest', 'bilinear', 'bicubic', 'area', 'lanczos', 'box', 'hamming'],
     # metrics
     'metric': _Names,
-    'metric_list': _Names,
     'metric_options': _Config,
     'metric_items': Sequence[str] | None,
     'collect_device': Literal['cpu', 'gpu'],
@@ -150,7 +197,7 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'max_keep_ckpts': _FromMinusOne,
     'save_last': bool,
     'save_best': _Names | None,
-    'rule': _Names | None,
+    'rule': _Rule | Annotated[list[_Rule], Length(1)] | None,
     'greater_keys': Sequence[str] | None,
     'less_keys': Sequence[str] | None,
     'published_keys': _Names | None,
@@ -159,7 +206,7 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'paramwise_cfg': _Config,
     'param_name': str,
     'begin': _NotNegative,
-    'end': Number,
+    'end': Annotated[int, Range(1)],
     'last_step': _FromMinusOne,
     'verbose': bool,
 }

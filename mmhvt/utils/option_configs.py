@@ -89,7 +89,8 @@ def _new_norm_problem(cfg: dict, of: str, known: Sequence[str], refused: tuple[t
     return None
 
 
-def _init_problem(cfg: dict | Sequence[dict]) -> str | None:
+def init_problem(cfg: dict | Sequence[dict]) -> str | None:
+    """What is wrong with an `init_cfg`, as :func:`config_problem`."""
     for each in [cfg] if isinstance(cfg, dict) else cfg:
         find = partial(_get, 'mmengine.registry', 'WEIGHT_INITIALIZERS')
         known = ('Constant', 'Xavier', 'Normal', 'TruncNormal', 'Uniform', 'Kaiming', 'Pretrained')
@@ -113,5 +114,5 @@ _CHECK_MAPS = dict(
 TokenNorm = Annotated[dict, Check(partial(_norm_problem, **_CHECK_TOKENS))]
 RowNorm = Annotated[dict, Check(partial(_norm_problem, **_CHECK_ROWS))]
 MapNorm = Annotated[dict, Check(partial(_norm_problem, **_CHECK_MAPS))]
-InitCfg = Annotated[dict | list[dict] | None, Check(lambda cfg: None if cfg is None else _init_problem(cfg))]
+InitCfg = Annotated[dict | list[dict] | None, Check(lambda cfg: None if cfg is None else init_problem(cfg))]
 ActionLoss = Annotated[dict, Check(partial(_loss_problem, 'mmaction'))]

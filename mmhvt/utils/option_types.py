@@ -4,9 +4,13 @@
 another option before it fills the memory.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+
+def _show(number: float) -> str:
+    return str(number) if isinstance(number, int) else f'{number:.7g}'
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class Range:
         )
 
     def __str__(self) -> str:
-        low = '' if self.low is None else f'above {self.low:g}' if self.above else f'from {self.low:.7g}'
-        high = '' if self.high is None else f'{"below" if self.below else "to" if low else "up to"} {self.high:.7g}'
+        low = '' if self.low is None else f'above {self.low:g}' if self.above else f'from {_show(self.low)}'
+        high = '' if self.high is None else f'{"below" if self.below else "to" if low else "up to"} {_show(self.high)}'
         return ' to '.join(filter(None, (low, high))) if self.below else ' '.join(filter(None, (low, high)))
 
 
@@ -67,11 +71,34 @@ class PassedTo:
     owner: type
 
 
+class Sets:
+    """Options that a constructor gives the class that ``**kwargs`` goes to: ``**kwargs: Annotated[Any, Sets('x')]``."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+
+def _lacks_type(cfg: Any) -> str | None:
+    if not isinstance(cfg, Mapping):
+        return None
+    kind = cfg.get('type')
+    if isinstance(kind, str) or callable(kind):
+        return None
+    return ': it needs a type, the name of a class' if kind is None else f': type={kind!r} is not the name of a class'
+
+
+def _step_lacks_type(pipeline: Sequence) -> str | None:
+    for index, step in enumerate(pipeline):
+        if text := _lacks_type(step):
+            return f': transform {index}{text}'
+    return None
+
+
 Channels = Annotated[int, Range(1, 65536)]
 Heads = Annotated[int, Range(1, 1024)]
 Count = Annotated[int, Range(1, 1000)]  # blocks, queries
 Depths = Annotated[Sequence[Count], Length(1, 64), Says(': each stage needs at least one block, a number to 1000')]
-Number = Annotated[int, Range(1)]  # classes, samples
+Number = Annotated[int, Range(1, 1_000_000)]  # classes, samples
 # numbers whose range a constructor checks by itself
 CheckedInt = Annotated[int, Range()]
 CheckedFloat = Annotated[float, Range()]
@@ -93,3 +120,6 @@ Eps = Annotated[float, Range(0, 1, above=True)]
 LayerScaleValue = Annotated[float, Range(0, 100)]
 Factor = Annotated[float, Range(0, 16, above=True)]  # from stage to stage
 Positive = Annotated[float, Range(0, 1e6, above=True)]
+# configs of what is built
+Built = Annotated[dict, Check(_lacks_type)]
+Pipeline = Annotated[Sequence[dict | Callable], Check(_step_lacks_type)]

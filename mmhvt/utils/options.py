@@ -33,12 +33,15 @@ import numpy as np
 
 from .checks import nearest
 from .foreign_options import FOREIGN_OPTIONS
-from .option_types import Check, Length, PassedTo, Range, Says
+from .option_types import Check, Length, PassedTo, Range, Says, Sets
 
 Class = TypeVar('Class')
 
 # packages whose annotations are not checked, since many are incomplete: `FOREIGN_OPTIONS` are
 FOREIGN = ('builtins', 'mmaction', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'torch', 'torchvision')
+
+
+_SET = Annotated[Any, Check(lambda value: ' is what the class sets by itself: remove it')]
 
 
 class OptionError(TypeError, ValueError):
@@ -295,8 +298,10 @@ def options_of(cls: type) -> Options:
         if rest is None:
             is_open = False
             break
-        # where the options of a class that is not ours go, it knows alone
         notes = getattr(found.get(rest), '__metadata__', ())
+        for name in (name for note in notes if isinstance(note, Sets) for name in note.names):
+            hints.setdefault(name, _SET)
+        # where the options of a class that is not ours go, it knows alone
         if _package(function) not in ('mmhvt', *FOREIGN) or any(isinstance(note, PassedTo) for note in notes):
             is_passed_on = True
             break

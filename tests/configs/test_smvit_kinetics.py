@@ -4,13 +4,12 @@ import re
 
 import pytest
 import torch
-from mmengine.config import Config
 from modelindex.load_model_index import load as load_metafile
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import ROOT
 from helpers.micro_recipes import build_on_meta, learning_rates
-from helpers.recipes import CLASSIFIERS, K400, SMVIT_LARGE_ON_KINETICS
+from helpers.recipes import CLASSIFIERS, K400, SMVIT_LARGE_ON_KINETICS, read
 
 # SMViT, table 11(b)
 LARGE = dict(SMVIT_LARGE_ON_KINETICS, betas=(0.9, 0.999))
@@ -27,7 +26,7 @@ def test_all_smvit_kinetics_recipes_are_classifiers() -> None:
 
 @pytest.mark.parametrize('size', K400)
 def test_recipe_is_the_papers(size: str) -> None:
-    config = Config.fromfile(K400[size])
+    config = read(K400[size])
     gpus, clips = map(int, re.search(r'_(\d+)xb(\d+)-', K400[size].name).groups())
     loader = config.train_dataloader
     repeats = loader.dataset.num_repeats
@@ -71,7 +70,7 @@ def test_metafile_says_what_the_config_does(size: str) -> None:
     (model,) = (model for model in metafile.models if model.name == K400[size].stem)
     assert model.config == str(K400[size].relative_to(ROOT)) and not model.weights
     assert (ROOT / metafile.collections[0].readme).exists()
-    config = Config.fromfile(K400[size])
+    config = read(K400[size])
     about = model.metadata.data
     assert about['Epochs'] == TABLE_11B[size]['epochs']
     assert about['Batch Size'] == config.train_dataloader.batch_size * 2
@@ -86,7 +85,7 @@ def test_metafile_says_what_the_config_does(size: str) -> None:
 
 @pytest.mark.parametrize('size', K400)
 def test_learning_rate_over_the_training(size: str) -> None:
-    config = Config.fromfile(K400[size])
+    config = read(K400[size])
     peak, epoch_length = TABLE_11B[size]['lr'], 20
     assert config.optim_wrapper.optimizer.lr == peak
     assert [scheduler.type for scheduler in config.param_scheduler] == ['LinearLR', 'CosineAnnealingLR']

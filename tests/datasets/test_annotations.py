@@ -61,6 +61,15 @@ def test_missing_and_empty_annotation_files(tmp_path: Path) -> None:
         DATASETS.build(dataset_cfg(tmp_path, 'ann.txt'))
 
 
+@pytest.mark.parametrize(
+    ('text', 'kind'), [('{"a.mp4": 0}', 'JSON'), ('[["a.mp4", 0]]', 'JSON'), ('<!DOCTYPE html>\n<html>', 'a web page')]
+)
+def test_files_that_are_no_lists(text: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / 'ann.txt').write_text(text)
+    with pytest.raises(ValueError, match=f'ann.txt cannot be read as an annotation file: it is {kind}'):
+        DATASETS.build(dataset_cfg(tmp_path, 'ann.txt', test_mode=True))
+
+
 def test_byte_order_marks_of_joined_lists(tmp_path: Path) -> None:
     """Faults D7: the mark became part of the first name."""
     (tmp_path / 'ann.txt').write_bytes(2 * b'\xef\xbb\xbf' + b'a.mp4 0\n\xef\xbb\xbfb.mp4 1\n')

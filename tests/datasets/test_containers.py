@@ -93,6 +93,39 @@ def test_what_is_not_a_file_blocks_nobody(kind: str, tmp_path: Path) -> None:
     assert said in message and 'cannot be read as an annotation file' in message
 
 
+def test_playlists_are_not_followed(tmp_path: Path) -> None:
+    """Decord opens what they name, whatever their suffix, and would wait for the pipe."""
+    os.mkfifo(tmp_path / 'part.ts')
+    path = tmp_path / 'a.mp4'
+    path.write_text('#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.0,\npart.ts\n#EXT-X-ENDLIST\n')
+    assert f'cannot read video {path}: it is a playlist, not a video' in message_of(path)
+
+
+@pytest.mark.skipif(not os.path.exists('/proc/self/mem'), reason='needs /proc')
+def test_a_file_that_a_disk_does_not_give(tmp_path: Path) -> None:
+    path = tmp_path / 'a.mp4'
+    path.symlink_to('/proc/self/mem')  # opens, and fails to be read
+    assert message_of(path).startswith(f'cannot read video {path}: OSError: [Errno 5] Input/output error')
+
+
+def test_names_like_those_of_urls(mp4: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ('a:b.mp4', 'concat:a.mp4'):
+        Path(name).write_bytes(mp4)
+        assert len(open_video(name)) == 16
+
+
+def test_frames_that_are_rgb_already(tmp_path: Path) -> None:
+    """Decord gives those of 96 pixels as 96×4 channels."""
+    path = tmp_path / 'a.mov'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MPNG'), 10, (96, 32))
+    frames = np.random.RandomState(0).randint(0, 255, (8, 32, 96, 3), dtype=np.uint8)
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    assert np.array_equal(open_video(path).get_batch([5, 0]).asnumpy(), frames[[5, 0], ..., ::-1])
+
+
 def test_frames_that_are_pipes_block_nobody(tmp_path: Path, mmaction_scope: None) -> None:
     write_frames(tmp_path, videos=1)
     for frame in (tmp_path / 'v0').iterdir():

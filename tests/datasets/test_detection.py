@@ -272,6 +272,27 @@ def test_broken_images(name: str, content: dict, tmp_path: Path) -> None:
     refused(content, f'image {json.dumps(changes.get("id", 2))} .*{message}', tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        (np.zeros((50, 40, 3), np.uint8), r'image .*1\.png has 40 × 50 pixels, but 50 × 40 in the annotation file'),
+        (b'', r'cannot read image .*1\.png'),
+        (b'no image', r'cannot read image .*1\.png: .*failed to load image'),
+    ],
+)
+def test_images_that_are_not_those_of_the_file(
+    image: np.ndarray | bytes, message: str, content: dict, tmp_path: Path
+) -> None:
+    data = image if isinstance(image, bytes) else cv2.imencode('.png', image)[1].tobytes()
+    (tmp_path / '1.png').write_bytes(data)
+    (tmp_path / 'own.json').write_text(json.dumps(content))
+    init_default_scope('mmdet')
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
+    found = CocoDataset('own.json', data_root=str(tmp_path), data_prefix=dict(img=''), pipeline=pipeline)
+    with pytest.raises(ValueError, match=message):
+        found[0]
+
+
 @pytest.mark.parametrize('name', BROKEN_FILES)
 def test_broken_files(name: str, tmp_path: Path) -> None:
     content, message = BROKEN_FILES[name]

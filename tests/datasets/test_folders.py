@@ -257,3 +257,7 @@ def test_folders_of_images(tmp_path: Path) -> None:
         assert dataset.get_gt_labels().tolist() == [0, 1]
         with pytest.raises(ValueError, match="classes='places36' is neither .* places365"):
             DATASETS.build(cfg | dict(metainfo=dict(classes='places36')))
+        (tmp_path / 'val/cat/0.png').write_bytes(b'')
+        pipeline = [dict(type='LoadImageFromFile')]
+        with pytest.raises(ValueError, match=r'cannot read image .*val/cat/0\.png'):
+            DATASETS.build(cfg | dict(pipeline=pipeline))[0]

@@ -169,6 +169,22 @@ def test_a_file_of_another_folder_is_resumed(tmp_path: Path) -> None:
     assert files(tmp_path / 'second') == {'epoch_1.pth', 'best_acc_epoch_2.pth'} | new
 
 
+@pytest.mark.parametrize('best', ['..', '.', '/tmp/..', 'epoch_1.pth', '../work', 'kept/', 7, None])
+def test_only_a_best_checkpoint_makes_room(best: object, tmp_path: Path) -> None:
+    """A checkpoint names the file, or folder, that the next best one replaces; of a stranger's, any."""
+    work, kept = tmp_path / 'work', tmp_path / 'work/kept'
+    kept.mkdir(parents=True)
+    hook = dict(save_best='acc')
+    tiny_runner(work, 1, dict(hook, overwrite=True), scores=(0.1,)).train()
+    saved = content(work / 'epoch_1.pth')
+    saved['message_hub']['runtime_info']['best_ckpt'] = best
+    torch.save(saved, work / 'epoch_1.pth')
+    before = files(work)
+    hooks = dict(checkpoint=dict(hook, type='mmhvt.CheckpointHook'))
+    tiny_runner(work, 2, scores=(0.2,), resume=True, default_hooks=hooks).train()
+    assert files(work) == before | {'epoch_2.pth', 'best_acc_epoch_2.pth'} and kept.is_dir()
+
+
 @pytest.mark.parametrize('name', ['epoch_3.pth', 'iter_7.pth', 'best_acc_epoch_2.pth', 'epoch_1.pth'])
 def test_an_earlier_run_is_not_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b'work')

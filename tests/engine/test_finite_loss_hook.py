@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from mmcv.transforms import BaseTransform
 from mmengine import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import nn
 
 from helpers.training import log_of, train
+from mmhvt.engine import FiniteLossHook
 
 
 @TRANSFORMS.register_module()
@@ -85,6 +88,38 @@ def test_stops_at_the_first(spoil: Callable, layer: str, config: Config) -> None
     assert 2 <= len(set(names)) == len(names) <= 4 and set(names) <= {f'{i}.mp4' for i in range(10)}
     assert '7.mp4' in names or spoil is not spoil_video
     assert not list(Path(config.work_dir).glob('*.pth'))
+
+
+def test_the_layer_is_found_by_the_same_random_numbers() -> None:
+    """Masks, dropout and stochastic depth are drawn again as they were."""
+
+    class Lottery(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / (torch.rand(()) > 0.1)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drawn = Lottery()
+
+        def forward(self, x: torch.Tensor) -> dict:
+            return dict(loss=self.drawn(x).sum())
+
+    model, hook = Model(), FiniteLossHook(find_layer=True)
+    hook.before_train(SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=())))
+    found = 0
+    for _ in range(100):
+        before = torch.get_rng_state()
+        loss = model(torch.ones(3))['loss']
+        after = torch.get_rng_state()
+        torch.set_rng_state(before)
+        torch.rand(())
+        assert torch.equal(after, torch.get_rng_state())
+        if not loss.isfinite():
+            assert hook._layer == 'the first output that is not finite is that of drawn (Lottery)'
+            hook._layer, found = None, found + 1
+        assert hook._layer is None
+    assert 0 < found < 100
 
 
 def test_no_checkpoint_of_such_weights(config: Config, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 from mmengine import Config
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from torch import nn
 
@@ -27,6 +28,7 @@ def checkpoint(config: Config) -> dict:
     if not _TRAINED:
         cfg = copy.deepcopy(config)
         cfg.work_dir, cfg.experiment_name = f'{config.work_dir}_before', uuid.uuid4().hex
+        cfg.optim_wrapper.optimizer.momentum = 0.9
         cfg.param_scheduler = [dict(type='LinearLR', start_factor=0.5, end=3, by_epoch=False)]
         Runner.from_cfg(cfg).train()
         _TRAINED.append(torch.load(f'{cfg.work_dir}/epoch_1.pth', weights_only=False))
@@ -37,6 +39,7 @@ def run(config: Config, path: Path | str, resume: bool = False) -> Runner:
     """Trains from a file, for one epoch in all."""
     cfg = copy.deepcopy(config)
     cfg.load_from, cfg.resume, cfg.experiment_name = str(path), resume, uuid.uuid4().hex
+    cfg.optim_wrapper.optimizer.momentum = 0.9
     cfg.param_scheduler = [dict(type='LinearLR', start_factor=0.5, end=3, by_epoch=False)]
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -120,19 +123,74 @@ def drop(*keys) -> Callable[[dict], None]:
     return change
 
 
-WEIGHT = 'backbone.blocks.0.norm1.weight'
+def nested(depth: int) -> list:
+    """A list whose text has as many characters as two to the power of its depth."""
+    found: list = []
+    for _ in range(depth):
+        found = [found, found]
+    return found
+
+
+def log(**attributes) -> HistoryBuffer:
+    """A log of losses with other attributes, or with none."""
+    found = HistoryBuffer([1.0] * 3, [1] * 3)
+    if not attributes:
+        vars(found).clear()
+    vars(found).update(attributes)
+    return found
+
+
+def in_itself(content: dict) -> None:
+    content['message_hub']['runtime_info']['x'] = endless = []
+    endless.append(endless)
+
+
+def of_another_optimizer(content: dict) -> None:
+    group = content['optimizer']['param_groups'][0]
+    for key in ('momentum', 'dampening'):
+        del group[key]
+    group['betas'] = (0.9, 0.999)
+
+
+def view_of_a_state(content: dict) -> None:
+    state = content['optimizer']['state'][0]
+    state['momentum_buffer'] = state['momentum_buffer'].flatten()[:1].clone().expand(state['momentum_buffer'].shape)
+
+
+WEIGHT, NAN = 'backbone.blocks.0.norm1.weight', float('nan')
 RESUMED: dict[str, tuple[Callable[[dict], object], str]] = {
     'no meta': (put('meta', value=None), 'it lacks meta'),
     'a list for meta': (put('meta', value=[1]), 'it lacks meta'),
     'text for an epoch': (put('meta', 'epoch', value='3'), 'meta.epoch'),
     'a negative epoch': (put('meta', 'epoch', value=-1), 'meta.epoch is -1'),
     'truth for an epoch': (put('meta', 'epoch', value=True), 'meta.epoch is True'),
+    'an endless epoch': (put('meta', 'epoch', value=1 << 70), 'meta.epoch'),
     'a negative iteration': (put('meta', 'iter', value=-3), 'meta.iter is -3'),
     'a fraction of iterations': (put('meta', 'iter', value=1.5), 'meta.iter'),
     'a text for the seed': (put('meta', 'seed', value='x'), 'meta.seed'),
+    'a seed that NumPy does not take': (put('meta', 'seed', value=1 << 32), 'meta.seed is 4294967296'),
+    'a seed without end': (put('meta', 'seed', value=nested(60)), 'meta is nested without end'),
     'a number for the hub': (put('message_hub', value=7), 'it lacks message_hub'),
     'nothing in the hub': (put('message_hub', value={}), 'message_hub has no dict of log_scalars'),
     'a list in the hub': (put('message_hub', 'runtime_info', value=[]), 'message_hub has no dict of runtime_info'),
+    'a log of nothing': (put('message_hub', 'log_scalars', 'train/loss', value=log()), "the log of 'train/loss'"),
+    'a log of words': (
+        put('message_hub', 'log_scalars', 'train/loss', value=log(_log_history=np.array(['x'] * 3))),
+        "the log of 'train/loss'",
+    ),
+    'a log with a function': (
+        put('message_hub', 'log_scalars', 'train/loss', value=log(update=3)),
+        "the log of 'train/loss'",
+    ),
+    'a number for what is kept': (put('message_hub', 'runtime_info', 'keep_ckpt_ids', value=7), 'keep_ckpt_ids in'),
+    'paths for what is kept': (put('message_hub', 'runtime_info', 'keep_ckpt_ids', value=['../x']), 'keep_ckpt_ids in'),
+    'a text for the best score': (
+        put('message_hub', 'runtime_info', 'best_score', value='x'),
+        'best_score in its mess',
+    ),
+    'no number for the best score': (put('message_hub', 'runtime_info', 'best_score', value=NAN), 'best_score in its'),
+    'a number for the best one': (put('message_hub', 'runtime_info', 'best_ckpt', value=7), 'best_ckpt in its'),
+    'a text for a resumed key': (put('message_hub', 'resumed_keys', 'epoch', value='x'), "has 'x' for the resumed key"),
     'no optimizer': (put('optimizer', value={}), 'optimizer has no dict of state'),
     'a list for the optimizer': (put('optimizer', value=[]), 'it lacks optimizer'),
     'no groups': (put('optimizer', 'param_groups', value=[]), 'optimizer has 0 groups of parameters'),
@@ -147,7 +205,13 @@ RESUMED: dict[str, tuple[Callable[[dict], object], str]] = {
         put('optimizer', 'state', 0, value=dict(momentum_buffer=torch.ones(1, 2, 3, 4, 5))),
         'optimizer has momentum_buffer of (1, 2, 3, 4, 5)',
     ),
-    'no number for the rate': (put('optimizer', 'param_groups', 0, 'lr', value=float('nan')), 'has lr=nan'),
+    'another optimizer': (of_another_optimizer, 'lacks momentum, which SGD needs: it is of another optimizer'),
+    'half a state': (put('optimizer', 'state', 0, value=dict(step=3)), 'has momentum_buffer=None for parameter 0'),
+    'a state in words': (put('optimizer', 'state', 0, 'momentum_buffer', value='x'), "has momentum_buffer='x' for"),
+    'a list in a state': (put('optimizer', 'state', 0, 'x', value=[[1]]), "has 'x'=a list for parameter 0"),
+    'a state of one number': (view_of_a_state, 'of which it holds a part'),
+    'texts for rates': (put('param_schedulers', 0, 'base_values', value=['x']), 'has base_values='),
+    'no number for the rate': (put('optimizer', 'param_groups', 0, 'lr', value=NAN), 'has lr=nan'),
     'a number for the scaler': (put('optimizer', 'loss_scaler', value=7), 'loss_scaler=7'),
     'a number for averages': (put('ema_state_dict', value=7), 'ema_state_dict is 7'),
     'averages of another shape': (
@@ -166,8 +230,22 @@ RESUMED: dict[str, tuple[Callable[[dict], object], str]] = {
     'complex numbers': (put('state_dict', WEIGHT, value=torch.ones(8) * 1j), f'{WEIGHT} is of complex64'),
     'not a number': (put('state_dict', WEIGHT, value=torch.full((8,), torch.nan)), 'have NaN or infinite values'),
     'a text': (put('state_dict', WEIGHT, value='x'), f'{WEIGHT} is a str'),
+    'no values': (put('state_dict', WEIGHT, value=torch.ones(8, device='meta')), f'{WEIGHT} has no values'),
+    'few values': (put('state_dict', WEIGHT, value=torch.ones(8).to_sparse()), f'{WEIGHT} is sparse'),
+    'a number for a name': (put('state_dict', 7, value=torch.ones(8)), 'its state_dict has a int for a name'),
+    'a hub without end': (put('message_hub', 'runtime_info', 'x', value=nested(60)), 'message_hub is nested without'),
+    'a hub in itself': (in_itself, 'message_hub is nested without end'),
+    'a group without end': (put('optimizer', 'param_groups', 0, 'x', value=nested(60)), 'optimizer is nested without'),
+    'a number for a name of the hub': (
+        put('message_hub', 'runtime_info', 7, value=7),
+        'runtime_info in its message_hub',
+    ),
+    'no values of a state': (
+        put('optimizer', 'state', 0, 'momentum_buffer', value=torch.ones(8, device='meta')),
+        'of which it holds a part',
+    ),
 }
-LOADED = ('integers', 'complex numbers', 'not a number', 'a text')
+LOADED = ('integers', 'complex numbers', 'not a number', 'a text', 'no values', 'few values', 'a number for a name')
 FIRST = ('no meta', 'a number for the hub', 'no optimizer', 'fewer parameters', 'no schedules', 'a negative epoch')
 
 

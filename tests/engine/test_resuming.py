@@ -14,7 +14,7 @@ import torch.distributed as dist
 from mmengine.runner import Runner
 
 from helpers.tiny_runs import tiny_runner
-from mmhvt.engine.resuming import Folder, newest_whole, on_rank_0
+from mmhvt.engine.resuming import Folder, newest_whole, on_rank_0, resume_or_start
 
 ALL = ('epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth')
 
@@ -108,11 +108,14 @@ def test_pointers(kind: str, work: Path) -> None:
     assert Path(pointer.read_text()) == work / 'epoch_4.pth'
 
 
-def test_a_pointer_that_is_a_folder(work: Path) -> None:
-    (work / 'last_checkpoint').unlink()
-    (work / 'last_checkpoint').mkdir()
-    found, passed_over = newest_whole(Folder(work, ('epoch_{}.pth',)), work / 'last_checkpoint')
-    assert found == work / 'epoch_3.pth' and passed_over == [f'{work}/last_checkpoint: Is a directory']
+@pytest.mark.parametrize('kind', ['folder', 'named pipe', 'device'])
+def test_a_pointer_that_is_no_file(kind: str, work: Path) -> None:
+    pointer = work / 'last_checkpoint'
+    pointer.unlink()
+    makers: dict[str, Callable] = {'folder': os.mkdir, 'named pipe': os.mkfifo}
+    makers.get(kind, lambda path: path.symlink_to('/dev/zero'))(pointer)
+    found, passed_over = newest_whole(Folder(work, ('epoch_{}.pth',)), pointer)
+    assert found == work / 'epoch_3.pth' and passed_over == [f'{pointer}: {pointer} is a {kind}, not a file']
 
 
 @pytest.mark.parametrize('damage', [cut, empty, zero, pipe, dangle, weights_alone, text, os.remove])
@@ -169,6 +172,16 @@ def test_nothing_was_saved(tmp_path: Path) -> None:
     name, log = resumed(tmp_path / 'new')
     assert name is None and f'{tmp_path}/new holds no checkpoint to resume: training starts from the beginning' in log
     assert (tmp_path / 'new/epoch_1.pth').is_file()
+
+
+def test_nothing_was_saved_and_the_config_has_a_start(work: Path, tmp_path: Path) -> None:
+    """A fine-tuning that is always submitted with --resume."""
+    for folder, start, resumes in ((tmp_path / 'new', work / 'epoch_1.pth', False), (work, work / 'gone.pth', True)):
+        runner = tiny_runner(folder, 4, resume=True)
+        resume_or_start(runner, str(start))
+        runner.train()
+        assert runner._resume is resumes and runner.iter == 8
+        assert runner._load_from == str(work / ('epoch_3.pth' if resumes else 'epoch_1.pth'))
 
 
 @pytest.mark.parametrize('left', ['torn', 'pointer', 'best'])

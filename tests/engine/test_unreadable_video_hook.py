@@ -14,6 +14,7 @@ from mmengine import Config
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from helpers.training import PACK, dataset_cfg, frames_cfg, train, write_frames
 from mmhvt.datasets import UnreadableVideoError, known_files, reading
@@ -121,6 +122,9 @@ def hostile(monkeypatch: pytest.MonkeyPatch, videos: Path) -> Callable[[str], Pa
                     pass
                 if end == 'sleep':
                     time.sleep(60)
+                if end == 'late':
+                    time.sleep(0.3)
+                    os.abort()
                 os.kill(os.getpid(), getattr(signal, end))
             return open_video(path, *args)
 
@@ -151,6 +155,27 @@ def test_a_worker_that_dies_of_a_file(end: str, config: Config, videos: Path, ho
     assert [line.split('\t')[0] for line in listed.read_text().splitlines()] == [
         str(videos / name) for name in ('cut.mp4', 'missing.mp4')
     ]
+
+
+def test_a_worker_that_dies_before_its_batch_is_fetched(
+    config: Config, videos: Path, hostile: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main process asks the worker for the memory of a batch, and finds a closed pipe (faults D1)."""
+    log = hostile('late')
+
+    fetch = _MultiProcessingDataLoaderIter._try_get_data
+
+    def closes(self: _MultiProcessingDataLoaderIter) -> tuple[bool, object]:
+        while not log.exists() or 'cut.mp4' not in log.read_text():
+            fetched = fetch(self, timeout=0.01)
+            if fetched[0]:
+                return fetched
+        raise EOFError
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, '_try_get_data', closes)
+    config.train_dataloader.update(dataset=dataset_cfg(videos, 'all.txt'), num_workers=1)
+    with pytest.raises(UnreadableVideoError, match=rf'Aborted.* while it read {videos}/cut\.mp4'):
+        train(config)
 
 
 @pytest.mark.parametrize('persistent', [pytest.param(False, marks=pytest.mark.faults), True])

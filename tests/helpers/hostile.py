@@ -188,6 +188,19 @@ def write_script(path: Path, data: bytes) -> None:
         archive.writestr('m/version', '3\n')
 
 
+def _text(text: str) -> bytes:
+    return b'X' + struct.pack('<I', len(text)) + text.encode()
+
+
+def _entry(number: int) -> bytes:
+    return b'J' + struct.pack('<i', number) + b'N'
+
+
+def _copies(function: bytes, arguments: bytes) -> bytes:
+    """The rest of a pickle of a list of 20 000 calls of one function on the same arguments."""
+    return function + b'q\x01' + arguments + b'q\x02' + b'h\x01h\x02R' * 20_000 + b'l.'
+
+
 def bombs(folder: Path) -> list[Path]:
     """Small files that ask for much memory or time."""
     lies = {
@@ -211,6 +224,17 @@ def bombs(folder: Path) -> list[Path]:
         'hex': b'\x80\x02c_codecs\nencode\nq\x01X\x01\x00\x00\x00xX\x06\x00\x00\x00latin1\x86R'
         + b'q\x02h\x01h\x02X\x03\x00\x00\x00hex\x86R' * 40
         + b'.',
+        'copied_text': b'\x80\x02(' + _copies(b'c_codecs\nencode\n', _text('a' * 200_000) + _text('latin1') + b'\x86'),
+        'copied_dict': b'\x80\x02('
+        + _copies(b'ccollections\nOrderedDict\n', b'}(' + b''.join(map(_entry, range(20_000))) + b'u\x85'),
+        'copied_array': b'\x80\x03('
+        + _copies(
+            b'cnumpy._core.numeric\n_frombuffer\n',
+            b'(B' + struct.pack('<I', 200_000) + bytes(200_000) + b'cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85R'
+            b'J\x40\x0d\x03\x00\x85X\x01\x00\x00\x00Ct',
+        ),
+        'empty_sets': b'\x80\x04(' + b'\x8f' * 400_000 + b'l.',
+        'empty_dicts': b'\x80\x02(' + b'ccollections\nOrderedDict\nq\x01' + b'h\x01)R' * 400_000 + b'l.',
         'endless': b'\x80\x02' + b'(' * 10,
         'nothing': b'',
         'no_stack': b'\x80\x02R.',
@@ -233,6 +257,19 @@ def bombs(folder: Path) -> list[Path]:
                 for _ in range(300):
                     file.write(zeros)
         found.append(folder / name)
+    with zipfile.ZipFile(folder / 'pickle.pth', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('x/data.pkl', b'\x80\x02(' + b'N' * 60_000_000 + b'l.')
+    found.append(folder / 'pickle.pth')
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = folder / f'method{method}.pth'
+        with zipfile.ZipFile(path, 'w', method) as archive, archive.open('x/data.pkl', 'w') as file:
+            for _ in range(300):
+                file.write(zeros)
+        data = bytearray(path.read_bytes())
+        # of what it unfolds to, the directory says less
+        struct.pack_into('<I', data, data.rindex(b'PK\x01\x02') + 24, 1000)
+        path.write_bytes(data)
+        found.append(path)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, dict(descr='<f4', fortran_order=False, shape=(10**12,)))
     with zipfile.ZipFile(folder / 'shape.npz', 'w') as archive:

@@ -66,9 +66,6 @@ def test_recipe_starts(path: Path, start: Callable) -> None:
     config = read(path)
     _, runner = start('train.py', path)
     assert runner.work_dir.endswith(f'work_dirs/{path.stem}')
-    _, runner = start('train.py', path, *ALL_OPTIONS)
-    assert runner.seed == 0 and runner.deterministic and runner.work_dir.endswith('work')
-    assert runner._val_loop is None and runner._resume and runner._load_from is None
     if config.get('test_dataloader'):
         _, runner = start('test.py', path, 'some.pth', '--dump', 'predictions.pkl')
         assert runner._load_from == 'some.pth'
@@ -91,6 +88,14 @@ def test_families_and_tasks() -> None:
     families = {'mvit', 'mvitv2', 'smvit', 'video-swin', 'uniformerv2'}
     assert EACH.keys() >= {f'{family}-{task}' for family in families for task in ('mmaction', 'ava', 'coco')}
     assert EACH.keys() >= {'mvit-mmpretrain', 'mvitv2-mmpretrain', 'smvit-mmpretrain', 'smvit-mae'}
+
+
+@pytest.mark.filterwarnings('ignore:.* has been created')
+@pytest.mark.parametrize('name', EACH)
+def test_recipe_starts_with_all_options(name: str, start: Callable) -> None:
+    _, runner = start('train.py', EACH[name], *ALL_OPTIONS)
+    assert runner.seed == 0 and runner.deterministic and runner.work_dir.endswith('work')
+    assert runner._val_loop is None and runner._resume and runner._load_from is None
 
 
 # a task and a family for each: a process starts what `test_recipe_starts` starts of every recipe

@@ -5,6 +5,7 @@ Two gloo processes on CPUs stand for GPUs. Each run is started as a user starts 
 
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -187,6 +188,11 @@ def test_two_machines_meet_by_environment_variables(
         ('0', {}, "GPUS is the number of processes on this machine, 1 or more, not '0'"),
         ('1', dict(NNODES='2'), 'NNODES=2 needs MASTER_ADDR'),
         ('1', dict(NNODES='2', MASTER_ADDR='127.0.0.1'), 'and NODE_RANK, 0 on that machine'),
+        ('1', dict(NNODES='0'), "NNODES is the number of machines, 1 or more, not '0'"),
+        ('1', dict(NNODES='2', MASTER_ADDR='127.0.0.1', NODE_RANK='x'), "from 0 to below NNODES=2, not 'x'"),
+        ('1', dict(NNODES='2', MASTER_ADDR='127.0.0.1', NODE_RANK='2'), "from 0 to below NNODES=2, not '2'"),
+        ('1', dict(PORT='99999'), "PORT is a number to 65535, not '99999'"),
+        ('1', dict(PORT='abc'), "PORT is a number to 65535, not 'abc'"),
     ],
 )
 def test_arguments_of_launchers(
@@ -196,3 +202,11 @@ def test_arguments_of_launchers(
     process = project.start('bash', project.root / 'tools' / name, *arguments, gpus, **environ)
     output, _ = process.communicate()
     assert process.returncode == 2 and output.count('\n') == 1 and message in output, output
+
+
+def test_a_port_that_is_taken(project: Project) -> None:
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = str(server.getsockname()[1])
+        process = project.start('bash', project.root / 'tools/dist_train.sh', 'CONFIG', 1, PORT=port)
+        output, _ = process.communicate()
+    assert process.returncode == 2 and f'PORT={port} is taken on this machine' in output, output

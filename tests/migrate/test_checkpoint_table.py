@@ -21,6 +21,7 @@ from torchvision.models import get_model_weights, video
 
 from helpers import ROOT
 from helpers.micro_recipes import build_on_meta
+from helpers.recipes import read
 from mmhvt import migrate
 from mmhvt.migrate import adapt_backbone
 from mmhvt.registry import MODELS
@@ -99,7 +100,7 @@ WHOLE = [row for row in ROWS if row.model.strip('`') in ENTRIES]
 
 def config_of(row: Row) -> Config:
     """Of a row of WHOLE."""
-    return Config.fromfile(ROOT / ENTRIES[row.model.strip('`')]['Config'])
+    return read(ROOT / ENTRIES[row.model.strip('`')]['Config'])
 
 
 def backbone_of(row: Row) -> dict:
@@ -108,7 +109,7 @@ def backbone_of(row: Row) -> dict:
     if row in WHOLE:
         config = config_of(row)
     elif named.startswith('configs/'):
-        config = Config.fromfile(ROOT / named)
+        config = read(ROOT / named)
     else:
         return eval(f'dict({named})')  # of our own page
     backbone = config.model.backbone.to_dict()

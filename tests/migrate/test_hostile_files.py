@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -229,3 +230,69 @@ def test_special_files(tmp_path: Path, record_property: Callable) -> None:
     record_property('section', 'A security')
     record_property('tried', tried)
     record_property('held', tried)
+
+
+YAML = {
+    'merges': (
+        'a0: &a0 {k: 1}\n' + ''.join(f'a{i}: &a{i} {{<<: {[f"*a{i - 1}"] * 9}}}\n' for i in range(1, 11)),
+        'merges',
+    ),
+    'keys': (
+        '? &a0 !!python/tuple [1]\n: 1\n'
+        + ''.join(f'? &a{i} !!python/tuple {[f"*a{i - 1}"] * 9}\n: 1\n' for i in range(1, 11)),
+        'it nests tuples too deep',
+    ),
+    'lists': ('[' * 100_000, 'it is nested too deeply'),
+    'dicts': ('{a: ' * 100_000, 'it is nested too deeply'),
+    'digits': ('x: ' + '1:' * 200_000 + '1', 'a number has 400001 digits'),
+    'function': ('x: !!python/name:os.system', 'python/name:os.system'),
+    'call': ('x: !!python/object/apply:os.system ["id"]', 'python/object/apply:os.system'),
+    'nul': ('a\0', 'control characters are not allowed'),
+}
+
+
+@pytest.mark.parametrize('kind', YAML)
+def test_yaml(kind: str, tmp_path: Path) -> None:
+    """Plain values alone, and not for ever."""
+    text, reason = YAML[kind]
+    (tmp_path / 'file.yaml').write_text(text.replace("'", ''))
+    with pytest.raises(ValueError) as caught:
+        mmengine.load(tmp_path / 'file.yaml')
+    assert 'file.yaml cannot be read: ' in str(caught.value) and reason in str(caught.value)
+
+
+def test_yaml_of_mmengine_is_read(tmp_path: Path) -> None:
+    value = {'a': [1, -2.5, None, True, 'x'], 'b': (1, (2,)), (3, 'c'): {}, 'd': 1e-7}
+    mmengine.dump(value, tmp_path / 'file.yaml')
+    assert mmengine.load(tmp_path / 'file.yaml') == value
+
+
+ARCHIVES: dict[str, tuple[int, list[tuple[str, bytes]], str]] = {
+    'bzip2': (zipfile.ZIP_BZIP2, [('x/data.pkl', b'\x80\x02N.')], 'compressed in a way that neither PyTorch nor NumPy'),
+    'lzma': (zipfile.ZIP_LZMA, [('a.npy', b'')], 'compressed in a way that neither PyTorch nor NumPy'),
+    'twice': (zipfile.ZIP_STORED, [('x/data.pkl', b'\x80\x02N.')] * 2, 'it has x/data.pkl twice'),
+    'two pickles': (
+        zipfile.ZIP_STORED,
+        [('y/version', b'3'), ('x/data.pkl', b'\x80\x02N.'), ('y/data.pkl', b'\x80\x04\x8d')],
+        'it is cut off, or says that it is longer',
+    ),
+    'a compressed pickle': (
+        zipfile.ZIP_DEFLATED,
+        [('x/data.pkl', b'\x80\x02(' + b'N' * 3_000_000 + b'l.')],
+        'its x/data.pkl unfolds from',
+    ),
+}
+
+
+@pytest.mark.filterwarnings('ignore:Duplicate name')
+@pytest.mark.parametrize('kind', ARCHIVES)
+def test_archives(kind: str, tmp_path: Path) -> None:
+    """What Python and PyTorch would read in two ways, or without end."""
+    method, records, reason = ARCHIVES[kind]
+    with zipfile.ZipFile(tmp_path / 'file.pth', 'w', method) as archive:
+        for name, data in records:
+            archive.writestr(name, data)
+    for read in CHECKPOINTS.values():
+        with pytest.raises(ValueError, match=r'file\.pth cannot be read as a checkpoint') as caught:
+            read(str(tmp_path / 'file.pth'))
+        assert reason in str(caught.value)

@@ -14,7 +14,7 @@ from mmengine.config import ConfigDict
 from mmengine.model import BaseModule
 
 import mmhvt.registry
-from mmhvt.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from mmhvt.registry import DATASETS, HOOKS, METRICS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, TRANSFORMS
 from mmhvt.utils import OptionError, check_options
 from mmhvt.utils.option_configs import InitCfg, TokenNorm
 from mmhvt.utils.option_types import Channels, Length, Range, Says
@@ -171,7 +171,24 @@ def test_types_in_words() -> None:
         (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, label_smooth_eps=2), 'label_smooth_eps=2'),
         (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, label_smooth_ep=0.1), 'label_smooth_eps?'),
         (MODELS, dict(type='RecognitionHead', num_clases=4, in_channels=8), 'num_clases, did you mean num_classes?'),
+        (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, topk=(1, 0)), 'topk=(1, 0) must be'),
+        (MODELS, dict(type='RecognitionHead', num_classes=10**9, in_channels=8), 'from 1 to 1000000'),
+        (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, init_cfg={}), 'it needs a type'),
+        (MODELS, dict(type='MultiLabelHead', num_classes=4, in_channels=8, multi_class=True), 'remove it'),
+        (MODELS, dict(type='FeatureHead', in_channels=8), 'in_channels=8 is what the class sets by itself: remove it'),
+        (MODELS, dict(type='NormedRPNHead', in_channels=8, num_classes=2), 'num_classes=2: regions are of one class'),
+        (
+            MODELS,
+            dict(type='NormedRPNHead', in_channels=8, anchor_generator={}),
+            'anchor_generator={}: it needs a type',
+        ),
         (MODELS, dict(type='ImageHead', num_classes=0, in_channels=8), 'num_classes=0 must be'),
+        (MODELS, dict(type='ImageHead', num_classes=4, in_channels=8, loss=dict(type=3)), 'type=3 is not the name of'),
+        (
+            MODELS,
+            dict(type='ImageHead', num_classes=4, in_channels=8, init_cfg=dict(type='X')),
+            "type='X' is not an init",
+        ),
         (MODELS, dict(type='MAE', backbone=dict(), mask_ratio='x'), "mask_ratio='x'"),
         (MODELS, dict(type='MAE', backbone=dict(), mask_ration=0.5), 'did you mean mask_ratio'),
         (MODELS, dict(type='SimpleFeaturePyramid', in_channels=()), 'in_channels'),
@@ -185,6 +202,19 @@ def test_types_in_words() -> None:
         (DATASETS, dict(type='VideoDataset', ann_file='a.txt', mulit_class=True), 'did you mean multi_class?'),
         (DATASETS, dict(type='CocoDataset', ann_file='a.json', lazy_init=3), 'lazy_init=3 must be True or False'),
         (DATASETS, dict(type='AVADataset', ann_file='a.csv', pipeline=[], timestamp_strat=1), 'mean timestamp_start?'),
+        (
+            DATASETS,
+            dict(type='VideoDataset', ann_file='a.txt', pipeline=[dict(typ='X')]),
+            'transform 0: it needs a type',
+        ),
+        (DATASETS, dict(type='VideoDataset', ann_file='a.txt', data_prefix='x'), 'must be a dict of folders'),
+        (DATASETS, dict(type='VideoDataset', ann_file='a.txt', data_prefix=dict(img='x')), "must have 'video'"),
+        (DATASETS, dict(type='VideoDataset', ann_file='a.txt', start_index=1), 'frames of a video are counted from 0'),
+        (DATASETS, dict(type='VideoDataset', ann_file='a.txt', indices=0), 'indices=0 must be'),
+        (DATASETS, dict(type='RawframeDataset', ann_file='a.txt', delimiter=''), "delimiter='' must not be empty"),
+        (HOOKS, dict(type='CheckpointHook', filename_tmpl='x.pth'), 'must have one place for the number'),
+        (HOOKS, dict(type='CheckpointHook', filename_tmpl='{}_{}.pth'), 'must have one place for the number'),
+        (HOOKS, dict(type='CheckpointHook', save_best='acc', rule='x'), "rule='x': choose from greater, less"),
         (HOOKS, dict(type='NumClassesCheckHook', enabled='x'), "enabled='x' must be True or False"),
         (HOOKS, dict(type='NumClassesCheckHook', enabled=0), 'enabled=0 must be True or False'),
         (HOOKS, dict(type='NumClassesCheckHook', enable=False), 'unknown option enable, did you mean enabled?'),
@@ -194,6 +224,7 @@ def test_types_in_words() -> None:
         (TRANSFORMS, dict(type='RandAugment', magnitude='9'), "magnitude='9' must be a number"),
         (TRANSFORMS, dict(type='ShuffleFrames', seed=1), 'unknown option seed, it has none'),
         (METRICS, dict(type='AccMetric', metric_lst='top_k_accuracy'), 'did you mean metric_list?'),
+        (METRICS, dict(type='AccMetric', metric_list='x'), "metric_list='x': choose from top_k_accuracy, mean"),
         (METRICS, dict(type='AccMetric', collect_device='tpu'), "collect_device='tpu': choose from cpu, gpu"),
         (METRICS, dict(type='DatasetAccMetric', dataset=3), 'dataset=3 must be a string'),
     ],
@@ -204,6 +235,47 @@ def test_options_of_registered_classes(registry: Any, cfg: dict, message: str) -
         registry.build(cfg | dict(type=f'mmhvt.{name}'))
     text = str(caught.value)
     assert message in text and (name in text or name == 'LN2d') and '\n' not in text
+
+
+@pytest.mark.parametrize(
+    ('registry', 'cfg', 'name', 'value'),
+    [
+        (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, topk=[1, 3]), 'topk', (1, 3)),
+        (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, topk=np.int64(2)), 'topk', (2,)),
+        (
+            MODELS,
+            dict(type='RecognitionHead', num_classes=4, in_channels=8, label_smooth_eps=None),
+            'label_smooth_eps',
+            0,
+        ),
+        (MODELS, dict(type='FeatureHead', loss_cls=dict(type='mmaction.CrossEntropyLoss'), topk=[1]), 'topk', (1,)),
+        (METRICS, dict(type='AccMetric', metric_list=['top_k_accuracy']), 'metrics', ('top_k_accuracy',)),
+        (HOOKS, dict(type='CheckpointHook', filename_tmpl='run_{:03}.pth'), 'filename_tmpl', 'run_{:03}.pth'),
+    ],
+)
+def test_lists_and_none_do_where_a_config_may_have_them(registry: Any, cfg: dict, name: str, value: Any) -> None:
+    assert getattr(registry.build(cfg | dict(type=f'mmhvt.{cfg["type"]}')), name) == value
+
+
+def test_blending_by_whole_numbers() -> None:
+    blend = MODELS.build(dict(type='mmhvt.MixupCutmix', num_classes=2, mixup_alpha=1, cutmix_alpha=np.int64(1)))
+    images, labels = blend.do_blending(torch.rand(4, 3, 8, 8), torch.eye(2)[[0, 1, 0, 1]])
+    assert images.isfinite().all() and torch.allclose(labels.sum(1), torch.ones(4))
+
+
+def test_options_of_layer_decay() -> None:
+    wrapper = dict(optimizer=dict(type='AdamW', lr=1, weight_decay=0))
+    build = OPTIM_WRAPPER_CONSTRUCTORS.get('LayerDecayOptimWrapperConstructor')
+    for options, message in [
+        (dict(layer_decay=0.5), 'has no layer_decay, is it layer_decay_rate'),
+        (dict(layer_decay_rate=2), 'layer_decay_rate=2 must be a number above 0 to 1'),
+        (dict(layer_decay_rate=math.nan), 'layer_decay_rate=nan must be'),
+        (dict(custom_keys=dict(norm=3)), 'paramwise_cfg.custom_keys.norm=3 must be a dict'),
+        (dict(custom_keys=dict(norm=dict(lr_mult='x'))), "norm.lr_mult='x' must be"),
+    ]:
+        with pytest.raises(OptionError, match=f'^LayerDecayOptimWrapperConstructor: paramwise_cfg=.*{message}'):
+            build(wrapper, options)
+    build(wrapper, ConfigDict(layer_decay_rate=0.5, flat_decay_mult=0.0, custom_keys={'.pos': dict(decay_mult=0)}))
 
 
 def test_a_new_class_is_checked_by_being_registered() -> None:

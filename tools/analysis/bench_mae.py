@@ -25,6 +25,8 @@ def main() -> None:
     unknown = [case for case in args.cases if case not in CASES]
     if unknown:
         parser.error(f'no case {", ".join(unknown)}: choose from {", ".join(CASES)}')
+    if args.rounds < 1:
+        parser.error(f'--rounds {args.rounds} is not positive')
     try:
         for case in args.cases or CASES:
             compare(case, args.arch, args.device, args.rounds)

@@ -39,7 +39,7 @@ class CheckpointCheckHook(OptionalHook):
         """
         found = find_resumed(runner)
         path = self._path(runner)
-        if found or path is None or not os.path.isfile(path):
+        if found or path is None or not os.path.lexists(path):
             return  # checked, a URL, or a file that MMEngine will name as missing
         try:
             check_whole(path)

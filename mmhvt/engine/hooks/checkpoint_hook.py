@@ -70,16 +70,19 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Prepares the folder: see :class:`mmengine.hooks.CheckpointHook`."""
-        moved = self._resumes_elsewhere(runner)
-        if moved:
+        moved, info = self._resumes_elsewhere(runner), runner.message_hub.runtime_info
+        ids = info.get('keep_ckpt_ids', [])
+        if moved or not (isinstance(ids, list) and all(isinstance(number, int) for number in ids)):
             # of another folder: files of these numbers in this one are another run's
             runner.message_hub.update_info('keep_ckpt_ids', [])
         super().before_train(runner)
         if self.save_best is not None:
             for key, best in self._best.items():
-                # a copy of a folder must not remove the best checkpoint of the original
-                here = self.file_backend.join_path(self.out_dir, Path(best).name) if best and not moved else None
-                self._set_best(key, here)
+                # A copy of a folder must not remove the best checkpoint of the original. What a checkpoint names is
+                # going to be removed, so it has to be a best one.
+                name = Path(best).name if isinstance(best, str) and not moved else ''
+                is_best = name.startswith('best_')
+                self._set_best(key, self.file_backend.join_path(self.out_dir, name) if is_best else None)
         if self.file_client_args is not None or type(self.file_backend) not in (LocalBackend, DurableBackend):
             return
         self.backend_args = dict(backend=DURABLE)

@@ -1,10 +1,12 @@
 """Finds misspelled keys of a config, before the first step."""
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from mmengine.runner import Runner
 
+from mmhvt.engine.config_options import config_problems
 from mmhvt.registry import HOOKS
 from mmhvt.utils import nearest
 
@@ -12,50 +14,98 @@ from .optional_hook import OptionalHook
 
 # what OpenMMLab's tools read beside the runner; names of views are too much like those of pipelines to compare with
 _OF_TOOLS, _OF_VIEWS = ('auto_scale_lr', 'custom_imports'), ('tta_model', 'tta_pipeline')
+_KEEP = 'If it is meant, set default_hooks=dict(config_check=dict(allowed=[{!r}]))'
 # sections whose unknown keys nobody reads
 _SECTIONS = {
     'auto_scale_lr': ('enable', 'base_batch_size'),
     'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    # a hook of another name would run beside the one that is meant
+    'default_hooks': (
+        *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization'),
+        *('num_classes_check', 'config_check', 'checkpoint_check', 'schedule_check', 'class_names_check'),
+        *('key_frames_check', 'exact_resume', 'finite_loss', 'unreadable_video'),
+    ),
 }
 
 
 @HOOKS.register_module()
 class ConfigCheckHook(OptionalHook):
-    """Refuses keys of the config that are spelled almost as those of the runner, which it would ignore.
+    """Refuses wrong values in a config, and keys that are spelled almost as those of the runner, which ignores them.
 
     A config may have variables of any name: only a key that is near a known one, as `train_dataloder`, is refused.
+    Values are those of :mod:`mmhvt.engine.config_options`. `tools/train.py` and `tools/test.py` check a config that has
+    this hook before anything is built from it.
 
     Args:
-        allowed: Keys that are meant as they are. Defaults to none.
+        allowed: Keys that are meant as they are, with dots: 'train_cfg.max_epochs'. Defaults to none.
         enabled: Whether to build the hook. Defaults to True.
     """
+
+    # what other hooks check, they know better
+    priority = 'VERY_LOW'
 
     def __init__(self, allowed: Sequence[str] = (), enabled: bool = True) -> None:
         super().__init__(enabled)
         self.allowed = tuple(allowed)
 
     def before_run(self, runner: Runner) -> None:
-        """Compares the keys of the config.
+        """Checks the config.
 
         Raises:
-            ValueError: If one is misspelled; names the nearest right one, and how to keep it.
+            ValueError: See :func:`check_config`.
         """
-        known = [*inspect.signature(Runner.__init__).parameters, *_OF_TOOLS]
-        self._compare(runner.cfg, [name for name in known if name not in ('self', 'cfg')], '')
-        for section, names in _SECTIONS.items():
-            self._compare(runner.cfg.get(section) or (), names, f'{section}.')
+        check_config(runner.cfg, self.allowed)
 
-    def _compare(self, keys: Iterable[str], known: Sequence[str], section: str) -> None:
-        for key in keys:
-            # short names, as mode, are variables
-            if key in known or key in _OF_VIEWS or section + key in self.allowed or len(key) < 5:
-                continue
-            near = nearest(key, known, cutoff=0.8)
-            if near and _is_misspelled(key, near[0]):
-                raise ValueError(
-                    f'the config has {section}{key}, which nothing reads: is it {section}{near[0]}? If it is meant, '
-                    f'set default_hooks=dict(config_check=dict(allowed=[{section + key!r}]))'
-                )
+
+def check_built_later(cfg: Mapping[str, Any]) -> None:
+    """Checks a config before a runner is built, if :class:`ConfigCheckHook` is among its hooks and enabled.
+
+    Raises:
+        ValueError: See :func:`check_config`.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    if not isinstance(hooks, Mapping):
+        raise ValueError(f'default_hooks={hooks!r} must be a dict of hooks by their names')
+    for hook in hooks.values():
+        if isinstance(hook, Mapping) and hook.get('type') in ('mmhvt.ConfigCheckHook', ConfigCheckHook):
+            if hook.get('enabled', True) is not False:
+                allowed = hook.get('allowed', ())
+                check_config(cfg, allowed if isinstance(allowed, list | tuple) else ())
+            return
+
+
+def check_config(cfg: Mapping[str, Any], allowed: Sequence[str] = ()) -> None:
+    """Checks keys and values of a config.
+
+    Args:
+        cfg: Config of a runner.
+        allowed: Keys that are meant as they are. Defaults to none.
+
+    Raises:
+        ValueError: If a key is misspelled or a value wrong; names the nearest right one or what would do, and how to
+            keep it.
+    """
+    known = [*inspect.signature(Runner.__init__).parameters, *_OF_TOOLS]
+    _compare(cfg, [name for name in known if name not in ('self', 'cfg')], '', allowed)
+    for section, names in _SECTIONS.items():
+        keys = cfg.get(section)
+        _compare(keys if isinstance(keys, Mapping) else (), names, f'{section}.', allowed)
+    for key, text in config_problems(cfg):
+        if key not in allowed:
+            raise ValueError(f'{text}{"" if text.endswith("?") else "."} {_KEEP.format(key)}')
+
+
+def _compare(keys: Iterable[str], known: Sequence[str], section: str, allowed: Sequence[str]) -> None:
+    for key in keys:
+        # short names, as mode, are variables
+        if key in known or key in _OF_VIEWS or section + key in allowed or len(key) < 5:
+            continue
+        near = nearest(key, known, cutoff=0.8)
+        if near and _is_misspelled(key, near[0]):
+            raise ValueError(
+                f'the config has {section}{key}, which nothing reads: is it {section}{near[0]}? '
+                f'{_KEEP.format(section + key)}'
+            )
 
 
 def _is_misspelled(key: str, near: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmhvt.migrate.whole import unwrap_model
@@ -65,9 +66,16 @@ class ExactResumeHook(OptionalHook):
             return
         loader = runner.train_dataloader
         gradients = {}
-        if getattr(runner.optim_wrapper, '_accumulative_counts', 1) > 1 and get_world_size() == 1:
+        if getattr(runner.optim_wrapper, '_accumulative_counts', 1) > 1:
             parameters = unwrap_model(runner.model).named_parameters()
-            gradients = {name: value.grad.cpu() for name, value in parameters if value.grad is not None}
+            gradients = {name: value.grad for name, value in parameters if value.grad is not None}
+            if gradients and get_world_size() > 1:
+                runner.logger.warning(
+                    'This checkpoint lacks the gradients that are accumulated in several processes: save after a '
+                    'multiple of accumulative_counts iterations to resume without a difference'
+                )
+                gradients = {}
+            gradients = {name: value.cpu() for name, value in gradients.items()}
         # after the last batch of an epoch, CheckpointHook saves the beginning of the next one
         begins = self._batches.endless or checkpoint['meta']['epoch'] > runner.epoch
         checkpoint[_KEY] = dict(
@@ -83,7 +91,7 @@ class ExactResumeHook(OptionalHook):
         if not runner._resume:
             return
         entry = checkpoint.get(_KEY)
-        self._resumed = entry if _is_entry(entry) else {}
+        self._resumed = entry if _is_entry(entry, unwrap_model(runner.model)) else {}
         if not self._resumed:
             runner.logger.warning(
                 'The checkpoint was written without ExactResumeHook: random numbers will be others than if the run had '
@@ -178,13 +186,21 @@ class ExactResumeHook(OptionalHook):
             runner.val_loop.run()
 
 
-def _is_entry(entry: Any) -> bool:
-    """Whether a checkpoint has the entry of :class:`ExactResumeHook`."""
+def _is_entry(entry: Any, model: nn.Module) -> bool:
+    """Whether a checkpoint has the entry of :class:`ExactResumeHook`, of this model."""
     if not isinstance(entry, dict) or not isinstance(entry.get('gradients'), dict):
         return False
     done, length, seed = (entry.get(key) for key in ('batches_done', 'epoch_length', 'sampler_seed'))
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     return (
-        isinstance(done, int) and isinstance(length, int) and isinstance(seed, int | None) and 0 <= done <= length != 0
+        isinstance(done, int)
+        and isinstance(length, int)
+        and 0 <= done <= length != 0
+        and (seed is None or (isinstance(seed, int) and 0 <= seed < 1 << 62))
+        and all(
+            isinstance(gradient, Tensor) and gradient.shape == shapes.get(name)
+            for name, gradient in entry['gradients'].items()
+        )
     )
 
 

@@ -48,6 +48,7 @@ class FiniteLossHook(OptionalHook):
         super().__init__(enabled)
         self.find_layer = find_layer
         self._layer: str | None = None
+        self._random: list[Tensor] = []
         self._skipped = 0
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -81,6 +82,7 @@ class FiniteLossHook(OptionalHook):
                 if hasattr(transform, 'meta_keys'):
                     transform.meta_keys = tuple(dict.fromkeys((*transform.meta_keys, *_FILES)))
         if self.find_layer:
+            runner.model.register_forward_pre_hook(self._remember)
             runner.model.register_forward_hook(self._look, with_kwargs=True)
 
     def after_train_iter(
@@ -120,8 +122,12 @@ class FiniteLossHook(OptionalHook):
         logged = runner.message_hub.log_scalars.get(f'train/{name}')
         return float(value if logged is None else logged.current())
 
+    def _remember(self, model: nn.Module, args: tuple) -> None:
+        """Keeps the state of the generators, by which masks and dropped paths can be drawn again."""
+        self._random = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+
     def _look(self, model: nn.Module, args: tuple, kwargs: dict, losses: Any) -> None:
-        """Repeats a forward pass whose losses are not finite, on the same weights and in the same precision."""
+        """Repeats a forward pass whose losses are not finite: with the same weights, random numbers and precision."""
         if not isinstance(losses, Mapping) or _is_finite([losses[name] for name in losses if 'loss' in name]):
             return
         if not _is_finite([args, kwargs]):
@@ -143,7 +149,9 @@ class FiniteLossHook(OptionalHook):
             if name
         ]
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch.random.fork_rng(range(torch.cuda.device_count())):
+                torch.set_rng_state(self._random[0])
+                torch.cuda.set_rng_state_all(self._random[1:])
                 inner.forward(*args, **kwargs)
         finally:
             for handle in handles:

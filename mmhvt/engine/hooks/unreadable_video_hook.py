@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
+from torch.utils.data._utils.signal_handling import _error_if_any_worker_fails
 
 from mmhvt.datasets.known_files import KnownFiles, format_list, read_list
 from mmhvt.engine.durable import write_durably
@@ -77,8 +79,11 @@ class UnreadableVideoHook(OptionalHook):
         """Runs a loop, and names the file that a worker was reading when it died."""
         try:
             return run()
-        except RuntimeError as error:
+        except (RuntimeError, EOFError, ConnectionError) as error:
             said = f'{error} {error.__cause__ or error.__context__ or ""}'
+            if not isinstance(error, RuntimeError):
+                error = _death_of_a_worker() or error
+                said = str(error)
             names = self._read_by_the_dead(said)
             if not names:
                 raise
@@ -204,6 +209,17 @@ _PACKAGES = ('mmaction.', 'mmpretrain.', 'mmdet.', 'mmhvt.')
 def _reading_files(dataset: object) -> Iterator[Any]:
     """Datasets of videos within wrappers."""
     return (inner for inner in unwrap_datasets(dataset) if hasattr(inner, 'known_files'))
+
+
+def _death_of_a_worker() -> RuntimeError | None:
+    """What PyTorch says of a worker that died after it had sent a batch, before that batch was fetched from it."""
+    try:
+        for _ in range(20):  # the pipe may close before the process ends
+            _error_if_any_worker_fails()
+            sleep(0.05)
+    except RuntimeError as error:
+        return error
+    return None
 
 
 def _collate_fn(loader: DataLoader) -> str:

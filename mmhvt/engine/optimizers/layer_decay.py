@@ -4,11 +4,18 @@ Paper: Hiera (https://arxiv.org/abs/2306.00989).
 """
 
 from functools import partial
+from typing import Annotated
 
 from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
+from mmhvt.engine.config_options import paramwise_problems
 from mmhvt.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmhvt.utils.option_types import Check
+
+
+def _problem(paramwise_cfg: dict) -> str | None:
+    return next((f': {text}' for _, text in paramwise_problems(dict(paramwise_cfg=paramwise_cfg))), None)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -31,6 +38,9 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
         TypeError: If the model has no backbone, or the backbone no ``get_layer_depth``.
         ValueError: If the config of the optimizer has no ``weight_decay``.
     """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Annotated[dict, Check(_problem)] | None = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs) -> None:
         """Appends one group per parameter of ``module`` to ``params``."""

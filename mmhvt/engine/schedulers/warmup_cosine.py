@@ -1,12 +1,12 @@
 """A learning rate schedule that follows the length of the run."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 from mmengine.optim import _ParamScheduler
 
 from mmhvt.registry import PARAM_SCHEDULERS
-from mmhvt.utils.option_types import CheckedFloat
+from mmhvt.utils.option_types import CheckedFloat, Sets
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -35,7 +35,7 @@ class WarmupCosineLR(_ParamScheduler):
         warmup_ratio: CheckedFloat = 0.1,
         start_factor: CheckedFloat = 0.01,
         end_factor: CheckedFloat = 0.0,
-        **kwargs,
+        **kwargs: Annotated[Any, Sets('param_name')],
     ) -> None:
         if not 0 <= warmup_ratio < 1:
             raise ValueError(f'warmup_ratio={warmup_ratio} has to be in [0, 1): it is a share of the run')

@@ -1,10 +1,11 @@
 """Settings of the parts of a model that its packages do not check, compared when the model is built.
 
-mmcv's RoIAlign of size 0 ends the process, anchors of other strides than the maps train on other places without a word,
-and a standard deviation of 0 gives NaN.
+RoIAlign or masks of size 0 end the process, anchors of other strides than the maps train on other places without a
+word, and a standard deviation of 0 gives NaN.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from logging import WARNING
 from typing import Any
 
@@ -42,6 +43,11 @@ def check_settings(model: nn.Module, name: str, part: nn.Module, backbone: Backb
             raise ValueError(f'{where}: label_smooth_eps={smoothing} must be from 0 to less than 1')
         if type(module).__name__ in ('RoIAlign', 'RoIPool'):
             _check_roi_layer(where, module)
+        stds = getattr(getattr(module, 'bbox_coder', None), 'stds', None)
+        if stds is not None and not all(0 < std < math.inf for std in stds):
+            raise ValueError(f'{where}: bbox_coder.target_stds={list(stds)} must be finite and positive')
+        for key in ('train_cfg', 'test_cfg'):
+            _check_cfg(f'{where}.{key}', getattr(module, key, None))
     heads = list(_heads(name, part))
     if heads or name == 'roi_head':
         neck: Any = model._modules.get('neck')
@@ -88,6 +94,30 @@ def _check_roi_layer(where: str, layer: Any) -> None:
         raise ValueError(f'{where}: sampling_ratio={layer.sampling_ratio} must be 0, for as many as there are, or more')
 
 
+# shares of overlap and of samples in train_cfg and test_cfg
+_SHARES = {'pos_iou_thr', 'neg_iou_thr', 'min_pos_iou', 'iou_threshold', 'pos_fraction'}
+
+
+def _check_cfg(where: str, cfg: Any) -> None:
+    """Checks a train_cfg or test_cfg, and those within it."""
+    entries = cfg.items() if isinstance(cfg, Mapping) else enumerate(cfg) if isinstance(cfg, list | tuple) else ()
+    is_sampler = isinstance(cfg, Mapping) and str(cfg.get('type', '')).endswith('Sampler')
+    for key, value in entries:
+        values = value if isinstance(value, list | tuple) else (value,)
+        name = f'{where}[{key}]' if isinstance(key, int) else f'{where}.{key}'
+        if key in _SHARES:
+            if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in values):
+                raise ValueError(f'{name}={value!r} must be from 0 to 1')
+        elif key == 'mask_size' or (key == 'num' and is_sampler):
+            # masks of size 0 end the process
+            if not all(isinstance(one, int) and one > 0 for one in values):
+                raise ValueError(f'{name}={value!r} must be an integer from 1')
+        elif isinstance(value, float) and math.isnan(value):
+            raise ValueError(f'{name} is NaN')
+        else:
+            _check_cfg(name, value)
+
+
 def _strides(neck: Any, backbone: Backbone) -> list[int] | None:
     """Strides of the maps that the heads of a detector take; None if they are not known."""
     own = [stride[-1] for stride in backbone.out_strides if len(set(stride[-2:])) == 1]
@@ -120,8 +150,8 @@ def _check_anchors(where: str, head: Any, strides: list[int] | None, channels: i
     option = 'anchor_generator.strides' if hasattr(anchors, 'scales') else 'strides'
     for key in ('scales', 'ratios'):
         values = getattr(anchors, key, None)
-        if isinstance(values, torch.Tensor) and not values.is_meta and not (values > 0).all():
-            raise ValueError(f'{where}: anchor_generator.{key}={values.tolist()} must be positive')
+        if isinstance(values, torch.Tensor) and not values.is_meta and not (len(values) and (values > 0).all()):
+            raise ValueError(f'{where}: anchor_generator.{key}={values.tolist()} must be positive, at least one')
     _compare_strides(f'{where}: {option}', own, strides, f'set {option} to these, or num_outs of the neck')
     given = getattr(head, 'in_channels', None)
     if isinstance(channels, int) and isinstance(given, int) and given != channels:

@@ -165,6 +165,11 @@ class SMViTArch:
         axes = len(input_size)
         kind = self.pos_embed or ('separate' if axes == 3 else 'joint')
         check_choice('SMViT', 'pos_embed', kind, ('joint', 'separate', *(() if axes == 3 else ('windowed',))))
+        if kind == 'separate' and axes == 2:
+            raise ValueError(
+                "SMViT: pos_embed='separate': position embeddings separate in space and time need a (T, H, W) grid; "
+                "images have 'joint'"
+            )
         if self.pos_grid is not None and (kind != 'windowed' or len(self.pos_grid) != 2):
             raise ValueError(
                 f'SMViT: pos_grid={self.pos_grid} with pos_embed={kind!r}: pos_grid is the (H, W) of the resized table '

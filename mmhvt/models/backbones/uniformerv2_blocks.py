@@ -54,7 +54,9 @@ class DepthwiseTemporalConv(nn.Conv2d):
 
     def __init__(self, channels: int, kernel_size: int):
         if kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size={kernel_size} over time has no center: give an odd number')
+            raise ValueError(
+                f'{type(self).__name__}: kernel_size={kernel_size} over time has no center: give an odd number'
+            )
         super().__init__(channels, channels, (kernel_size, 1), padding=(kernel_size // 2, 0), groups=channels)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -365,7 +367,7 @@ class C_MHRA(BaseModule):
     def __init__(self, embed_dims: Channels, num_heads: Heads, init_cfg: InitCfg = None):
         super().__init__(init_cfg)
         if embed_dims % num_heads:
-            raise ValueError(f'{num_heads} heads do not divide {embed_dims} channels')
+            raise ValueError(f'C_MHRA: {num_heads} heads do not divide {embed_dims} channels')
         self.num_heads = num_heads
         self.q = nn.Linear(embed_dims, embed_dims)
         self.kv = nn.Linear(embed_dims, 2 * embed_dims)

@@ -225,7 +225,7 @@ class Attention(BaseModule):
     ):
         super().__init__(init_cfg)
         if embed_dims % num_heads:
-            raise ValueError(f'{num_heads} heads do not divide {embed_dims} channels')
+            raise ValueError(f'{type(self).__name__}: {num_heads} heads do not divide {embed_dims} channels')
         self.num_heads = num_heads
         self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=qkv_bias)
         self.proj = nn.Linear(embed_dims, embed_dims)

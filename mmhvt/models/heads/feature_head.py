@@ -1,9 +1,12 @@
 """Head that returns pooled features, for recognizers that extract features."""
 
+from typing import Annotated, Any
+
 import mmaction.models.heads
 from torch import Tensor
 
 from mmhvt.registry import MODELS
+from mmhvt.utils.option_types import Sets
 
 from .pooling import Features, check_pooled_or_map, last_output
 
@@ -13,9 +16,14 @@ class FeatureHead(mmaction.models.heads.FeatureHead):
     """mmaction's FeatureHead, which also takes the tuples and lists that backbones return.
 
     Args:
-        kwargs: Arguments of mmaction's FeatureHead: spatial_type, temporal_type, backbone_name, num_segments,
+        args, kwargs: Arguments of mmaction's FeatureHead: spatial_type, temporal_type, backbone_name, num_segments,
             average_clips.
     """
+
+    def __init__(self, *args, **kwargs: Annotated[Any, Sets('num_classes', 'in_channels')]) -> None:
+        if isinstance(kwargs.get('topk'), list):  # of JSON or --cfg-options
+            kwargs['topk'] = tuple(kwargs['topk'])
+        super().__init__(*args, **kwargs)
 
     def forward(self, x: Features, num_segs: int | None = None, **kwargs) -> Tensor:
         """Pools features.

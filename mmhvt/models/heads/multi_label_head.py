@@ -3,13 +3,15 @@
 Paper: MViT (https://arxiv.org/abs/2104.11227).
 """
 
+from typing import Annotated, Any
+
 import torch
 from mmaction.utils import SampleList
 from torch import Tensor
 
 from mmhvt.registry import MODELS
 from mmhvt.utils.option_configs import ActionLoss
-from mmhvt.utils.option_types import Channels, Number
+from mmhvt.utils.option_types import Channels, Number, Sets
 
 from .loss_kind import loss_kind
 from .recognition_head import RecognitionHead
@@ -38,7 +40,7 @@ class MultiLabelHead(RecognitionHead):
         num_classes: Number,
         in_channels: Channels,
         loss_cls: ActionLoss = dict(type='mmaction.BCELossWithLogits'),
-        **kwargs,
+        **kwargs: Annotated[Any, Sets('multi_class')],
     ) -> None:
         for name in ('average_clips', 'label_smooth_eps'):
             if kwargs.get(name):

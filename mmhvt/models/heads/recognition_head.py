@@ -4,6 +4,8 @@ Papers: Hiera (https://arxiv.org/abs/2306.00989), UniFormerV2 (https://arxiv.org
 """
 
 import logging
+from collections.abc import Sequence
+from typing import Annotated
 
 from mmaction.models.heads import BaseHead
 from mmaction.utils import SampleList
@@ -17,10 +19,12 @@ from mmhvt.migrate.report import compare, format_problems
 from mmhvt.registry import MODELS
 from mmhvt.utils.init_cfg import split_pretrained
 from mmhvt.utils.option_configs import ActionLoss
-from mmhvt.utils.option_types import Channels, Number, Positive, Rate
+from mmhvt.utils.option_types import Channels, Number, Positive, Range, Rate
 
 from .loss_kind import loss_kind, softmax_of_sigmoids
 from .pooling import Features, pool_features
+
+TopK = Annotated[int, Range(1, 1_000_000)]
 
 
 @MODELS.register_module()
@@ -41,7 +45,9 @@ class RecognitionHead(BaseHead):
             loaded as it is, so that resuming and testing need no other config. Each side is k400, k600, k700, k710 or a
             text file with one label name per line. Classes that the left side lacks keep their initial weights.
             Defaults to None.
-        kwargs: Arguments of mmaction's BaseHead: average_clips, label_smooth_eps, topk, multi_class, init_cfg.
+        label_smooth_eps: Share of the target that all classes have alike; None for 0. Defaults to 0.
+        topk: Numbers of classes for which the accuracy of a batch is logged. Defaults to (1, 5).
+        kwargs: Arguments of mmaction's BaseHead: average_clips, multi_class, init_cfg.
             ``init_cfg=dict(type='Pretrained', checkpoint=…)`` loads the classifier of any file that
             :mod:`mmhvt.migrate` knows.
 
@@ -62,9 +68,18 @@ class RecognitionHead(BaseHead):
         init_scale: Positive = 0.001,
         loss_cls: ActionLoss = dict(type='mmaction.CrossEntropyLoss'),
         labels: str | None = None,
+        label_smooth_eps: Rate | None = 0.0,
+        topk: TopK | Sequence[TopK] = (1, 5),
         **kwargs,
     ):
-        super().__init__(num_classes, in_channels, loss_cls, **kwargs)
+        super().__init__(
+            num_classes,
+            in_channels,
+            loss_cls,
+            label_smooth_eps=label_smooth_eps or 0.0,
+            topk=tuple(topk) if isinstance(topk, Sequence) else (int(topk),),  # lists are of JSON or --cfg-options
+            **kwargs,
+        )
         self._check_loss()
         self.init_scale = init_scale
         self.dropout = nn.Dropout(dropout_ratio)

@@ -44,7 +44,8 @@ class MixupCutmix(BaseMiniBatchBlending):
             if not alpha > 0:
                 raise ValueError(f'MixupCutmix: {name} must be greater than 0, got {alpha}')
         with torch.device('cpu'):  # their distributions check their values, which the meta device does not have
-            self.mixup, self.cutmix = v2.MixUp(alpha=mixup_alpha), v2.CutMix(alpha=cutmix_alpha)
+            # of an integer they make a tensor of integers, from which nothing can be drawn
+            self.mixup, self.cutmix = v2.MixUp(alpha=float(mixup_alpha)), v2.CutMix(alpha=float(cutmix_alpha))
 
     def __call__(self, imgs: Tensor, labels: Tensor | list) -> tuple[Tensor, Tensor | list]:
         """Blend a batch.
