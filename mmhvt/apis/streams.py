@@ -419,7 +419,8 @@ def stopped_by_interrupt(source: FrameSource) -> Iterator[None]:
 
 def kind_of(source: str) -> str:
     """Whether a source is a 'file', a 'stream' or a 'camera'."""
-    if source.startswith('/dev/') or (source.isdecimal() and not Path(source).exists()):
+    is_device = source.startswith('/dev/') and not source.startswith('/dev/shm/')  # files in memory
+    if is_device or (source.isdecimal() and not Path(source).exists()):
         return 'camera'
     is_url = re.match(r'[A-Za-z][A-Za-z0-9+.-]+://', source)
     return 'stream' if is_url and not source.lower().startswith('file://') else 'file'

@@ -48,13 +48,13 @@ def _has_no_video(prefix: Mapping) -> str | None:
     return None if 'video' in prefix else " must have 'video', the folder of the videos"
 
 
-def _has_no_number(template: str | None) -> str | None:
+def _is_no_template(template: str | None) -> str | None:
     try:
-        if template is None or template.format(1) != template.format(2):
-            return None
+        if template is not None:
+            template.format(1)
     except (IndexError, KeyError, ValueError):
-        pass
-    return " must have one place for the number, as 'epoch_{}.pth': others are written over"
+        return " must have one place for the number, as 'epoch_{}.pth'"
+    return None
 
 
 FOREIGN_OPTIONS: dict[str, Any] = {
@@ -146,7 +146,7 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'modality': Literal['RGB', 'Flow'],
     'delimiter': Annotated[str, Length(1), Says(' must not be empty')] | None,
     'filename_tmpl': str | None,
-    'CheckpointHook.filename_tmpl': Annotated[str, Check(_has_no_number)] | None,
+    'CheckpointHook.filename_tmpl': Annotated[str, Check(_is_no_template)] | None,
     'backend_args': _Config,
     'file_client_args': _Config,
     'seg_map_suffix': str,

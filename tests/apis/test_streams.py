@@ -27,7 +27,7 @@ from mmengine.registry import MODELS, DefaultScope
 from helpers import ROOT
 from mmhvt.apis import streams
 from mmhvt.apis.recognition import ClipRecognizer, LabeledClip, label_clips, with_labels
-from mmhvt.apis.streams import FrameSource, RecentFrames
+from mmhvt.apis.streams import FrameSource, RecentFrames, kind_of
 from mmhvt.apis.videos import Video, write_video
 from mmhvt.datasets import UnreadableVideoError
 from mmhvt.synthetic.moving_shapes import MOTIONS
@@ -229,6 +229,22 @@ def test_frames_that_an_edit_list_cuts_off_are_not_there(home: Path) -> None:
     assert len(video) == 38
     np.testing.assert_array_equal(video.get_batch(np.arange(38)).asnumpy(), frames)
     assert 'has 50 frames, and 38 can be shown: an edit list' in ' '.join(source.remarks(38))
+
+
+@pytest.mark.parametrize(
+    ('source', 'kind'),
+    [
+        ('/dev/video0', 'camera'),
+        ('/dev/v4l/by-id/usb-1', 'camera'),
+        ('987654', 'camera'),
+        ('/dev/shm/a.mp4', 'file'),
+        ('a.mp4', 'file'),
+        ('file:///a.mp4', 'file'),
+        ('rtsp://host/a', 'stream'),
+    ],
+)
+def test_kinds_of_sources(source: str, kind: str) -> None:
+    assert kind_of(source) == kind
 
 
 def test_frames_of_a_file_on_a_server(url: str) -> None:

@@ -88,7 +88,12 @@ def test_several_labels(classes: Path) -> None:
         ),
         (lambda root: None, dict(metainfo=dict(classes='kinetics400')), 'is none of the 400 classes'),
         (lambda root: None, dict(num_classes=4), 'has num_classes=4, but .*/train has 3 folders'),
-        (lambda root: None, dict(data_root='', data_prefix={}), r'needs ann_file, or data_prefix=dict\(video=…\)'),
+        (
+            lambda root: None,
+            dict(data_root='', data_prefix=dict(video='')),
+            r'needs ann_file, or data_prefix=dict\(vid',
+        ),
+        (lambda root: None, dict(data_prefix={}), "data_prefix={} must have 'video', the folder of the videos"),
         (
             lambda root: None,
             dict(labels='ignored', data_prefix=dict(video='train/.ipynb_checkpoints')),

@@ -212,7 +212,7 @@ def test_types_in_words() -> None:
         (DATASETS, dict(type='VideoDataset', ann_file='a.txt', start_index=1), 'frames of a video are counted from 0'),
         (DATASETS, dict(type='VideoDataset', ann_file='a.txt', indices=0), 'indices=0 must be'),
         (DATASETS, dict(type='RawframeDataset', ann_file='a.txt', delimiter=''), "delimiter='' must not be empty"),
-        (HOOKS, dict(type='CheckpointHook', filename_tmpl='x.pth'), 'must have one place for the number'),
+        (HOOKS, dict(type='CheckpointHook', filename_tmpl='{epoch}.pth'), 'must have one place for the number'),
         (HOOKS, dict(type='CheckpointHook', filename_tmpl='{}_{}.pth'), 'must have one place for the number'),
         (HOOKS, dict(type='CheckpointHook', save_best='acc', rule='x'), "rule='x': choose from greater, less"),
         (HOOKS, dict(type='NumClassesCheckHook', enabled='x'), "enabled='x' must be True or False"),
