@@ -1,6 +1,7 @@
 import functools
 import gc
 import importlib.util
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,6 +77,20 @@ def load_tool() -> Callable[[str], ModuleType]:
 def quick_runner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking every compiler for its version takes the runner longer than these trainings."""
     monkeypatch.setattr(Runner, '_log_env', lambda *_: None)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def own_names() -> Iterator[None]:
+    """Runners of one name within a second would share a log file, in the folder of the first, and a default scope."""
+    numbers, setup_env = itertools.count(), Runner.setup_env
+
+    def setup(runner: Runner, env_cfg: dict) -> None:
+        setup_env(runner, env_cfg)
+        runner._timestamp += f'_{next(numbers)}'
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runner, 'setup_env', setup)
+        yield
 
 
 @pytest.fixture(scope='session')
