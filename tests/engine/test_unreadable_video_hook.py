@@ -178,6 +178,24 @@ def test_a_worker_that_dies_before_its_batch_is_fetched(
         train(config)
 
 
+def test_an_idle_worker_that_dies(config: Config, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a closed pipe, Python says "Connection reset by peer"."""
+
+    def closes(self: _MultiProcessingDataLoaderIter) -> None:
+        time.sleep(0.5)  # what is prefetched has been read
+        before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would raise at once
+        self._workers[0].kill()
+        time.sleep(0.2)
+        signal.signal(signal.SIGCHLD, before)
+        raise ConnectionResetError('Connection reset by peer')
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, '_try_get_data', closes)
+    config.train_dataloader.update(dataset=dataset_cfg(videos, 'good.txt'), num_workers=1)
+    with pytest.raises(RuntimeError, match='worker .* killed by signal: Killed') as caught:
+        train(config)
+    assert 'while it read' not in str(caught.value) and isinstance(caught.value.__cause__, ConnectionResetError)
+
+
 @pytest.mark.parametrize('persistent', [pytest.param(False, marks=pytest.mark.faults), True])
 def test_unreadable_files_are_opened_once_a_run(
     persistent: bool, config: Config, videos: Path, hostile: Callable[[str], Path]

@@ -79,29 +79,34 @@ class UnreadableVideoHook(OptionalHook):
         """Runs a loop, and names the file that a worker was reading when it died."""
         try:
             return run()
-        except (RuntimeError, EOFError, ConnectionError) as error:
-            said = f'{error} {error.__cause__ or error.__context__ or ""}'
-            if not isinstance(error, RuntimeError):
-                error = _death_of_a_worker() or error
-                said = str(error)
-            names = self._read_by_the_dead(said)
-            if not names:
+        except (EOFError, ConnectionError) as closed:
+            if (error := _death_of_a_worker()) is None:
                 raise
-            # it needs mmaction2, which a run on images may lack
-            from mmhvt.datasets import UnreadableVideoError
+            self._name_file(runner, error, closed)
+            raise error from closed
+        except RuntimeError as error:
+            self._name_file(runner, error, error)
+            raise
 
-            found = re.search('signal: ([^.]*)', said)
-            cause = found[1] if found else ''
-            message = f'{str(error).strip(" .")}{f" ({cause})" if cause not in str(error) else ""}'
-            message += f' while it read {", ".join(names)}'
-            if cause in _CRASHES:
-                for name in names:
-                    self._known.add(name, f'the worker that read it died ({cause})')
-                self._write(runner)
-                message += (
-                    f'. The file is in {self._list_of(runner)} now, so that a run with --resume goes on without it'
-                )
-            raise UnreadableVideoError(message, names[0]) from error
+    def _name_file(self, runner: Runner, error: RuntimeError, cause: Exception) -> None:
+        """Raises an error with the file that a worker was reading when it died, if ``error`` says that one did."""
+        said = f'{error} {error.__cause__ or error.__context__ or ""}'
+        names = self._read_by_the_dead(said)
+        if not names:
+            return
+        # it needs mmaction2, which a run on images may lack
+        from mmhvt.datasets import UnreadableVideoError
+
+        found = re.search('signal: ([^.]*)', said)
+        death = found[1] if found else ''
+        message = f'{str(error).strip(" .")}{f" ({death})" if death not in str(error) else ""}'
+        message += f' while it read {", ".join(names)}'
+        if death in _CRASHES:
+            for name in names:
+                self._known.add(name, f'the worker that read it died ({death})')
+            self._write(runner)
+            message += f'. The file is in {self._list_of(runner)} now, so that a run with --resume goes on without it'
+        raise UnreadableVideoError(message, names[0]) from cause
 
     def _read_by_the_dead(self, said: str) -> list[str]:
         """Files that workers were reading of whom an error says that they died, or that they did not answer in time."""
