@@ -135,11 +135,11 @@ _SCHEDULER: _Hints = dict(
     power=Annotated[float, Range(0, 100)],
 )
 _RANDOMNESS: _Hints = dict(seed=Annotated[int, Range(0, 2**32 - 1)] | None, diff_rank_seed=bool, deterministic=bool)
-_ENVIRONMENT: _Hints = dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=_Count)
+ENVIRONMENT: _Hints = dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=_Count)
 _PROCESSES: _Hints = dict(
     mp_start_method=Literal['fork', 'spawn', 'forkserver', None], opencv_num_threads=Annotated[int, Range(0, 1024)]
 )
-_SCALING: _Hints = dict(enable=bool, base_batch_size=_Count)
+SCALING: _Hints = dict(enable=bool, base_batch_size=_Count)
 _RUNNER: _Hints = dict(
     model=Built,
     train_cfg=dict | None,
@@ -185,11 +185,11 @@ def config_problems(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _optimization(cfg)
         yield from _hooks(cfg)
         yield from _section(cfg, 'randomness', _RANDOMNESS)
-        yield from _section(cfg, 'auto_scale_lr', _SCALING)
+        yield from _section(cfg, 'auto_scale_lr', SCALING)
         if (cfg.get('auto_scale_lr') or {}).get('enable') and 'base_batch_size' not in cfg['auto_scale_lr']:
             yield 'auto_scale_lr', 'auto_scale_lr.enable=True needs base_batch_size, for which the learning rate is'
         yield from _section(cfg, 'log_processor', dict(window_size=_Count))
-        yield from _section(cfg, 'env_cfg', _ENVIRONMENT)
+        yield from _section(cfg, 'env_cfg', ENVIRONMENT)
         yield from _section(cfg.get('env_cfg') or {}, 'mp_cfg', _PROCESSES, 'env_cfg.')
 
 

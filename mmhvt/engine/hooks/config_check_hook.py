@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from mmhvt.engine.config_options import config_problems
+from mmhvt.engine.config_options import ENVIRONMENT, SCALING, config_problems
 from mmhvt.registry import HOOKS
 from mmhvt.utils import nearest
 
@@ -17,8 +17,8 @@ _OF_TOOLS, _OF_VIEWS = ('auto_scale_lr', 'custom_imports'), ('tta_model', 'tta_p
 _KEEP = 'If it is meant, set default_hooks=dict(config_check=dict(allowed=[{!r}]))'
 # sections whose unknown keys nobody reads
 _SECTIONS = {
-    'auto_scale_lr': ('enable', 'base_batch_size'),
-    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    'auto_scale_lr': tuple(SCALING),
+    'env_cfg': tuple(ENVIRONMENT),
     # a hook of another name would run beside the one that is meant
     'default_hooks': (
         *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization'),
