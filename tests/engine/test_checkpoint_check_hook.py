@@ -60,7 +60,6 @@ def test_checkpoint_of_another_model(how: str, config: Config, checkpoint: dict,
     # biases of layers as wide as one of the other model
     fit = sum(checkpoint['state_dict'].get(name, torch.ones(())).shape == value.shape for name, value in model.items())
     assert fit < len(model) / 4
-    config.experiment_name = uuid.uuid4().hex
     with pytest.raises(ValueError) as caught:
         run(config, path, how)
     message = str(caught.value)
@@ -102,7 +101,6 @@ def test_resume_with_averaged_weights(config: Config) -> None:
     train(config)
     config.train_cfg.max_epochs, config.resume, config.experiment_name = 2, True, uuid.uuid4().hex
     assert 'resumed epoch: 1, iter: 3' in train(config)
-    config.experiment_name = uuid.uuid4().hex
     run(config, f'{config.work_dir}/epoch_2.pth', 'test')
 
 
@@ -124,7 +122,6 @@ def test_another_head_is_for_training_only(config: Config, checkpoint: dict, sav
         'cls_head.fc_cls.weight: (4, 64) in the checkpoint, (5, 64) in the model'
     ) in log_of(config)
     for how in ('test', 'resume'):
-        config.experiment_name = uuid.uuid4().hex
         with pytest.raises(ValueError, match=r'does not fit the model: .* cls_head\.fc_cls\.weight: \(4, 64\)'):
             run(copy.deepcopy(config), path, how)
 
@@ -143,7 +140,6 @@ def test_missing_and_surplus_tensors_of_the_backbone(
     ]:
         path = save_checkpoint(dict(state_dict=state))
         for how in ('train', 'test'):
-            config.experiment_name = uuid.uuid4().hex
             with pytest.raises(ValueError, match=problem):
                 run(copy.deepcopy(config), path, how)
 
@@ -203,7 +199,6 @@ def test_without_the_checkpoint_check_mmengine_loads_what_fits(config: Config, t
     with pytest.raises(ValueError, match='does not fit the model'):
         start_run(config, 'test')
     config.default_hooks.checkpoint_check.enabled = False
-    config.experiment_name = uuid.uuid4().hex
     start_run(config, 'test')
 
 
@@ -272,6 +267,5 @@ def test_a_class_token_is_no_surplus_to_a_test(config: Config, tmp_path: Path) -
     config.load_from = str(tmp_path / 'token.pth')
     with pytest.raises(ValueError, match=rf'does not fit the model: .*{token[0]}: not in the model'):
         start_run(config, 'test')
-    config.experiment_name = uuid.uuid4().hex
     start_run(config)
     assert f'left out 1: {token[0]}' in log_of(config)

@@ -238,7 +238,6 @@ def test_what_random_numbers_follow_from(config: Config) -> None:
     config.default_hooks.schedule_check.enabled = False  # of optimizers that are built
     drawn = []
     for num_workers, persistent in ((0, False), (2, False), (2, True)):
-        config.experiment_name = uuid.uuid4().hex
         with_workers(config, num_workers, persistent)
         runner = start_run(config)
         epochs = []

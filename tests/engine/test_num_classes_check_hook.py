@@ -78,7 +78,6 @@ def test_the_head_alone_has_the_number(config: Config, videos: Path) -> None:
     config.model.cls_head = dict(
         type='mmhvt.MultiLabelHead', num_classes=4, in_channels=64, loss_cls=dict(type='BCELossWithLogits')
     )
-    config.experiment_name = uuid.uuid4().hex
     config.work_dir += '-labels'
     config.val_dataloader = config.val_cfg = config.val_evaluator = None
     config.train_dataloader.dataset = dataset_cfg(videos, multi_class=True)
@@ -105,7 +104,6 @@ def test_names_of_another_number(mode: str, config: Config) -> None:
         start_run(config, 'test' if mode == 'test' else 'train')
     # published names that do not belong to own data
     config[f'{mode}_dataloader'].dataset.metainfo = dict(classes='kinetics400')
-    config.experiment_name = uuid.uuid4().hex
     with pytest.raises(ValueError, match=r'names 400 classes: .*metainfo=dict\(classes=…\) of the datasets.*None'):
         start_run(config, 'test' if mode == 'test' else 'train')
 
@@ -247,7 +245,6 @@ def test_images_without_labels(images: Config) -> None:
     with pytest.raises(ValueError, match='4 of the 4 samples of the val annotations have no label.*Accuracy of val_ev'):
         start_run(images)
     images.val_evaluator = dict(type='DumpResults', out_file_path=f'{images.work_dir}/scores.pkl')
-    images.experiment_name = uuid.uuid4().hex
     start_run(images)
 
 
@@ -258,13 +255,11 @@ def test_weights_and_blending_of_images(images: Config) -> None:
         (dict(type='SeesawLoss', num_classes=3), 'SeesawLoss.* has num_classes=3'),
     ]:
         images.model.head.loss = loss
-        images.experiment_name = uuid.uuid4().hex
         with pytest.raises(ValueError, match=f'head.loss_module .{message}, but head has num_classes=2'):
             start_run(images)
     images.model.head.loss = dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])
     images.model.train_cfg = dict(augments=[dict(type='Mixup', alpha=0.8)])
     images.model.data_preprocessor.update(num_classes=7, to_onehot=True)
-    images.experiment_name = uuid.uuid4().hex
     with pytest.raises(ValueError, match='to_onehot=True has num_classes=7, but head has num_classes=2'):
         start_run(images)
 
@@ -288,7 +283,6 @@ def test_several_labels_of_an_image(images: Config, tmp_path: Path) -> None:
     images = multi_label(images, tmp_path)
     for loss in (dict(type='CrossEntropyLoss'), dict(type='CrossEntropyLoss', use_sigmoid=True)):
         images.model.head.loss = loss
-        images.experiment_name = uuid.uuid4().hex
         with pytest.raises(ValueError, match='several labels per sample, but head .ImageHead.*MultiLabelLinearClsHead'):
             start_run(images)
     images.model.head = dict(type='MultiLabelLinearClsHead', num_classes=2, in_channels=64)
@@ -297,7 +291,6 @@ def test_several_labels_of_an_image(images: Config, tmp_path: Path) -> None:
     images.val_evaluator = dict(type='MultiLabelMetric')
     Runner.from_cfg(images).train()
     images.model.head.num_classes = 1
-    images.experiment_name = uuid.uuid4().hex
     with pytest.raises(ValueError, match=r'the train annotations is 1 \(.*several.json, sample 1: .*cat/0.png'):
         start_run(images)
     images.model.head.update(num_classes=2, loss=dict(type='CrossEntropyLoss'))
@@ -336,7 +329,6 @@ def test_own_datasets_of_mmaction(kind: str, how: str, config: Config, videos: P
         start_run(config, where)
     # without labels accuracy is 0.0000, of which nothing was said
     loader.dataset = dataset('X 0\nX\n')
-    config.experiment_name = uuid.uuid4().hex
     needs = 'training' if how == 'train' else f'AccMetric of {how}_evaluator'
     with pytest.raises(ValueError, match=rf'1 of the 2 samples of the {how} .*sample 2: .*but {needs} needs one'):
         start_run(config, where)
@@ -402,11 +394,9 @@ def test_weights_of_a_loss(config: Config) -> None:
         (dict(type='CBFocalLoss', samples_per_cls=[5] * 6), 'CBFocalLoss. has num_classes=6'),
     ]:
         config.model.cls_head.loss_cls = loss
-        config.experiment_name = uuid.uuid4().hex
         with pytest.raises(ValueError, match=f'cls_head.loss_cls .{message}, but cls_head has num_classes=4'):
             start_run(config)
     config.model.cls_head.loss_cls = dict(type='CrossEntropyLoss', class_weight=[1.0] * 4)
-    config.experiment_name = uuid.uuid4().hex
     start_run(config)
 
 
@@ -416,7 +406,6 @@ def test_heads_of_mmaction_with_losses_of_another_task(config: Config) -> None:
     )
     config.model.backbone.update(out_type='featmap', as_tuple=False)
     for how in ('train', 'test'):
-        config.experiment_name = uuid.uuid4().hex
         with pytest.raises(
             ValueError, match=r'cls_head .I3DHead. averages clips by a softmax .*loss_cls .BCELossWithLogits'
         ):
@@ -492,7 +481,6 @@ def test_views_a_few_at_a_time_and_a_larger_batch(how: str, config: Config) -> N
     config.val_dataloader.batch_size = config.test_dataloader.batch_size = 1
     start_run(config, 'test')
     config[f'{how}_dataloader'].batch_size = 4
-    config.experiment_name = uuid.uuid4().hex
     with pytest.raises(ValueError, match=rf'max_testing_views=2 .*{how}_dataloader has batch_size=4: set batch_size=1'):
         start_run(config, 'test' if how == 'test' else 'train')
 
