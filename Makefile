@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae demo-ava demo-coco test test-faults lint format docs lock
+.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image test test-faults lint format recipes docs lock
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ demo-ava: env ## generate moving actors in AVA's format, train SMViT to detect t
 demo-coco: env ## generate images of shapes, train a Mask R-CNN with SMViT on them, draw work_dirs/demo-coco/demo-coco.png
 	$(BIN)/python tools/demo/train_coco_demo.py
 
+demo-image: base ## write handwritten digits, train MViTv2 and SMViT on them, draw work_dirs/demo-image/demo-image.png
+	$(BIN)/python tools/demo/train_image_demo.py
+
 # Tests write thousands of small files, and checkpoints wait for the disk: in memory, where there is enough of it.
 MEMORY := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 8000000 ] 2>/dev/null && echo -p /dev/shm)
 PYTEST = @tmp=$$(mktemp -d $(MEMORY)) && trap "rm -rf $$tmp" EXIT && TMPDIR=$$tmp OMP_NUM_THREADS=1 \
@@ -45,11 +48,15 @@ lint: base ## check style, spelling, links and types
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python tools/dev/check_links.py
+	$(BIN)/python tools/dev/recipes.py --check
 	$(BIN)/mypy
 
 format: base ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+recipes: base ## write READMEs' tables and metafiles from the data behind the recipes
+	$(BIN)/python tools/dev/recipes.py
 
 docs: env ## build docs/_build/html, warnings are errors
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build/html

@@ -6,8 +6,9 @@ custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 # Checks of what goes in (docs/bad_input.md). They stand among the default hooks, so that a config
 # with custom_hooks of its own keeps them; default_hooks=dict(checkpoint_check=dict(enabled=False)) leaves one out.
 default_hooks = dict(
-    # writes beside the old one, which is removed last; resume=True finds the newest whole one
-    checkpoint=dict(type='mmhvt.CheckpointHook'),
+    # writes beside the old one, which is removed last; resume=True finds the newest whole one.
+    # The last three are kept: 200 epochs of MViTv2-L would fill 500 GB.
+    checkpoint=dict(type='mmhvt.CheckpointHook', max_keep_ckpts=3),
     # before the first step: do the labels of the annotation files fit num_classes of the head?
     num_classes_check=dict(type='mmhvt.NumClassesCheckHook'),
     # is a key of the config misspelled, which the runner would ignore?

@@ -4,8 +4,8 @@ _base_ = ['mmdet::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
 default_hooks = dict(
-    # writes beside the old one, which is removed last; resume=True finds the newest whole one
-    # one for each epoch would take much room
+    # writes beside the old one, which is removed last; resume=True finds the newest whole one.
+    # The last three are kept.
     checkpoint=dict(type='mmhvt.CheckpointHook', max_keep_ckpts=3),
     # is a key of the config misspelled, which the runner would ignore?
     config_check=dict(type='mmhvt.ConfigCheckHook'),

@@ -9,19 +9,22 @@ _base_ = [
 pretrained = 'work_dirs/mvitv2-large-p244_k700-16x4-pre_64xb2-40x3x1-30e_kinetics700-rgb-312px/epoch_30.pth'
 
 model = dict(
+    # ImageNet's, and checkpointing: SlowFast configs/SSv2/MVITv2_L_40x3.yaml
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(
+        with_cp=True,
         type='mmhvt.MViT',
         arch='v2_large',
         input_size=(40, 312, 312),
         # as the model of Kinetics
         with_cls_token=True,
-        residual_pooling='all',
         drop_path_rate=0.4,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     roi_head=dict(bbox_head=dict(in_channels=1152)))
 
 clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=40, frame_interval=3)
-# to 312 as 256 to 320 are to 224: paper silent
+# short side: SlowFast configs/SSv2/MVITv2_L_40x3.yaml
 train_pipeline = [
     clip,
     dict(type='RawFrameDecode'),

@@ -12,6 +12,8 @@ model = dict(
         arch='huge',
         input_size=(16, 224, 224),
         drop_path_rate=0.4,
+        # SlowFast slowfast/models/video_model_builder.py
+        norm_last=True,
         # the public weights, CC BY-NC 4.0
         init_cfg=dict(
             type='Pretrained',

@@ -1,5 +1,5 @@
 # SMViT-L on AVA v2.2 from Kinetics-400, "pre-trained and fine-tuned" (A.1): 39.8 mAP in the paper (table 7). Numbers
-# are table 13's; 16 frames with stride 4 as on Kinetics, and what table 13 has nothing of as for MViT: paper silent.
+# are table 13's; 16 frames with stride 4 are those of Kinetics.
 _base_ = [
     '../_base_/models/action_detector.py',
     '../_base_/datasets/ava22.py',
@@ -13,6 +13,8 @@ model = dict(
         arch='large',
         input_size=(16, 224, 224),
         drop_path_rate=0.4,
+        # SlowFast slowfast/models/video_model_builder.py
+        norm_last=True,
         # the public weights, CC BY-NC 4.0
         init_cfg=dict(
             type='Pretrained',

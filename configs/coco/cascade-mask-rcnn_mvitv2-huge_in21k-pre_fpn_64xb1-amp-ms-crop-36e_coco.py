@@ -10,6 +10,8 @@ model = dict(
     backbone=dict(
         arch='v2_huge',
         drop_path_rate=0.6,
+        # detectron2 projects/MViTv2/configs/cascade_mask_rcnn_mvitv2_h_in21k_lsj_3x.py
+        with_cp=True,
         # the class token in the file has no place here: it belongs to no window
         init_cfg=dict(
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_H_in21k.pyth')),

@@ -10,6 +10,5 @@ model = dict(
     backbone=dict(
         arch='v2_small',
         drop_path_rate=0.3,
-        # the class token in the file has no place here: it belongs to no window
-        init_cfg=dict(
-            checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_S_in21k.pyth')))
+        # nobody publishes MViTv2-S of ImageNet-21K
+        init_cfg=dict(checkpoint='work_dirs/mvitv2-small_64xb32-90e_in21k/epoch_90.pth')))

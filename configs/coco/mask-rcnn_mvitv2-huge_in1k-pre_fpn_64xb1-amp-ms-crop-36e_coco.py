@@ -10,6 +10,8 @@ model = dict(
     backbone=dict(
         arch='v2_huge',
         drop_path_rate=0.6,
+        # detectron2 projects/MViTv2/configs/cascade_mask_rcnn_mvitv2_h_in21k_lsj_3x.py
+        with_cp=True,
         init_cfg=dict(checkpoint='work_dirs/mvitv2-huge_64xb32-300e_in1k/epoch_300.pth')),
     neck=dict(in_channels=[192, 384, 768, 1536]))
 

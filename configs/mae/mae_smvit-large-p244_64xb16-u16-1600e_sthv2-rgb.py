@@ -17,8 +17,7 @@ train_dataloader = dict(batch_size=16)  # clips a GPU: 1024 in all with 64 GPUs
 train_cfg = dict(max_epochs=1600)
 optim_wrapper = dict(
     # Of the 1024 clips of table 12(a). Linear rule for n clips: 2e-4 · n / 256.
-    optimizer=dict(lr=8e-4),
-    clip_grad=dict(max_norm=0.02))
+    optimizer=dict(lr=8e-4))
 param_scheduler = [
     _base_.warmup,
     dict(_base_.cosine, end=1600)

@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/mvit_base_charades.py',
     '../_base_/datasets/charades.py',
-    '../_base_/pipelines/mvit_32x3.py',
+    '../_base_/pipelines/mvit_charades_32x3.py',
     '../_base_/schedules/sgd_200e_charades.py',
     '../_base_/default_runtime.py'
 ]
@@ -14,14 +14,8 @@ model = dict(
         input_size=(32, 224, 224),
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
 
-# 3 spatial × 10 temporal views (table 7)
-test_pipeline = [
-    dict(type='mmhvt.DecordInit'),
-    dict(num_clips=10, test_mode=True, **_base_.clip),
-    dict(type='DecordDecode'), *_base_.three_crops
-]
 train_dataloader = dict(
     batch_size=8,  # 256 in all with 32 GPUs
     dataset=dict(pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

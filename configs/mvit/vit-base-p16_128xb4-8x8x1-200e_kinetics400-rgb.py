@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 # table 1: 8 frames with stride 8
-clip = dict(type='SampleFrames', clip_len=8, frame_interval=8)
+clip = dict(_base_.clip, clip_len=8, frame_interval=8)
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
@@ -28,8 +28,6 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
-    dataset=dict(
-        num_repeats=2,  # repeated augmentation: section 4
-        pipeline=train_pipeline))
+    dataset=dict(pipeline=train_pipeline, **_base_.repeats))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

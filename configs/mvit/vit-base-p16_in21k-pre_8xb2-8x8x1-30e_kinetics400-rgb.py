@@ -11,7 +11,7 @@ _base_ = [
 
 # ViT-B/16 of Dosovitskiy et al., pre-trained on ImageNet-21K. Its positions are repeated for each
 # frame as the file is loaded.
-pretrained = 'work_dirs/vit-base-p16_in21k.pth'
+pretrained = 'https://storage.googleapis.com/vit_models/imagenet21k/ViT-B_16.npz'
 
 model = dict(
     # SlowFast has neither mixup nor CutMix, label smoothing or drop path
@@ -22,7 +22,7 @@ model = dict(
     cls_head=dict(label_smooth_eps=0.0))
 
 # table 1: 8 frames with stride 8
-clip = dict(type='SampleFrames', clip_len=8, frame_interval=8)
+clip = dict(_base_.clip, clip_len=8, frame_interval=8)
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
     dict(num_clips=1, **clip),
@@ -56,11 +56,13 @@ optim_wrapper = dict(
     optimizer=dict(
         _delete_=True,
         type='SGD',
-        lr=1e-3,  # for 16 clips. The number of GPUs: paper silent
-        momentum=0.9,  # SlowFast's
+        lr=1e-3,  # for 16 clips. For 8 GPUs: no number of GPUs is given
+        # SlowFast slowfast/config/defaults.py
+        momentum=0.9,
+        nesterov=True,
         weight_decay=1e-4),
     clip_grad=None)
-# half-period cosine; no warm-up: paper silent
+# half-period cosine; no warm-up in fine-tuning: no code for it is released
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',

@@ -16,8 +16,6 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
-    dataset=dict(
-        num_repeats=2,  # repeated augmentation: B.4
-        pipeline=_base_.train_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline, **_base_.repeats))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -18,15 +18,13 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
-    dataset=dict(
-        num_repeats=2,  # repeated augmentation: B.4
-        pipeline=_base_.train_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline, **_base_.repeats))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 train_cfg = dict(max_epochs=100)
 optim_wrapper = dict(optimizer=dict(lr=4.8e-4))  # for 512 clips
-# warm-up in proportion to the epochs: paper silent
+# warm-up in proportion to the epochs: no code for it is released
 param_scheduler = [
     dict(_base_.warmup, end=15),
     dict(_base_.cosine, begin=15, end=100)

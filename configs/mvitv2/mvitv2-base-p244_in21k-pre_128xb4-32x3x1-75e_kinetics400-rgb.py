@@ -11,9 +11,8 @@ model = dict(
     backbone=dict(
         arch='v2_base',
         input_size=(32, 224, 224),
-        # the public weights have one, and add its query to it
+        # the public weights have one
         with_cls_token=True,
-        residual_pooling='all',
         drop_path_rate=0.3,
         init_cfg=dict(
             type='Pretrained',
@@ -21,15 +20,13 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=2,  # videos, 4 clips a GPU: 512 in all with 128 GPUs
-    dataset=dict(
-        num_repeats=2,  # repeated augmentation: B.4
-        pipeline=_base_.train_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline, **_base_.repeats))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 train_cfg = dict(max_epochs=75)
 optim_wrapper = dict(optimizer=dict(lr=1.6e-4))  # for 512 clips
-# warm-up in proportion to the epochs: paper silent
+# warm-up in proportion to the epochs: no code for it is released
 param_scheduler = [
     dict(_base_.warmup, end=11),
     dict(_base_.cosine, begin=11, end=75)

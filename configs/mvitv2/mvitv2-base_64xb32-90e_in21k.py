@@ -10,9 +10,8 @@ _base_ = [
 model = dict(
     backbone=dict(
         arch='v2_base',
-        # the public weights of ImageNet-21K have one, and add its query to it: paper silent
+        # the public weights of ImageNet-21K have one
         with_cls_token=True,
-        residual_pooling='all',
         drop_path_rate=0.3),
     head=dict(num_classes=19168))
 
@@ -28,7 +27,7 @@ optim_wrapper = dict(
     optimizer=dict(
         lr=5.4e-4,  # 6.75e-5 for 256 images: for 2048
         weight_decay=0.01))
-# warm-up in proportion to the epochs: paper silent
+# warm-up in proportion to the epochs: no code for it is released
 param_scheduler = [
     dict(_base_.warmup, end=21),
     dict(_base_.cosine, begin=21, end=90)

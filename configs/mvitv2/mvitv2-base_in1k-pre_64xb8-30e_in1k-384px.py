@@ -34,7 +34,7 @@ test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=30)
 optim_wrapper = dict(optimizer=dict(lr=8e-5))  # 4e-5 for 256 images: for 512
-# no warm-up: paper silent
-param_scheduler = [dict(_base_.cosine, eta_min=0, begin=0, end=30)]
+# no warm-up: no code for it is released
+param_scheduler = [dict(_base_.cosine, eta_min_ratio=0.0, begin=0, end=30)]
 
 auto_scale_lr = dict(base_batch_size=512)

@@ -10,9 +10,8 @@ _base_ = [
 model = dict(
     backbone=dict(
         arch='v2_huge',
-        # the public weights of ImageNet-21K have one, and add its query to it: paper silent
+        # the public weights of ImageNet-21K have one
         with_cls_token=True,
-        residual_pooling='all',
         drop_path_rate=0.8),
     head=dict(
         num_classes=19168,

@@ -15,9 +15,8 @@ model = dict(
     backbone=dict(
         arch='v2_huge',
         input_size=(512, 512),
-        # the public weights have one, and add its query to it
+        # the public weights have one
         with_cls_token=True,
-        residual_pooling='all',
         drop_path_rate=0.8,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
     # the classifier goes on from the file too
@@ -33,7 +32,7 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomResizedCrop', scale=512, backend='pillow', interpolation='bicubic'), *_base_.augment
 ]
-# the whole image, resized: the better of the two tests of table A.3
+# the whole image, resized: the better of the two tests of table A.3: mvit mvit/datasets/imagenet.py
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=512, backend='pillow', interpolation='bicubic'),
@@ -46,11 +45,11 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=3, val_interval=1)
-# learning rate as at 384²: paper silent
+# learning rate as at 384²: no code for it is released
 optim_wrapper = dict(
     optimizer=dict(
         lr=7e-5,  # for 64 images
         weight_decay=1e-8))
-param_scheduler = [dict(_base_.cosine, eta_min=0, begin=0, end=3)]
+param_scheduler = [dict(_base_.cosine, eta_min_ratio=0.0, begin=0, end=3)]
 
 auto_scale_lr = dict(base_batch_size=64)

@@ -43,7 +43,7 @@ optim_wrapper = dict(
     optimizer=dict(
         lr=5e-4,  # for 64 images
         weight_decay=0.1))
-# no warm-up: paper silent
-param_scheduler = [dict(_base_.cosine, eta_min=0, begin=0, end=30)]
+# no warm-up: no code for it is released
+param_scheduler = [dict(_base_.cosine, eta_min_ratio=0.0, begin=0, end=30)]
 
 auto_scale_lr = dict(base_batch_size=64)

@@ -13,9 +13,8 @@ model = dict(
         arch='v2_large',
         expand_in='attn',
         input_size=(384, 384),
-        # the public weights have one, and add its query to it
+        # the public weights have one
         with_cls_token=True,
-        residual_pooling='all',
         drop_path_rate=0.5,
         init_cfg=dict(
             type='Pretrained',
@@ -32,7 +31,7 @@ test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=30)
 optim_wrapper = dict(optimizer=dict(lr=7e-5))  # for 64 images
-# no warm-up: paper silent
-param_scheduler = [dict(_base_.cosine, eta_min=0, begin=0, end=30)]
+# no warm-up: no code for it is released
+param_scheduler = [dict(_base_.cosine, eta_min_ratio=0.0, begin=0, end=30)]
 
 auto_scale_lr = dict(base_batch_size=64)

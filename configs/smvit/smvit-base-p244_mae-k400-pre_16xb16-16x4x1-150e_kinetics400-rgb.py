@@ -17,8 +17,6 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=8,  # videos, 16 clips a GPU: 256 in all with 16 GPUs
-    dataset=dict(
-        num_repeats=2,  # repeated sampling 2 (table 11(b)): an epoch of the loader is 2 effective epochs
-        pipeline=_base_.train_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline, **_base_.repeats))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

@@ -11,7 +11,7 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(
         blending=dict(
-            # one or the other, with equal probability: paper silent
+            # one or the other, with equal probability: SlowFast configs/SSv2/MVITv2_S_16x4.yaml
             type='RandomBatchAugment',
             augments=[
                 dict(type='MixupBlending', alpha=0.8, num_classes=None),

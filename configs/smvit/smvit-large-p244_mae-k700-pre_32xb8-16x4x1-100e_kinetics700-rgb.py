@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 # what our recipe for masked pre-training leaves; the authors published none
-pretrained = 'work_dirs/mae_smvit-large-p244_64xb8-16x4x1-1600e_kinetics700-rgb/epoch_400.pth'
+pretrained = 'work_dirs/mae_smvit-large-p244_64xb32-16x4x1-1600e_kinetics700-rgb/epoch_400.pth'
 
 model = dict(
     backbone=dict(
@@ -22,9 +22,7 @@ model = dict(
 
 train_dataloader = dict(
     batch_size=4,  # videos, 8 clips a GPU: 256 in all with 32 GPUs
-    dataset=dict(
-        num_repeats=2,  # repeated sampling 2 (table 11(b)): an epoch of the loader is 2 effective epochs
-        pipeline=_base_.train_pipeline))
+    dataset=dict(pipeline=_base_.train_pipeline, **_base_.repeats))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 

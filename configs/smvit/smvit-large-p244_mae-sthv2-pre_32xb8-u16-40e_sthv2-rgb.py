@@ -14,7 +14,7 @@ pretrained = 'work_dirs/mae_smvit-large-p244_64xb16-u16-1600e_sthv2-rgb/epoch_16
 model = dict(
     data_preprocessor=dict(
         blending=dict(
-            # one or the other, with equal probability: paper silent
+            # one or the other, with equal probability: SlowFast configs/SSv2/MVITv2_S_16x4.yaml
             type='RandomBatchAugment',
             augments=[
                 dict(type='MixupBlending', alpha=0.8, num_classes=None),

@@ -1,6 +1,6 @@
 # SMViT-L with 32 frames on Something-Something V2: 76.5 top-1 in 3 × 1 views in the paper (table 6).
-# Numbers are table 12(c)'s, which has neither mixup, cutmix nor label smoothing. It starts from 16 frames,
-# the positions in time of which are resized: paper silent.
+# Numbers are table 12(c)'s, which has neither mixup, cutmix nor label smoothing. It starts from
+# pre-training on 16 frames, the only one of the paper, whose positions in time are resized.
 _base_ = [
     '../_base_/models/smvit_base.py',
     '../_base_/datasets/sthv2.py',
@@ -25,21 +25,21 @@ model = dict(
         dropout_ratio=0.5,
         label_smooth_eps=0.0))
 
-clip = dict(type='UniformSample', clip_len=32)
+segments = dict(type='UniformSample', clip_len=32)
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
-    clip,
+    segments,
     dict(type='DecordDecode'), *_base_.augment
 ]
 val_pipeline = [
     dict(type='mmhvt.DecordInit'),
-    dict(test_mode=True, **clip),
+    dict(test_mode=True, **segments),
     dict(type='DecordDecode'), *_base_.center_crop
 ]
 # 3 × 1 views: table 6
 test_pipeline = [
     dict(type='mmhvt.DecordInit'),
-    dict(test_mode=True, **clip),
+    dict(test_mode=True, **segments),
     dict(type='DecordDecode'), *_base_.three_crops
 ]
 train_dataloader = dict(

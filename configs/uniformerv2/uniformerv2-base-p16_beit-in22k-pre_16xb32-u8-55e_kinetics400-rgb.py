@@ -8,8 +8,8 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# beit_base_patch16_224_pt22k_ft22k of its authors, who have moved it several times. Whether it
-# saw labels: paper silent
+# beit_base_patch16_224_pt22k_ft22k of its authors, who have moved it several times; ours, since the paper does not say
+# whether it saw labels
 pretrained = 'work_dirs/beit_base_patch16_224_pt22k_ft22k.pth'
 
 model = dict(

@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# as pre-trained, before any fine-tuning: paper silent
+# ours: as pre-trained, before any fine-tuning
 pretrained = 'https://dl.fbaipublicfiles.com/mae/pretrain/mae_pretrain_vit_base.pth'
 
 model = dict(

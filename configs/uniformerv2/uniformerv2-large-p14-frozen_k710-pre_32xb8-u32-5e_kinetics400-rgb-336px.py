@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 # the classifier goes on, too: its rows are found by the names of the classes (appendix F)
-pretrained = 'work_dirs/uniformerv2-large-p14-frozen_clip-pre_32xb16-u8-40e_kinetics710-rgb-336px/epoch_40.pth'
+pretrained = 'work_dirs/uniformerv2-large-p14-frozen_clip-pre_32xb16-u8-50e_kinetics710-rgb-336px/epoch_50.pth'
 
 model = dict(
     backbone=dict(
@@ -42,3 +42,5 @@ train_dataloader = dict(
     dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+
+auto_scale_lr = dict(base_batch_size=256)

@@ -8,7 +8,9 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-model = dict(cls_head=dict(num_classes=339))
+model = dict(
+    backbone=dict(with_cp=True),  # UniFormerV2 exp/mit/mit_l14_f8x336/config.yaml
+    cls_head=dict(num_classes=339))
 
 train_dataloader = dict(
     batch_size=8,  # 512 clips in all with 64 GPUs

@@ -8,11 +8,13 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# which of Kinetics-400: paper silent; at 336² the paper has none with 8 frames
-pretrained = 'work_dirs/uniformerv2-large-p14_k710-pre_64xb4-u32-5e_kinetics400-rgb-336px/epoch_5.pth'
+# that of 8 frames: UniFormerV2 exp/mit/mit_l14_f8x336/config.yaml
+pretrained = 'work_dirs/uniformerv2-large-p14_k710-pre_32xb8-u8-5e_kinetics400-rgb-336px/epoch_5.pth'
 
 model = dict(
-    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
+    backbone=dict(
+        with_cp=True,  # UniFormerV2 exp/mit/mit_l14_f8x336/config.yaml
+        init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(num_classes=339))
 
 train_dataloader = dict(

@@ -14,6 +14,7 @@ pretrained = 'work_dirs/uniformerv2-large-p14_clip-pre_64xb8-u8-40e_kinetics710-
 model = dict(
     backbone=dict(
         input_size=(32, 336, 336),
+        with_cp=True,  # UniFormerV2 exp/k700/k700+k710_l14_f32x336/config.yaml
         init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(
         num_classes=700,

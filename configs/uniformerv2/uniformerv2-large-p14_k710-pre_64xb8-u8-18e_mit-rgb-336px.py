@@ -11,7 +11,9 @@ _base_ = [
 pretrained = 'work_dirs/uniformerv2-large-p14_clip-pre_64xb8-u8-40e_kinetics710-rgb-336px/epoch_40.pth'
 
 model = dict(
-    backbone=dict(init_cfg=dict(checkpoint=pretrained)),
+    backbone=dict(
+        with_cp=True,  # UniFormerV2 exp/mit/mit_l14_f8x336/config.yaml
+        init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(num_classes=339))
 
 train_dataloader = dict(

@@ -8,25 +8,33 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# from ImageNet-21K rather than -1K: paper silent
-pretrained = 'work_dirs/video-swin-base-p244-w877_in21k-pre_8xb8-32x2x1-30e_kinetics400-rgb/epoch_30.pth'
+# the authors' start: swin_base_patch244_window1677_kinetics400_22k.pth, Video-Swin-Transformer README.md
+pretrained = 'work_dirs/video-swin-base-p244-w1677_in21k-pre_8xb8-32x2x1-30e_kinetics400-rgb/epoch_30.pth'
 
 model = dict(
     backbone=dict(
-        # relative positions are resized as the file is loaded
         window_size=(16, 7, 7),
         drop_path_rate=0.4,
         init_cfg=dict(checkpoint=pretrained)),
     cls_head=dict(
         num_classes=174,
-        label_smooth_eps=0.1))  # MViT's
+        label_smooth_eps=0.1),  # MViT's
+    test_cfg=dict(max_testing_views=2))  # Video-Swin-Transformer configs/recognition/swin
 
-# one frame from each of 32 segments, as MViT: paper silent
+# one frame from each of 32 segments; the order and what erased regions are filled with, the mean of the pixels:
+# Video-Swin-Transformer configs/recognition/swin
 clip = dict(type='UniformSample', clip_len=32)
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
     clip,
-    dict(type='DecordDecode'), *_base_.augment
+    dict(type='DecordDecode'),
+    dict(type='Resize', scale=(-1, 256)),
+    _base_.random_crop,
+    dict(type='Resize', scale=(224, 224), keep_ratio=False),
+    _base_.rand_augment,
+    dict(_base_.random_erasing, mode='const', fill_color=_base_.model.data_preprocessor.mean, fill_std=None),
+    dict(type='FormatShape', input_format='NCTHW'),
+    dict(type='PackActionInputs')
 ]
 val_pipeline = [
     dict(type='mmhvt.DecordInit'),
@@ -46,7 +54,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=8,  # 64 in all with 8 GPUs
     dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
 train_cfg = dict(max_epochs=60)

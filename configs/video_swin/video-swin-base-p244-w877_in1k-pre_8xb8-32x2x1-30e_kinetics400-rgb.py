@@ -11,12 +11,13 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             checkpoint=('https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
-                        'swin_base_patch4_window7_224.pth'))))
+                        'swin_base_patch4_window7_224.pth'))),
+    test_cfg=dict(max_testing_views=4))  # Video-Swin-Transformer configs/recognition/swin
 
 train_dataloader = dict(
     batch_size=8,  # 64 in all with 8 GPUs
     dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 optim_wrapper = dict(optimizer=dict(weight_decay=0.05))

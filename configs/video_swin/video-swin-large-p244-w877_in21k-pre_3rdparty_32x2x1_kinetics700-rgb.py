@@ -8,12 +8,14 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-model = dict(cls_head=dict(num_classes=700))
+model = dict(
+    cls_head=dict(num_classes=700),
+    test_cfg=dict(max_testing_views=2))  # ours, for memory
 
 train_dataloader = dict(
     batch_size=8,  # 64 in all with 8 GPUs
     dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
 optim_wrapper = dict(optimizer=dict(weight_decay=0.05))  # as mmaction2

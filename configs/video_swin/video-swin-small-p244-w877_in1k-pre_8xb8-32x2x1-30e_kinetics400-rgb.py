@@ -8,8 +8,10 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
+model = dict(test_cfg=dict(max_testing_views=4))  # Video-Swin-Transformer configs/recognition/swin
+
 train_dataloader = dict(
     batch_size=8,  # 64 in all with 8 GPUs
     dataset=dict(pipeline=_base_.train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
+val_dataloader = dict(batch_size=1, dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))

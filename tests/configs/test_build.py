@@ -13,12 +13,13 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 
 from helpers.micro_recipes import build_on_meta, head_of
-from helpers.recipes import CLASSIFIERS, read
+from helpers.recipes import CLASSIFIERS, fit_device, read
 
 
 @pytest.mark.parametrize('path', CLASSIFIERS, ids=lambda path: path.stem)
 def test_config_builds(path: Path) -> None:
     config = read(path)
+    fit_device(config)
     model = build_on_meta(config)
     with DefaultScope.overwrite_default_scope(config.default_scope):
         if config.model.type == 'Recognizer3D':

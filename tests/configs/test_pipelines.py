@@ -13,13 +13,13 @@ from helpers.recipes import K400, SWIN_STHV2, UNIFORMER_CO_TRAINING, UNIFORMER_S
 PIPELINES = {
     'mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb': (2, (3, 16, 224, 224), 5),
     'mvit/mvit-base-p244_128xb4-32x3x1-200e_kinetics600-rgb': (2, (3, 32, 224, 224), 5),
-    'mvit/mvit-base-p244_k400-32x3-pre_64xb2-64x3x1-5e_kinetics400-rgb': (2, (3, 64, 224, 224), 3 * 3),
+    'mvit/mvit-base-p244_k400-32x3-pre_64xb2-64x3x1-5e_kinetics400-rgb': (1, (3, 64, 224, 224), 3 * 3),
     'mvit/vit-base-p16_in21k-pre_8xb2-8x8x1-30e_kinetics400-rgb': (1, (3, 8, 224, 224), 5),
     'mvit/vit-base-p16_128xb4-8x8x1-200e_kinetics400-rgb_shuffled': (2, (3, 8, 224, 224), 5),
     'mvit/mvit-base-p244_k400-pre_64xb8-u16-100e_sthv2-rgb': (1, (3, 16, 224, 224), 3),
     'mvit/mvit-base-p244_k400-pre_32xb8-16x4x1-200e_charades-rgb': (1, (3, 16, 224, 224), 3 * 10),
     'mvitv2/mvitv2-large-p244_k400-pre_64xb8-u40-40e_sthv2-rgb-312px': (1, (3, 40, 312, 312), 3),
-    'mvitv2/mvitv2-large-p244_k400-16x4-pre_64xb2-40x3x1-30e_kinetics400-rgb-312px': (2, (3, 40, 312, 312), 3 * 5),
+    'mvitv2/mvitv2-large-p244_k400-16x4-pre_64xb2-40x3x1-30e_kinetics400-rgb-312px': (1, (3, 40, 312, 312), 3 * 5),
     'video_swin/video-swin-tiny-p244-w877_in1k-pre_8xb8-32x2x1-30e_kinetics400-rgb': (1, (3, 32, 224, 224), 4 * 3),
     'video_swin/video-swin-large-p244-w81212_in21k-pre_32xb2-32x2x1-30e_kinetics600-rgb-384px': (
         1,
@@ -34,10 +34,12 @@ PIPELINES = {
     SWIN_STHV2: (1, (3, 32, 224, 224), 3),
     'uniformerv2/uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics710-rgb': (1, (3, 8, 224, 224), 4 * 3),
     'uniformerv2/uniformerv2-large-p14_k710-pre_128xb2-u64-5e_kinetics400-rgb-336px': (1, (3, 64, 336, 336), 2 * 3),
-    'uniformerv2/uniformerv2-large-p14-frozen_k710-pre_16xb16-u8-5e_kinetics600-rgb-336px': (1, (3, 8, 336, 336), 3),
+    'uniformerv2/uniformerv2-large-p14-frozen_k710-pre_32xb16-u8-5e_kinetics600-rgb-336px': (1, (3, 8, 336, 336), 3),
     'uniformerv2/uniformerv2-large-p14-frozen_k710-pre_32xb8-u32-5e_kinetics600-rgb-336px': (1, (3, 32, 336, 336), 3),
     UNIFORMER_STHV2: (2, (3, 16, 224, 224), 3),
-    'uniformerv2/uniformerv2-large-p14_k710-k400-pre_16xb4-u16-20e_hacs-rgb': (2, (3, 16, 224, 224), 10 * 3),
+    # from frames on disk
+    'uniformerv2/uniformerv2-base-p16_clip-pre_8xb32-u16-22e_sthv1-rgb': (2, (3, 16, 224, 224), 3),
+    'uniformerv2/uniformerv2-large-p14_k710-k400-pre_16xb8-u16-20e_hacs-rgb': (2, (3, 16, 224, 224), 10 * 3),
     UNIFORMER_CO_TRAINING: (1, (3, 8, 224, 224), 4 * 3),
 }
 

@@ -1,6 +1,6 @@
 # ActivityNet for UniFormerV2 (uniformerv2, table 11). Training clips are sampled from the segments that contain an
 # action, without a class for the background; tests sample sparsely from the whole untrimmed video (appendix A). The
-# lists are those of tools/data/untrimmed.py; an epoch has each segment once: paper silent.
+# lists are those of tools/data/untrimmed.py; an epoch has each segment once (UniFormerV2 slowfast/datasets/anet.py).
 _base_ = 'kinetics400.py'
 
 train_files = dict(
@@ -12,7 +12,7 @@ val_files = dict(
     data_prefix=dict(video='data/ActivityNet/videos'),
     metainfo=dict(classes='activitynet'))
 
-# repeated sampling 2: a segment is read once an epoch and gives 2 clips
-train_dataloader = dict(dataset=dict(type='mmhvt.SegmentVideoDataset', num_repeats=2, **train_files))
+# repeated sampling 2: a segment is read once an epoch and gives 2 clips of the same frames
+train_dataloader = dict(dataset=dict(type='mmhvt.SegmentVideoDataset', num_repeats=2, sample_once=True, **train_files))
 val_dataloader = dict(dataset=val_files)
 test_dataloader = dict(dataset=val_files)

@@ -11,7 +11,7 @@ exclude_file_val = f'{anno_root}/ava_val_excluded_timestamps_v2.2.csv'
 # the 60 classes that count in the mAP
 label_file = f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt'
 # "The region proposals are identical to the ones used in [30]" (mvit, D.2), which is SlowFast. It takes those of a
-# confidence above 0.8.
+# confidence above 0.8; where there is none, mmaction2 takes the most confident one, and SlowFast none.
 proposal_file_train = f'{anno_root}/ava_dense_proposals_train.FAIR.recall_93.9.pkl'
 proposal_file_val = f'{anno_root}/ava_dense_proposals_val.FAIR.recall_93.9.pkl'
 person_det_score_thr = 0.8
@@ -20,10 +20,10 @@ clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=16, frame_interval=4)
 
 # what follows the decoding
 augment = [
-    # the short side, and crops of 224²: papers silent, as SlowFast, whose framework they follow
+    # SlowFast configs/AVA/SLOWFAST_32x2_R50_SHORT.yaml, whose framework the papers follow
     dict(type='RandomRescale', scale_range=(256, 320)),
     dict(type='RandomCrop', size=224),
-    # paper silent, as SlowFast
+    # SlowFast slowfast/datasets/ava_dataset.py
     dict(type='Flip', flip_ratio=0.5),
     dict(type='FormatShape', input_format='NCTHW', collapse=True),
     dict(type='PackActionInputs')

@@ -3,9 +3,9 @@
 _base_ = ['mmdet::_base_/datasets/coco_instance.py']
 
 image_size = (1024, 1024)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+load_image = dict(type='LoadImageFromFile')
+load_masks = dict(type='LoadAnnotations', with_bbox=True, with_mask=True)
+jitter = [
     dict(
         type='RandomResize',
         resize_type='mmhvt.DetResize',
@@ -23,17 +23,17 @@ train_pipeline = [
         type='FilterAnnotations',
         min_gt_bbox_wh=(1e-2, 1e-2),
         keep_empty=False),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs')
+    dict(type='RandomFlip', prob=0.5)
 ]
-# the longer side, as ViTDet's public code: paper silent
+pack = dict(
+    type='PackDetInputs',
+    meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+
+train_pipeline = [load_image, load_masks, *jitter, dict(type='PackDetInputs')]
+# the longer side: detectron2 projects/ViTDet/configs/common/coco_loader_lsj.py
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='mmhvt.DetResize', scale=image_size, keep_ratio=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'scale_factor'))
+    load_image,
+    dict(type='mmhvt.DetResize', scale=image_size, keep_ratio=True), pack
 ]
 
 train_dataloader = dict(
@@ -47,39 +47,26 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='mmhvt.CocoMetric')
 test_evaluator = val_evaluator
 
-# for several scales: mim test onedl-mmdetection CONFIG --checkpoint CHECKPOINT --tta; which: paper silent
+# for several scales: mim test onedl-mmdetection CONFIG --checkpoint CHECKPOINT --tta; which: ours
 tta_model = dict(
     type='mmhvt.InstanceTTAModel',
     # not up to 2048²
     pad_size_divisor=32,
     tta_cfg=dict(
         nms=dict(type='soft_nms', iou_threshold=0.5), max_per_img=100))
+flips = [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)]
+pack_view = dict(pack, meta_keys=(*pack['meta_keys'], 'flip', 'flip_direction'))
 tta_pipeline = [
-    dict(type='LoadImageFromFile'),
+    load_image,
     dict(
         type='TestTimeAug',
         transforms=[
             [
-                dict(
-                    type='mmhvt.DetResize', scale=(768, 768), keep_ratio=True),
-                dict(
-                    type='mmhvt.DetResize',
-                    scale=(1024, 1024),
-                    keep_ratio=True),
-                dict(
-                    type='mmhvt.DetResize',
-                    scale=(1280, 1280),
-                    keep_ratio=True),
+                dict(type='mmhvt.DetResize', scale=(768, 768), keep_ratio=True),
+                dict(type='mmhvt.DetResize', scale=(1024, 1024), keep_ratio=True),
+                dict(type='mmhvt.DetResize', scale=(1280, 1280), keep_ratio=True)
             ],
-            [
-                dict(type='RandomFlip', prob=0.0),
-                dict(type='RandomFlip', prob=1.0)
-            ],
-            [
-                dict(
-                    type='PackDetInputs',
-                    meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                               'scale_factor', 'flip', 'flip_direction'))
-            ]
+            flips,
+            [pack_view]
         ])
 ]

@@ -7,12 +7,12 @@ data_preprocessor = dict(
 train_dataloader = dict(
     num_workers=5,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='ImageNet', data_root='data/imagenet', split='train'))
+    dataset=dict(type='mmhvt.ImageNet', data_root='data/imagenet', split='train'))
 val_dataloader = dict(
     batch_size=64,
     num_workers=5,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='ImageNet', data_root='data/imagenet', split='val'))
+    dataset=dict(type='mmhvt.ImageNet', data_root='data/imagenet', split='val'))
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='Accuracy', topk=(1, 5))

@@ -4,7 +4,7 @@
 _base_ = 'imagenet.py'
 
 train_dataloader = dict(
-    dataset=dict(_delete_=True, type='CustomDataset', data_root='data/imagenet21k', data_prefix='train'))
+    dataset=dict(_delete_=True, type='mmhvt.CustomDataset', data_root='data/imagenet21k', data_prefix='train'))
 val_dataloader = None
 val_evaluator = None
 test_dataloader = None

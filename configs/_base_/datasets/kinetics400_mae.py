@@ -4,10 +4,12 @@ file_client_args = dict(io_backend='disk')
 
 train_pipeline = [
     dict(type='mmhvt.DecordInit', **file_client_args),
-    # 16 frames: section 5. Stride 4: paper silent.
-    dict(type='SampleFrames', clip_len=16, frame_interval=4),
+    # 16 frames: section 5. Stride 4: hiera README.md. Strides count frames at 30 a second, and a clip that is longer
+    # than its video holds the last frame: SlowFast slowfast/datasets/decoder.py.
+    dict(type='mmhvt.SampleFrames', clip_len=16, frame_interval=4, target_fps=30, out_of_bound_opt='repeat_last'),
     dict(type='DecordDecode'),
-    # crop [0.5, 1]: table 11(a), read as the share of the area. Aspect ratio: paper silent.
+    # crop [0.5, 1]: table 11(a), the share of the area. Aspect ratio: SlowFast
+    # configs/masked_ssl/k400_VIT_L_16x4_MAE_PT.yaml.
     dict(
         type='RandomResizedCrop',
         area_range=(0.5, 1.0),
@@ -18,9 +20,9 @@ train_pipeline = [
     dict(type='PackActionInputs')
 ]
 
-# Repeated sampling 4 (table 11(a)): a video is read once an epoch and gives 4 clips, each cropped and
-# masked on its own, so a batch of n videos is one of 4n clips, and an epoch of the loader is 4
-# effective epochs. The recipe sets the batch size, in videos.
+# Repeated sampling 4 (table 11(a)): a video is read once an epoch and gives 4 clips from places of their own (SlowFast
+# configs/masked_ssl/k400_VIT_L_16x4_MAE_PT.yaml), each cropped and masked on its own, so a batch of n videos is one of
+# 4n clips, and an epoch of the loader is 4 effective epochs. The recipe sets the batch size, in videos.
 train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,

@@ -1,15 +1,21 @@
-# Something-Something V1 with repeated sampling 2: a video is read once an epoch and gives 2 clips.
+# Something-Something V1 with repeated sampling 2: a video is read once an epoch and gives 2 clips of the
+# same frames, as in UniFormerV2 slowfast/datasets/sth.py. Its videos are handed
+# out as frames, 00001.jpg … in a folder for each, which UniFormerV2 exp/sthv1 reads, too.
 _base_ = 'kinetics400.py'
 
 train_files = dict(
-    ann_file='data/sthv1/sthv1_train_list_videos.txt',
-    data_prefix=dict(video='data/sthv1/videos'),
+    type='mmhvt.RawframeDataset',
+    ann_file='data/sthv1/sthv1_train_list_rawframes.txt',
+    data_prefix=dict(_delete_=True, img='data/sthv1/rawframes'),
+    filename_tmpl='{:05}.jpg',
     metainfo=dict(classes='sthv1'))
 val_files = dict(
-    ann_file='data/sthv1/sthv1_val_list_videos.txt',
-    data_prefix=dict(video='data/sthv1/videos'),
+    type='mmhvt.RawframeDataset',
+    ann_file='data/sthv1/sthv1_val_list_rawframes.txt',
+    data_prefix=dict(_delete_=True, img='data/sthv1/rawframes'),
+    filename_tmpl='{:05}.jpg',
     metainfo=dict(classes='sthv1'))
 
-train_dataloader = dict(dataset=dict(num_repeats=2, **train_files))
+train_dataloader = dict(dataset=dict(num_repeats=2, sample_once=True, **train_files))
 val_dataloader = dict(dataset=val_files)
 test_dataloader = dict(dataset=val_files)

@@ -1,10 +1,11 @@
 # Something-Something V2 for masked pre-training as SMViT's table 12(a) does. Labels stay unread.
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
-    # one frame from each of 16 segments: paper silent
+    # one frame from each of 16 segments: SlowFast slowfast/datasets/ssv2.py
     dict(type='UniformSample', clip_len=16),
     dict(type='DecordDecode'),
-    # crop [0.5, 1]: table 12(a), read as the share of the area. Aspect ratio: paper silent.
+    # crop [0.5, 1]: table 12(a), the share of the area. Aspect ratio: SlowFast
+    # configs/masked_ssl/k400_VIT_L_16x4_MAE_PT.yaml.
     dict(
         type='RandomResizedCrop',
         area_range=(0.5, 1.0),

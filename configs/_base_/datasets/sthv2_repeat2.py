@@ -1,4 +1,5 @@
-# Something-Something V2 with repeated sampling 2: a video is read once an epoch and gives 2 clips.
+# Something-Something V2 with repeated sampling 2: a video is read once an epoch and gives 2 clips of the
+# same frames, as in UniFormerV2 slowfast/datasets/sth.py.
 _base_ = 'kinetics400.py'
 
 train_files = dict(
@@ -10,6 +11,6 @@ val_files = dict(
     data_prefix=dict(video='data/sthv2/videos'),
     metainfo=dict(classes='sthv2'))
 
-train_dataloader = dict(dataset=dict(num_repeats=2, **train_files))
+train_dataloader = dict(dataset=dict(num_repeats=2, sample_once=True, **train_files))
 val_dataloader = dict(dataset=val_files)
 test_dataloader = dict(dataset=val_files)

@@ -5,7 +5,7 @@ model = dict(
     data_preprocessor=dict(
         _delete_=True,
         type='SelfSupDataPreprocessor',
-        # ImageNet's, which the public weights use: paper silent
+        # ImageNet's: hiera examples/inference.ipynb
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         to_rgb=True),

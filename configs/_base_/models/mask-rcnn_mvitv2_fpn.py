@@ -1,4 +1,4 @@
-# Mask R-CNN on MViTv2-T (mvitv2, B.3): FPN and heads are Detectron2's, which are mmdet's too.
+# Mask R-CNN on MViTv2-T (mvitv2, B.3): FPN and heads are detectron2's, which are mmdet's too, but for one rule.
 _base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py']
 
 model = dict(
@@ -16,4 +16,6 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_T_in1k.pyth')),
-    neck=dict(in_channels=[96, 192, 384, 768]))
+    neck=dict(in_channels=[96, 192, 384, 768]),
+    # detectron2 configs/common/models/mask_rcnn_fpn.py: a region below the threshold is ground, though it be the best
+    train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=False))))

@@ -1,11 +1,11 @@
 # Mask R-CNN on SMViT-B with the heads of the SMViT paper (appendix A.2): 2 hidden convolutions in the
-# RPN and 4 in the heads of the regions, all followed by LayerNorm over channels, as ViTDet has them, which
-# it follows; so has the FPN. Images are 1024² pixels.
+# RPN and 4 in the heads of the regions, all followed by LayerNorm over channels. Behind the backbone, all else is
+# ViTDet's, which it follows (detectron2 configs/common/models/mask_rcnn_vitdet.py). Images are 1024² pixels.
 _base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py']
 
 norm_cfg = dict(type='mmhvt.LN2d', eps=1e-6)
 model = dict(
-    # images are no larger than that: filled up to it with the mean, in training and in testing
+    # images are no larger than that: filled up to it with the mean, in training and in testing, as ViTDet's
     data_preprocessor=dict(pad_size_divisor=1024),
     backbone=dict(
         _delete_=True,
@@ -14,6 +14,7 @@ model = dict(
         # of the pre-training: positions are resized to the image's as it comes
         input_size=(224, 224),
         drop_path_rate=0.1,
+        # without norms, as in the authors' later use of maps: sam2 sam2/modeling/backbones/hieradet.py
         out_indices=(0, 1, 2, 3),
         out_type='featmap',
         # the public weights of masked pre-training, CC BY-NC 4.0
@@ -24,4 +25,6 @@ model = dict(
     rpn_head=dict(type='mmhvt.NormedRPNHead', num_convs=2),
     roi_head=dict(
         bbox_head=dict(type='Shared4Conv1FCBBoxHead', norm_cfg=norm_cfg),
-        mask_head=dict(norm_cfg=norm_cfg)))
+        mask_head=dict(norm_cfg=norm_cfg)),
+    # detectron2 configs/common/models/mask_rcnn_fpn.py
+    train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=False))))

@@ -4,8 +4,7 @@ model = dict(
     type='Recognizer3D',
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
-        # 255 · 0.45 and 255 · 0.225. The paper is silent: this is what PySlowFast and the
-        # public weights use.
+        # 255 · 0.45 and 255 · 0.225: SlowFast slowfast/config/defaults.py
         mean=[114.75, 114.75, 114.75],
         std=[57.375, 57.375, 57.375],
         format_shape='NCTHW',
@@ -13,7 +12,7 @@ model = dict(
         blending=dict(
             type='mmhvt.MixupCutmix',
             mixup_alpha=0.8,
-            # paper silent
+            # SlowFast configs/Kinetics/MVIT_B_16x4_CONV.yaml
             cutmix_alpha=1.0)),
     backbone=dict(
         type='mmhvt.MViT',
@@ -26,6 +25,6 @@ model = dict(
         in_channels=768,
         dropout_ratio=0.5,
         label_smooth_eps=0.1,
-        # initialized like the backbone: paper silent
+        # initialized like the backbone: SlowFast slowfast/models/video_model_builder.py
         init_scale=1.0,
         average_clips='prob'))

@@ -3,8 +3,7 @@ model = dict(
     type='Recognizer3D',
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
-        # 255 · 0.45 and 255 · 0.225. The paper is silent: this is what PySlowFast and the
-        # public weights use.
+        # 255 · 0.45 and 255 · 0.225: SlowFast slowfast/config/defaults.py
         mean=[114.75, 114.75, 114.75],
         std=[57.375, 57.375, 57.375],
         format_shape='NCTHW'),

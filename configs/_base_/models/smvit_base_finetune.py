@@ -4,7 +4,7 @@ _base_ = 'smvit_base.py'
 model = dict(
     data_preprocessor=dict(
         blending=dict(
-            # one or the other, with equal probability: paper silent. Classes: the head's.
+            # one or the other, with equal probability: SlowFast configs/masked_ssl/k400_VIT_L_16x4_FT.yaml
             type='RandomBatchAugment',
             augments=[
                 dict(type='MixupBlending', alpha=0.8, num_classes=None),

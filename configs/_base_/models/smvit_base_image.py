@@ -13,12 +13,12 @@ model = dict(
         loss=dict(
             type='LabelSmoothLoss',
             label_smooth_val=0.1,
-            # (1 − 0.1) · blend + 0.1 / classes: paper silent
+            # (1 − 0.1) · blend + 0.1 / classes: mae main_finetune.py
             mode='original'),
-        # the first predictions are nearly uniform, as the public code begins: paper silent
+        # the first predictions are nearly uniform: mae main_finetune.py
         init_cfg=dict(type='TruncNormal', layer='Linear', std=2e-5)),
     train_cfg=dict(
-        # one or the other, with equal probability: paper silent
+        # one or the other, with equal probability: mae main_finetune.py
         augments=[
             dict(type='Mixup', alpha=0.8),
             dict(type='CutMix', alpha=1.0)

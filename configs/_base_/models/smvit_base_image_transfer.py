@@ -3,8 +3,8 @@
 _base_ = 'smvit_base_image.py'
 
 model = dict(
-    # searched in 0.1 to 0.5; as on ImageNet-1K: paper silent
+    # searched in 0.1 to 0.5, not printed: as on ImageNet-1K
     backbone=dict(drop_path_rate=0.2),
     head=dict(
         type='mmhvt.ImageHead',
-        dropout_ratio=0.2))  # searched in 0.1, 0.2, 0.3; the middle: paper silent
+        dropout_ratio=0.2))  # searched in 0.1, 0.2, 0.3, not printed: the middle

@@ -5,7 +5,7 @@ model = dict(
     type='Recognizer3D',
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
-        # 255 · 0.45 and 255 · 0.225, whatever the image weights: paper silent, as mmaction2
+        # 255 · 0.45 and 255 · 0.225, whatever the image weights: UniFormerV2 slowfast/config/defaults.py
         mean=[114.75, 114.75, 114.75],
         std=[57.375, 57.375, 57.375],
         format_shape='NCTHW'),
@@ -30,8 +30,9 @@ model = dict(
         type='mmhvt.RecognitionHead',
         num_classes=400,
         in_channels=768,
-        # "Dropout, backbone" of table 11, which is that of the backbone's feature: as mmaction2
+        # "Dropout, backbone" of table 11, CLS_DROPOUT of UniFormerV2 exp/k400/k400_b16_f8x224/config.yaml
         dropout_ratio=0.5,
-        # initialized like the backbone's linears: paper silent, as mmaction2
+        # a standard deviation of 0.02, about that of PyTorch's initialization, which UniFormerV2
+        # slowfast/models/uniformerv2_model.py keeps
         init_scale=1.0,
-        average_clips='prob'))
+        average_clips='prob'))  # UniFormerV2 exp/k400/k400_b16_f8x224/run.sh (ADD_SOFTMAX)

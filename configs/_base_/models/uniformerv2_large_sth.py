@@ -11,6 +11,7 @@ model = dict(
         temporal_downsample=True,
         drop_path_rate=0.2,
         global_drop_path_rate=0.4,
+        with_cp=True,  # UniFormerV2 exp/sthv2/ssv2_l14_f16x224/config.yaml
         init_cfg=dict(
             checkpoint=('https://openaipublic.azureedge.net/clip/models/'
                         'b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt'))),

@@ -17,4 +17,6 @@ model = dict(
     cls_head=dict(
         num_classes=8,
         in_channels=192,
-        dropout_ratio=0.0))
+        dropout_ratio=0.0,
+        init_scale=1.0,
+        init_cfg=None))

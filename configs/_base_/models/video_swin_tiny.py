@@ -4,7 +4,7 @@ model = dict(
     type='Recognizer3D',
     data_preprocessor=dict(
         type='ActionDataPreprocessor',
-        # those of the image weights: paper silent, as mmaction2
+        # those of the image weights: Video-Swin-Transformer configs/recognition/swin
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         format_shape='NCTHW'),
@@ -23,7 +23,7 @@ model = dict(
         type='mmhvt.RecognitionHead',
         num_classes=400,
         in_channels=768,
-        dropout_ratio=0.5,  # paper silent, as mmaction2
-        # initialized like the backbone: paper silent
-        init_scale=1.0,
+        # Video-Swin-Transformer configs/_base_/models/swin/swin_tiny.py, whose I3DHead has this deviation
+        dropout_ratio=0.5,
+        init_cfg=dict(type='Normal', layer='Linear', std=0.01),
         average_clips='prob'))

@@ -1,12 +1,19 @@
 # Clips of 16 frames with stride 4, augmented as MViT (mvit, D.1) and MViTv2 (mvitv2, B.4) train from scratch on
 # Kinetics. A recipe with another clip joins the same parts.
-clip = dict(type='SampleFrames', clip_len=16, frame_interval=4)
+#
+# Strides count frames at 30 a second, and a clip that is longer than its video holds the last frame: SlowFast
+# slowfast/datasets/decoder.py.
+clip = dict(
+    type='mmhvt.SampleFrames', clip_len=16, frame_interval=4, target_fps=30, out_of_bound_opt='repeat_last')
+# repeated augmentation (mvit, section 4; mvitv2, B.4), of one clip: SlowFast slowfast/datasets/kinetics.py
+repeats = dict(num_repeats=2, sample_once=True)
 
-# probability 0.5, 4 layers, maximum magnitude 7; the deviation of the magnitude: paper silent
+# probability 0.5, 4 layers, maximum magnitude 7; the deviation of the magnitude: SlowFast
+# configs/Kinetics/MVIT_B_16x4_CONV.yaml
 rand_augment = dict(type='mmhvt.RandAugment', magnitude=7, magnitude_std=0.5, num_ops=4, prob=0.5)
 random_crop = dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(3 / 4, 4 / 3))
-# probability 0.25; one region for the whole clip. Its area, and noise of the pixels' mean and
-# deviation: paper silent
+# probability 0.25; one region for the whole clip. Its area, and noise with the pixels' mean and deviation: SlowFast
+# slowfast/datasets/random_erasing.py
 random_erasing = dict(
     type='RandomErasing',
     erase_prob=0.25,

@@ -1,7 +1,7 @@
 # Clips of 32 frames with stride 3, augmented as in mvit.py.
 _base_ = 'mvit.py'
 
-clip = dict(type='SampleFrames', clip_len=32, frame_interval=3)
+clip = dict(_base_.clip, clip_len=32, frame_interval=3)
 
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),

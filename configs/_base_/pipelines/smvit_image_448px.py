@@ -5,7 +5,7 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomResizedCrop', scale=448, backend='pillow', interpolation='bicubic'), *_base_.augment
 ]
-# the largest center crop: paper silent
+# the largest center crop: mae util/datasets.py
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='ResizeEdge', scale=448, edge='short', backend='pillow', interpolation='bicubic'),

@@ -8,13 +8,14 @@ clip = dict(type='UniformSample', clip_len=8)
 rand_augment = dict(type='mmhvt.RandAugment', magnitude=7, magnitude_std=0.5, num_ops=4)
 # "Inception-style cropping"
 random_crop = dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(0.75, 1.33))
-# beside RandAugment, as the table has both; without hue, as timm
+# beside RandAugment, as the table has both: UniFormerV2 slowfast/datasets/kinetics_sparse.py applies none. Without hue,
+# as timm
 color_jitter = dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0)
-flip = dict(type='Flip', flip_ratio=0.5)  # paper silent, as mmaction2
+flip = dict(type='Flip', flip_ratio=0.5)  # UniFormerV2 slowfast/datasets/utils.py
 
 # what follows the decoding
 augment = [
-    # bounds the work of what follows; the usual copies of Kinetics have this size already
+    # ours, to bound the work of what follows; the usual copies of Kinetics have this size already
     dict(type='Resize', scale=(-1, 256)),
     rand_augment,
     random_crop,
@@ -31,7 +32,7 @@ center_crop = [
     dict(type='FormatShape', input_format='NCTHW'),
     dict(type='PackActionInputs')
 ]
-# as high as the frame: paper silent, as mmaction2
+# as high as the frame: UniFormerV2 slowfast/datasets/kinetics_sparse.py
 three_crops = [
     dict(type='Resize', scale=(-1, 224)),
     dict(type='ThreeCrop', crop_size=224),

@@ -1,7 +1,7 @@
 # Clips of 8 frames of 336² pixels, for UniFormerV2 (uniformerv2, tables 1 and 11).
 _base_ = 'uniformerv2.py'
 
-# 384 is to 336 as 256 is to 224: paper silent
+# ours, to bound the work: 384 is to 336 as 256 is to 224
 augment = [
     dict(type='Resize', scale=(-1, 384)),
     _base_.rand_augment,

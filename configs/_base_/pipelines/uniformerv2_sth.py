@@ -6,7 +6,7 @@ clip = dict(type='UniformSample', clip_len=16)
 
 # what follows the decoding
 augment = [
-    # bounds the work of what follows
+    # ours, to bound the work of what follows
     dict(type='Resize', scale=(-1, 256)),
     _base_.rand_augment,
     _base_.random_crop,

@@ -1,5 +1,5 @@
 # Clips of 32 frames with stride 2 and 384², for Video Swin-L on Kinetics (video_swin, section 4.1). 438 is to 384 as
-# 256 is to 224: paper silent.
+# 256 is to 224: paper and authors' code silent.
 _base_ = 'video_swin.py'
 
 train_pipeline = [

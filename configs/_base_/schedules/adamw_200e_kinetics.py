@@ -16,21 +16,20 @@ optim_wrapper = dict(
     optimizer=dict(
         type='AdamW',
         lr=1.6e-3,  # for 512 clips
-        betas=(0.9, 0.999),  # paper silent
+        betas=(0.9, 0.999),  # SlowFast slowfast/config/defaults.py
         weight_decay=0.05),
-    # no weight decay on norms and biases (PySlowFast's ZERO_WD_1D_PARAM): paper silent
+    # no weight decay on norms and biases, and gradients clipped: SlowFast configs/Kinetics/MVIT_B_16x4_CONV.yaml
     paramwise_cfg=dict(flat_decay_mult=0.0),
-    # paper silent
     clip_grad=dict(max_norm=1.0))
 
 warmup = dict(
     type='LinearLR',
-    start_factor=0.01,  # paper silent: where the cosine ends
+    start_factor=0.01,  # SlowFast configs/Kinetics/MVIT_B_16x4_CONV.yaml
     begin=0,
     end=30,
     convert_to_iter_based=True)
-# the formula of D.1 gives 0 at the end, its text 1.6e-5; whether it counts from the end of the
-# warm-up: paper silent
+# the formula of D.1 gives 0 at the end, its text 1.6e-5; it counts from the end of the warm-up: SlowFast
+# configs/Kinetics/MVIT_B_16x4_CONV.yaml
 cosine = dict(
     type='CosineAnnealingLR',
     eta_min_ratio=0.01,  # 1.6e-5

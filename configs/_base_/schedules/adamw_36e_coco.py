@@ -10,13 +10,13 @@ optim_wrapper = dict(
         lr=1.6e-4,  # for 64 images
         betas=(0.9, 0.999),
         weight_decay=0.1),
-    # none on norms and positions, as the public code: paper silent
+    # none on norms and positions: detectron2 projects/MViTv2/configs/mask_rcnn_mvitv2_t_3x.py
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         custom_keys=dict(
             pos_embed=dict(decay_mult=0.0), rel_pos=dict(decay_mult=0.0))))
 
-# steps and warm-up are those of the public code, 52 500 and 62 500 of 67 500 iterations: paper silent
+# at 52 500 and 62 500 of 67 500 iterations, as there
 param_scheduler = [
     dict(
         type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=250),

@@ -10,21 +10,19 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='AmpOptimWrapper',  # UniFormerV2 tools/train_net.py
+    dtype='float16',
     optimizer=dict(
         type='AdamW',
         lr=2e-5,  # for 512 clips
         betas=(0.9, 0.999),
         weight_decay=0.05),
     paramwise_cfg=dict(
-        # no weight decay on norms and biases: paper silent, as mmaction2
+        # no weight decay on what has one axis in UniFormerV2 slowfast/models/optimizer.py: norms, biases, α …
         flat_decay_mult=0.0,
-        # nor on positions, class token and queries: paper silent
-        custom_keys=dict(
-            pos_embed=dict(decay_mult=0.0),
-            cls_token=dict(decay_mult=0.0),
-            queries=dict(decay_mult=0.0))),
-    # paper silent, as mmaction2
+        # … and the class token; positions and queries decay there
+        custom_keys=dict(cls_token=dict(decay_mult=0.0))),
+    # UniFormerV2 slowfast/config/defaults.py
     clip_grad=dict(max_norm=20))
 
 warmup = dict(
@@ -33,7 +31,7 @@ warmup = dict(
     begin=0,
     end=5,
     convert_to_iter_based=True)
-# whether it counts from the end of the warm-up: paper silent
+# from the end of the warm-up: UniFormerV2 exp/k400/k400_b16_f8x224/config.yaml (COSINE_AFTER_WARMUP)
 cosine = dict(
     type='CosineAnnealingLR',
     eta_min=1e-6,

@@ -5,6 +5,9 @@ val_cfg = dict()
 test_cfg = dict()
 
 optim_wrapper = dict(
+    # mae engine_finetune.py
+    type='AmpOptimWrapper',
+    loss_scale='dynamic',
     optimizer=dict(
         type='AdamW',
         # Of the 1024 images of table A1(b). Linear rule for n images: 6.25e-6 · n / 256.
@@ -14,20 +17,20 @@ optim_wrapper = dict(
     constructor='mmhvt.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(
         layer_decay_rate=0.7,
-        # no weight decay on norms, biases and position embeddings: paper silent
+        # none on norms and biases (mae util/lr_decay.py) nor on position embeddings (hiera hiera/hiera.py)
         flat_decay_mult=0.0,
         custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
-# no gradient clipping: table A1(b) lists none
+# no gradient clipping: mae main_finetune.py
 
 warmup = dict(
     type='LinearLR',
-    start_factor=1e-3,  # from nearly 0: paper silent
+    start_factor=1e-3,  # from 0: mae util/lr_sched.py
     begin=0,
     end=5,
     convert_to_iter_based=True)
 cosine = dict(
     type='CosineAnnealingLR',
-    eta_min=0,  # paper silent
+    eta_min=1e-6,  # mae main_finetune.py
     begin=5,
     end=100,
     convert_to_iter_based=True)

@@ -21,21 +21,20 @@ optim_wrapper = dict(
     constructor='mmhvt.LayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(
         layer_decay_rate=0.85,
-        # no weight decay on norms and biases (PySlowFast's ZERO_WD_1D_PARAM) nor on position
-        # embeddings (no_weight_decay of the public code): paper silent
+        # none on norms and biases (mae_st util/lr_decay.py) nor on position embeddings (hiera hiera/hiera.py)
         flat_decay_mult=0.0,
-        custom_keys=dict(pos_embed=dict(decay_mult=0.0))))
-# no gradient clipping: table 11(b) lists none, table 12 does where it is used
+        custom_keys=dict(pos_embed=dict(decay_mult=0.0))),
+    clip_grad=dict(max_norm=5.0))  # mae_st FINETUNE.md
 
 warmup = dict(
     type='LinearLR',
-    start_factor=1e-3,  # from nearly 0: paper silent
+    start_factor=1e-3,  # from 0: mae_st util/lr_sched.py
     begin=0,
     end=5,  # 10 effective
     convert_to_iter_based=True)
 cosine = dict(
     type='CosineAnnealingLR',
-    eta_min=0,  # paper silent
+    eta_min=1e-6,  # mae_st main_finetune.py
     begin=5,
     end=75,
     convert_to_iter_based=True)

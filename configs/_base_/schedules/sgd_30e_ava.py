@@ -12,19 +12,20 @@ optim_wrapper = dict(
     optimizer=dict(
         type='SGD',
         lr=0.6,  # for 512 clips
-        momentum=0.9,  # paper silent
+        # SlowFast slowfast/config/defaults.py, which clips no gradients
+        momentum=0.9,
+        nesterov=True,
         weight_decay=1e-8),
-    # as for Kinetics: papers silent
-    paramwise_cfg=dict(flat_decay_mult=0.0),
-    clip_grad=dict(max_norm=1.0))
+    # SlowFast configs/Kinetics/MVIT_B_16x4_CONV.yaml
+    paramwise_cfg=dict(flat_decay_mult=0.0))
 
 warmup = dict(
     type='LinearLR',
-    start_factor=0.01,  # as for Kinetics: papers silent
+    start_factor=0.01,  # ours: as for Kinetics
     begin=0,
     end=5,
     convert_to_iter_based=True)
-# whether it counts from the end of the warm-up: papers silent
+# from the end of the warm-up: SlowFast configs/Kinetics/MVIT_B_16x4_CONV.yaml
 cosine = dict(
     type='CosineAnnealingLR',
     eta_min=0,

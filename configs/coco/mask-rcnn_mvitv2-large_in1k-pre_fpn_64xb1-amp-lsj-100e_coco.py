@@ -1,0 +1,30 @@
+# MViTv2-L as what the SMViT paper compares with: 53.2 box AP and 47.1 mask AP there (table 10).
+_base_ = [
+    '../_base_/models/mask-rcnn_smvit_fpn.py',
+    '../_base_/datasets/coco_instance_lsj.py',
+    '../_base_/schedules/adamw_100e_coco.py',
+    '../_base_/default_runtime_det.py'
+]
+
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmhvt.MViT',
+        arch='v2_large',
+        # the public weights of ImageNet-1K, and the 239 M parameters of table 10, are of this
+        expand_in='mlp',
+        # of the pre-training
+        input_size=(224, 224),
+        # hybrid window attention: a window has the size of the pre-training's grid
+        window_size=56,
+        drop_path_rate=0.5,
+        out_indices=(0, 1, 2, 3),
+        out_type='featmap',
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_L_in1k.pyth')),
+    # which leaves a stage with the channels of the next
+    neck=dict(in_channels=[288, 576, 1152, 1152]))
+
+# for 64 images: detectron2 projects/ViTDet/configs/COCO/cascade_mask_rcnn_mvitv2_b_in21k_100ep.py
+optim_wrapper = dict(optimizer=dict(lr=8e-5))

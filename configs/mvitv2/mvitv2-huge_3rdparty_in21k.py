@@ -1,5 +1,0 @@
-# MViTv2-H on ImageNet-21K as its authors publish it.
-_base_ = 'mvitv2-huge_64xb32-60e_in21k.py'
-
-# the class token's query is not added to it: mvit/models/attention.py of facebookresearch/mvit
-model = dict(backbone=dict(residual_pooling=True))
