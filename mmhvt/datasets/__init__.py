@@ -7,12 +7,13 @@ __getattr__, __dir__, __all__ = lazy_attributes(
     {
         'ava': ['KeepWholeProposals', 'RepeatKeyFrame', 'SampleKeyFrameClip'],
         'ava_dataset': ['AVADataset', 'AVAKineticsDataset'],
-        'custom_dataset': ['CustomDataset'],
+        'charades_dataset': ['CharadesDataset'],
+        'custom_dataset': ['CustomDataset', 'ImageNet'],
         'detection': ['CocoDataset', 'DetResize'],
         'rawframe_dataset': ['RawframeDataset'],
         'reading': ['DecordInit', 'UnreadableVideoError'],
         'segment_dataset': ['SegmentVideoDataset'],
-        'transforms': ['FiveCrop', 'NameDataset', 'RandAugment', 'ShuffleFrames', 'ThreeCrop'],
+        'transforms': ['FiveCrop', 'NameDataset', 'RandAugment', 'SampleFrames', 'ShuffleFrames', 'ThreeCrop'],
         'video_dataset': ['RepeatAugDataset', 'VideoDataset'],
     },
 )

@@ -18,7 +18,19 @@ from . import ava_files
 from .ava_files import Action, examples, key_of
 from .known_files import KnownFiles
 from .labels import with_classes
-from .reading import wrap_readers
+from .reading import DecodeErrorWrapper, UnreadableVideoError, wrap_readers
+
+
+class NamedFrames(DecodeErrorWrapper):
+    """Wrapper of RawFrameDecode whose error about a broken frame names it, as that about a missing one does."""
+
+    def _read(self, results: dict, filename: str) -> dict:
+        try:
+            return super()._read(results, filename)
+        except UnreadableVideoError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise error.__cause__ from None
+            raise
 
 
 class CheckedActions(BaseDataset):
@@ -97,11 +109,10 @@ class CheckedActions(BaseDataset):
         )
         self.proposal_file = proposal_file
         self.custom_classes = None if custom_classes is None else [0, *custom_classes]
-        # for frames on disk, the errors of OpenCV name the file
         self.known_files = KnownFiles()
         self.pipeline.transforms = [
-            transform if isinstance(transform, RawFrameDecode) else wrap_readers([transform], self.known_files)[0]
-            for transform in self.pipeline.transforms
+            NamedFrames(one) if isinstance(one, RawFrameDecode) else wrap_readers([one], self.known_files)[0]
+            for one in self.pipeline.transforms
         ]
         if not lazy_init:
             self.full_init()

@@ -13,7 +13,12 @@ VIDEO_EXTENSIONS = (
     '.3gp', '.asf', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.ts',
     '.vob', '.webm', '.wmv',
 )  # fmt: skip
-_GENERATED = ('moving_actors', 'moving_shapes', 'shapes_coco')
+# folders in which datasets of the recipes stand by default, and their names for tools/data/check.py
+_CHECKED = dict(ActivityNet='activitynet', HACS='hacs', ava='ava22') | {name: name for name in (
+    'ava_kinetics', 'charades', 'coco', 'imagenet', 'imagenet21k', 'inat2017', 'inat2018', 'inat2019', 'kinetics400',
+    'kinetics600', 'kinetics700', 'kinetics710', 'mit', 'places365', 'sthv1', 'sthv2',
+)}  # fmt: skip
+_GENERATED = ('digits', 'moving_actors', 'moving_shapes', 'shapes_coco')
 
 
 def is_video(path: str) -> bool:
@@ -83,15 +88,22 @@ def files_in(folder: str, labels: dict[str, int], fits: Callable[[str], bool]) -
 
 
 def does_not_exist(what: str, path: str, remedy: str = '') -> str:
-    """Message about a missing file or folder, with the command that writes it if it is of generated data.
+    """Message about a missing file or folder: with the command that writes it, of generated data, or that checks the
+    layout, of a dataset of the recipes.
 
     Args:
-        what: What it is.
+        what: What it is; may be ''.
         path: Path, such as data/moving_shapes/videos_train.
         remedy: What else would do. Defaults to nothing.
     """
     for place in (Path(path), *Path(path).parents):
-        if place.name in _GENERATED:
-            name = place.name
+        name = place.name
+        if name in _GENERATED:
             remedy = f'generate it by python tools/data/{name}.py {place}, or mim run mmhvt {name} {place}'
-    return f'{what} {path} does not exist' + (f': {remedy}' if remedy else '')
+            break
+        if name in _CHECKED:
+            name = 'ava21' if name == 'ava' and 'v2.1' in path else _CHECKED[name]
+            check = f'python tools/data/check.py {name} {place.parent} checks the layout'
+            remedy = f'{remedy}; {check}' if remedy else check
+            break
+    return f'{what} {path} does not exist'.lstrip() + (f': {remedy}' if remedy else '')

@@ -13,6 +13,7 @@ from mmhvt.registry import DATASETS
 from mmhvt.utils.option_types import Length, Pipeline, Says
 
 from .annotations import Line, check_size, is_label, path_of
+from .folders import is_video
 from .video_dataset import CheckedDataset
 
 _READERS = ('Decord', 'OpenCV', 'PyAV', 'PIMS')
@@ -98,9 +99,22 @@ class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
     def _are_columns(self, fields: list[str]) -> bool:
         return all(map(is_label, fields[1:]))
 
+    def _other_kind(self, line: Line) -> str:
+        path, given = line.fields[0], line.fields[len(self.columns) :]
+        # or the folder of the frames may have the name of the video
+        if not is_video(path) or (given and not self.multi_class) or os.path.isdir(self._folder(line)):
+            return ''
+        return (
+            'is of a video, but RawframeDataset needs a folder of frames, their number and the label: give a list of '
+            "frames, or set type='mmhvt.VideoDataset' and data_prefix=dict(video=…)"
+        )
+
+    def _folder(self, line: Line) -> str:
+        return path_of(line, line.fields[0], self.data_prefix['img'])
+
     def _parse(self, line: Line) -> dict:
         """Parses `frame_dir`, `total_frames` and, with `with_offset`, `offset`."""
-        folder, *numbers = line.fields[: len(self.columns)]
+        numbers = line.fields[1 : len(self.columns)]
         for name, number in zip(self.columns[1:], numbers, strict=True):
             if not is_label(number):
                 raise ValueError(f'{line.where} has {number!r} as {name}: {self._needs(line)}')
@@ -108,7 +122,7 @@ class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
         *offset, total = map(int, numbers)
         if not total:
             raise ValueError(f'{line.where} has 0 frames: remove the line or correct the number')
-        sample = dict(frame_dir=path_of(line, folder, self.data_prefix['img']), total_frames=total)
+        sample = dict(frame_dir=self._folder(line), total_frames=total)
         return sample | (dict(offset=offset[0]) if offset else {})
 
     def prepare_data(self, idx: int) -> dict | list[dict]:

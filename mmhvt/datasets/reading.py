@@ -60,6 +60,8 @@ def _kind(filename: str) -> str:
     """Describes a file that is not a video, with a remedy. Empty if its kind is unknown."""
     path = path_of_video(filename)
     try:
+        if not os.path.exists(path) and os.path.isdir(filename):
+            return 'it is a folder, not a video; for frames on disk use mmhvt.RawframeDataset'
         if not os.path.isfile(path):
             return ''
         with open(path, 'rb') as file:
@@ -192,7 +194,9 @@ def _count_frames(results: dict) -> str:
     if not os.path.isdir(folder):
         return '. The folder does not exist'
     count = len(os.listdir(folder))
-    return f'. The folder has {count} files, the annotation file says {total} frames' if count != total else ''
+    if total in (None, count):  # AVA's annotations do not say
+        return ''
+    return f'. The folder has {count} files, the annotation file says {total} frames'
 
 
 @TRANSFORMS.register_module()

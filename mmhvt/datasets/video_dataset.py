@@ -172,8 +172,14 @@ class CheckedDataset(BaseActionDataset):
         """Whether the fields before the labels are valid."""
         return True
 
+    def _other_kind(self, line: Line) -> str:
+        """What a line is, and what would read it, if it is one of another kind of list; otherwise ''."""
+        return ''
+
     def _sample(self, line: Line, first: Line) -> dict:
         given = line.fields[len(self.columns) :]
+        if other := self._other_kind(line):
+            raise ValueError(f'{line.where} {other}')
         if len(line.fields) < len(self.columns):
             raise ValueError(f'{line.where} has {len(line.fields)} fields: {self._needs(line)}')
         sample = self._parse(line)
@@ -236,7 +242,8 @@ class CheckedDataset(BaseActionDataset):
         return list(label) if self.multi_class else [label]
 
     def _repeat(self, idx: int, num_repeats: int, sample_once: bool = False) -> list[dict]:
-        """Returns samples of a video that is decoded once. Each has its own frames and augmentation.
+        """Returns samples of a video that is decoded once. Each has its own augmentation, and frames unless
+        `sample_once`.
 
         The pipeline consists of a transform that opens the file (none for frames on disk), one that samples frames, one
         that decodes them, and the rest.
@@ -247,13 +254,16 @@ class CheckedDataset(BaseActionDataset):
             info = transform(info)
         sample, decode, *rest = transforms[opens:]
         drawn = [sample(dict(info)) for _ in range(1 if sample_once else num_repeats)]
-        drawn = drawn * num_repeats if sample_once else drawn
         indices = [np.ravel(one['frame_inds']) for one in drawn]
         info = decode(dict(drawn[0], frame_inds=np.concatenate(indices)))
         images, stops = info.pop('imgs'), np.cumsum([len(some) for some in indices])
+        clips = [(some, images[stop - len(some) : stop]) for some, stop in zip(indices, stops, strict=True)]
+        if sample_once:
+            # transforms may change frames in place
+            clips = [(some, deepcopy(frames)) for some, frames in clips * num_repeats]
         samples = []
-        for some, stop in zip(indices, stops, strict=True):
-            data = dict(deepcopy(info), imgs=images[stop - len(some) : stop], frame_inds=some)
+        for some, frames in clips:
+            data = dict(deepcopy(info), imgs=frames, frame_inds=some)
             for transform in rest:
                 data = transform(data)
             samples.append(data)
@@ -356,6 +366,21 @@ class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
                 f'{type(self).__name__} needs a pipeline that begins with DecordInit, a sampler and DecordDecode, got '
                 f'{", ".join(opened_by)}'
             )
+
+    def _other_kind(self, line: Line) -> str:
+        path, *rest = line.fields
+        if (
+            len(self.columns) > 1
+            or self.multi_class
+            or len(rest) != 2
+            or is_video(path)
+            or not all(map(is_label, rest))
+        ):
+            return ''
+        return (
+            f'is of frames on disk (folder, number of frames, label), but {type(self).__name__} needs a video and its '
+            "label: give a list of videos, or set type='mmhvt.RawframeDataset' and data_prefix=dict(img=…)"
+        )
 
     def prepare_data(self, idx: int) -> dict | list[dict]:
         """Returns a sample, or a list of `num_repeats` samples."""

@@ -20,6 +20,7 @@ from mmaction.apis import inference_recognizer, init_recognizer
 from mmengine.dataset import Compose, pseudo_collate
 
 from helpers import DATA, ROOT
+from helpers.numbered_videos import number_in, picture
 from mmhvt.apis import ActionRecogInferencer
 from mmhvt.apis.streams import FrameSource
 from mmhvt.datasets import DecordInit, UnreadableVideoError
@@ -29,18 +30,6 @@ from mmhvt.registry import DATASETS, TRANSFORMS
 
 VIDEOS = DATA / 'edit_lists'
 FPS = 25
-
-
-def picture(number: int) -> np.ndarray:
-    """Frame (32, 64, 3) that shows a number below 256."""
-    bits = [number >> bit & 1 for bit in range(8)]
-    squares = np.array(bits, np.uint8).reshape(2, 4) * 190 + 30
-    return np.kron(squares, np.ones((16, 16), np.uint8))[..., None].repeat(3, 2)
-
-
-def number_in(frame: np.ndarray) -> int:
-    bits = frame[8::16, 8::16, 0].ravel() > 125
-    return int((bits << np.arange(8)).sum())
 
 
 def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

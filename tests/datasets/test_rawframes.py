@@ -6,10 +6,13 @@ import cv2
 import numpy as np
 import pytest
 from mmengine import Config
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from helpers import ROOT
 from helpers.training import PACK, chain_samples, train
+from helpers.training import READ as READ_VIDEOS
 from mmhvt.datasets import RawframeDataset, UnreadableVideoError
 from mmhvt.registry import DATASETS
 
@@ -202,6 +205,81 @@ def test_labels_of_frames_are_checked_before_the_first_step(config: Config, fram
     runner = Runner.from_cfg(config)
     with pytest.raises(ValueError, match=r'num_classes=4, but the largest label .* is 7 \(.*large.txt, line 2\)'):
         runner.train()
+
+
+# lists of the other kind
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+@pytest.mark.parametrize('kind', ['VideoDataset', 'RepeatAugDataset'])
+@pytest.mark.parametrize('content', ['0 6 1\n1 6 0\n', 'd/0,6,1\n', '"my folder" 6 1\n'])
+def test_frames_are_no_videos(content: str, kind: str, test_mode: bool, frames: Path) -> None:
+    message = f"list.txt, line 1: .* is of frames on disk .* {kind} needs a video .*type='mmhvt.RawframeDataset'"
+    kwargs = dict(type=f'mmhvt.{kind}', data_prefix=dict(video=''), pipeline=[*READ_VIDEOS, *PACK], test_mode=test_mode)
+    with pytest.raises(ValueError, match=message) as error:
+        build(frames, content, **kwargs)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'kwargs'),
+    [
+        ('a.mp4 3\n', dict()),
+        ('a.mp4 3\n', dict(test_mode=True)),
+        ('a.webm,3\n', dict(test_mode=True)),
+        ('a.mp4 3 5\n', dict(multi_class=True, num_classes=9)),
+        ('0 6 1\na.mp4 3\n', dict()),
+    ],
+)
+def test_videos_are_no_frames(content: str, kwargs: dict, frames: Path) -> None:
+    number = content.count('\n')
+    message = rf"list.txt, line {number}: 'a\..* is of a video, but RawframeDataset .*type='mmhvt.VideoDataset'"
+    with pytest.raises(ValueError, match=message):
+        build(frames, content, **kwargs)
+
+
+def test_lists_that_look_like_the_other_kind(frames: Path) -> None:
+    # of a folder that is named after its video
+    (frames / 'b.mp4').mkdir(exist_ok=True)
+    assert build(frames, 'b.mp4 6\n', test_mode=True).get_data_info(0)['total_frames'] == 6
+    assert build(frames, 'a.mp4 6 1\n').get_data_info(0)['label'] == 1
+    videos = dict(type='mmhvt.VideoDataset', data_prefix=dict(video=''), pipeline=[*READ_VIDEOS, *PACK])
+    several = build(frames, '0 6 1\n', multi_class=True, num_classes=9, **videos)
+    assert several.get_cat_ids(0) == [6, 1]
+    with pytest.raises(ValueError, match='has 2 labels: it needs a path and one label'):
+        build(frames, 'a.mp4 6 1\n', **videos)
+    # without a label, nothing tells them apart
+    with pytest.raises(UnreadableVideoError, match='it is a folder, not a video; for frames .*mmhvt.RawframeDataset'):
+        build(frames, '0 6\n', **videos, test_mode=True)[0]
+
+
+@pytest.mark.parametrize('repeats', [dict(), dict(num_repeats=2), dict(num_repeats=2, sample_once=True)])
+def test_recipes_of_something_something_read_frames(repeats: dict, tmp_path: Path) -> None:
+    """V1 as it is handed out, V2 by its type and places, with the pipelines of recipes."""
+    for folder in ('3', '78687'):
+        (tmp_path / 'sthv1' / folder).mkdir(parents=True)
+        for number in range(1, 31):
+            assert cv2.imwrite(str(tmp_path / f'sthv1/{folder}/{number:05}.jpg'), np.full((100, 176, 3), 8 * number))
+    (tmp_path / 'list.txt').write_text('3 30 40\n78687 30 173\n')
+    first = Config.fromfile(ROOT / 'configs/_base_/datasets/sthv1_repeat2.py')
+    second = Config.fromfile(ROOT / 'configs/_base_/datasets/sthv2_repeat2.py')
+    pipelines = Config.fromfile(ROOT / 'configs/_base_/pipelines/uniformerv2_sth.py')
+    places = dict(ann_file=str(tmp_path / 'list.txt'), data_prefix=dict(img=str(tmp_path / 'sthv1')))
+    frames = dict(places, type='mmhvt.RawframeDataset', filename_tmpl='{:05}.jpg')
+    first.merge_from_dict(dict(train_dataloader=dict(dataset=places), test_dataloader=dict(dataset=places)))
+    second.merge_from_dict(dict(train_dataloader=dict(dataset=frames), test_dataloader=dict(dataset=frames)))
+    for config in (first, second):
+        train = dict(config.train_dataloader.dataset, pipeline=pipelines.train_pipeline)
+        train = {key: value for key, value in train.items() if key not in ('num_repeats', 'sample_once')} | repeats
+        with DefaultScope.overwrite_default_scope('mmaction'):
+            samples = DATASETS.build(train)[0]
+            test = DATASETS.build(dict(config.test_dataloader.dataset, pipeline=pipelines.test_pipeline))
+        for sample in samples if repeats else [samples]:
+            assert sample['inputs'].shape == (1, 3, 16, 224, 224) and sample['data_samples'].gt_label.tolist() == [40]
+        sample = test[1]
+        assert sample['inputs'].shape == (3, 3, 16, 224, 224) and sample['data_samples'].gt_label.tolist() == [173]
+        shown = sample['inputs'][0].float().mean((0, 2, 3)) / 8
+        assert shown.diff().min() >= 1 and shown[0] <= 2 and shown[-1] >= 28
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ import cv2  # before decord
 import decord
 import numpy as np
 import pytest
+import torch
+from mmaction.datasets.transforms import DecordDecode
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, ClassBalancedDataset
 from mmengine.registry import DefaultScope
@@ -15,6 +17,7 @@ from helpers.training import PACK, READ, dataset_cfg, write_video
 from mmhvt.analysis.feature_files import read_list
 from mmhvt.datasets import UnreadableVideoError
 from mmhvt.datasets.edit_lists import open_video
+from mmhvt.engine.hooks.exact_resume_hook import Purpose, seed_generators
 from mmhvt.registry import DATASETS, TRANSFORMS
 
 
@@ -343,6 +346,32 @@ def test_repeated_samples_have_frames_of_their_own(videos: Path) -> None:
     other = [dict(type='mmaction.OpenCVInit'), READ[1], dict(type='mmaction.OpenCVDecode'), *PACK]
     with pytest.raises(ValueError, match='begins with DecordInit.*got OpenCVInit'):
         DATASETS.build(dataset_cfg(videos, type='mmhvt.RepeatAugDataset', pipeline=other))
+
+
+def test_repeats_of_one_clip_are_decoded_once_and_augmented_apart(
+    videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PySlowFast and mae_st fine-tune; Flip changes frames in place."""
+    decoded = []
+    transform = DecordDecode.transform
+    monkeypatch.setattr(
+        DecordDecode, 'transform', lambda self, info: decoded.append(len(info['frame_inds'])) or transform(self, info)
+    )
+    flip = [*READ, dict(type='mmaction.Flip', flip_ratio=0.5), *PACK]
+    dataset = DATASETS.build(
+        dataset_cfg(videos, type='mmhvt.RepeatAugDataset', num_repeats=8, sample_once=True, pipeline=flip)
+    )
+    found = []
+    for _ in range(2):
+        # as a resumed run begins
+        seed_generators(7, Purpose.SAMPLE, 3, 1, 0)
+        found.append([sample['inputs'] for sample in dataset[0]])
+    assert decoded == [4, 4]
+    first, *others = found[0]
+    same = [torch.equal(first, other) for other in others]
+    assert 0 < sum(same) < 7
+    assert all(torch.equal(first.flip(-1), other) for other, is_same in zip(others, same, strict=True) if not is_same)
+    assert all(map(torch.equal, *found))
 
 
 # Files that are no videos

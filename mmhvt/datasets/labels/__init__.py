@@ -13,6 +13,8 @@ from typing import Any
 from mmengine.fileio import exists, get
 from mmengine.registry import DATASETS
 
+from mmhvt.datasets.folders import does_not_exist
+
 _FOLDER = Path(__file__).parent
 _QUOTED = r'"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'"
 
@@ -38,7 +40,8 @@ def read_classes(source: str | os.PathLike, data_root: str | None = None) -> tup
     paths = [_FOLDER / f'{source}.txt'] if source in known else [os.path.join(data_root or '', source), source]
     path = next((path for path in paths if exists(path)), None)
     if path is None and (os.path.dirname(source) or os.path.splitext(source)[1]):
-        raise FileNotFoundError(f'{paths[0]} does not exist: it has to have the names of the classes, one a line')
+        remedy = 'it has to have the names of the classes, one a line'
+        raise FileNotFoundError(does_not_exist('', str(paths[0]), remedy))
     if path is None or os.path.isdir(path):
         near = get_close_matches(source, known, 3) or known
         raise ValueError(

@@ -1,0 +1,40 @@
+"""Checks a dataset of the recipes: all files that they expect are looked for, and some are read."""
+
+import argparse
+import sys
+
+from mmhvt.datasets.layouts import NAMES, check, describe, parts_of
+
+DETAILS = f"""
+NAME is one of {', '.join(NAMES)}.
+ROOT is the folder that configs call data. docs/data.md says what belongs there. The exit status is 0 if nothing is
+missing or broken, and 1 otherwise. No code of any file is run.
+
+  python tools/data/check.py kinetics400 data --sample 100
+"""
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=DETAILS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('name', metavar='NAME', choices=NAMES)
+    parser.add_argument('root', metavar='ROOT', nargs='?', default='data', help='data by default')
+    parser.add_argument('--sample', type=int, default=20, help='samples of each part to read (default: 20)')
+    parser.add_argument('--seed', type=int, default=0, help='which ones (default: 0)')
+    parser.add_argument('--list', type=int, default=10, metavar='N', help='files to list of each part (default: 10)')
+    arguments = parser.parse_args()
+    if min(arguments.sample, arguments.list) < 0:
+        parser.error('--sample and --list are numbers from 0')
+    parts = parts_of(arguments.name, arguments.root)
+    for part in parts:
+        check(part, arguments.sample, arguments.seed, progress=True)
+        print(describe(part, arguments.list), flush=True)
+    whole = sum(part.is_whole for part in parts)
+    print(f'{arguments.name}: {whole} of {len(parts)} parts are whole')
+    return int(whole < len(parts))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

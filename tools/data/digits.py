@@ -1,0 +1,18 @@
+"""Writes the handwritten digits that come with scikit-learn as PNG files, a folder for each class."""
+
+import argparse
+import sys
+
+from mmhvt.datasets.digits import write_dataset
+from mmhvt.synthetic.generate import run_generator
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('out', help='folder to write: new, empty, or of an earlier call')
+    return run_generator(parser, write_dataset)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
