@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .loadable import LoadableBackbone
-from .report import LoadReport, TensorReport, describe_arch
+from .report import LoadReport, TensorReport, describe_archs
 from .resizing import resize_parameters
 
 Adapted = tuple[dict[str, Tensor], LoadReport]
@@ -249,7 +249,7 @@ def _unexpected_keys(backbone: LoadableBackbone, found: Mapping[str, Tensor]) ->
 
 
 def _compare_archs(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    ours, theirs = describe_arch(expected), describe_arch(found)
+    ours, theirs = describe_archs(expected, found)
     if ours == theirs:
         return f'both have {ours}, so it was trained with other arguments than arch, which would fit'
     return f'expected: {ours}; in the file: {theirs}; a checkpoint of the same arch would fit'

@@ -135,8 +135,20 @@ def _bytearray(text: str = '', encoding: str = 'latin-1') -> bytearray:
     return bytearray(text.encode('latin-1'))
 
 
-# for torch's own unpickler, in place of functions of Python that make much of little
-INSTEAD: dict[str, Callable] = {'_codecs.encode': _latin1, 'builtins.bytearray': _bytearray}
+class _Settings:
+    """Stands in for the CfgNode of yacs and fvcore, configs that trainers of Swin write: gives a dict of the values."""
+
+    def __new__(cls, *_: Any) -> OrderedDict:  # type: ignore[misc]
+        return OrderedDict()
+
+
+# for torch's own unpickler, in place of functions of Python that make much of little, and of classes that are not there
+INSTEAD: dict[str, Callable] = {
+    '_codecs.encode': _latin1,
+    'builtins.bytearray': _bytearray,
+    'yacs.config.CfgNode': _Settings,
+    'fvcore.common.config.CfgNode': _Settings,
+}
 
 
 class ResultsUnpickler(ArrayUnpickler):

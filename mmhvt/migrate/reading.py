@@ -27,6 +27,7 @@ from mmengine.fileio import get
 from torch import Tensor
 from torch._weights_only_unpickler import _get_allowed_globals
 
+from mmhvt.hub import missing_checkpoint, recipe_of
 from mmhvt.utils.files import READ_ERRORS, require_file
 
 from . import torchscript
@@ -139,6 +140,8 @@ def _naming(path: Any, hint: str = '') -> Iterator[None]:
     try:
         yield
     except (*READ_ERRORS, zlib.error, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+        if isinstance(error, FileNotFoundError) and recipe_of(path):
+            raise ValueError(missing_checkpoint(path)) from error
         reason = 'it asks for more memory than there is' if isinstance(error, MemoryError) else str(error)
         reason = (reason.strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, LookupError | TypeError | AttributeError | AssertionError):

@@ -173,5 +173,14 @@ def describe_arch(parameters: Mapping[str, Tensor]) -> str:
     return f'{len(patches)} channels, {len(blocks)} blocks, patches of {size}'
 
 
+def describe_archs(*models: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """What the parameters of backbones tell of their architectures, with what the class token is to UniFormerV2s."""
+    described = tuple(map(describe_arch, models))
+    if not all('fusion.queries' in parameters for parameters in models):
+        return described
+    tokens = ('alpha_logit' in parameters for parameters in models)
+    return tuple(f'{text}, with_class_token={token}' for text, token in zip(described, tokens, strict=True))
+
+
 def _shape(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if hasattr(value, 'shape') else None

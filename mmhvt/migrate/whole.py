@@ -20,7 +20,7 @@ from mmhvt import migrate
 from .loadable import LoadableBackbone
 from .loading import check_values, classifier_name
 from .reading import unwrap
-from .report import LoadReport, TensorReport, compare, describe_arch, format_problems, group_names
+from .report import LoadReport, TensorReport, compare, describe_archs, format_problems, group_names
 from .source import Source
 
 Purpose = Literal['test', 'train', 'resume']
@@ -336,7 +336,7 @@ def _advice(
         return (
             f"{origin}Its backbone fits, the rest is another model's: a training takes it, by load_from or {init_cfg}"
         )
-    expected, theirs = describe_arch(backbone), describe_arch(own)
+    expected, theirs = describe_archs(backbone, own)
     if expected != theirs:
         reason = f'the model has {expected}, the file {theirs}'
     return f'{origin}The config that it was trained with would fit' + (f': {reason}' if reason else '')

@@ -190,8 +190,8 @@ def test_wrong_guesses_are_overridden(convert, image_file: Path, tmp_path: Path)
         ('timm', "no source 'timm': choose from hiera.timm (timm's Hiera), mvit.timm (timm's MViTv2), vit.timm"),
         ('hiera-transformer', "no source 'hiera-transformer': write hiera.fair (Hiera of facebookresearch/hiera)"),
         (
-            'pytorchvideo',
-            "no source 'pytorchvideo': choose from hiera.fair (Hiera of facebookresearch/hiera), hiera.timm",
+            'tensorflow',
+            "no source 'tensorflow': choose from hiera.fair (Hiera of facebookresearch/hiera), hiera.timm",
         ),
     ):
         status, out, err = convert(image_file, tmp_path / 'no.pth', '--source', source)

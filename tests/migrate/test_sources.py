@@ -81,7 +81,7 @@ def test_layer_norm_of_detectron2_has_torchs_eps() -> None:
         ('mmpretrain', r'choose from mvit.mmpretrain .*, swin.mmpretrain .*, vit.mmpretrain'),
         ('torchvision', r'choose from mvit.torchvision .*, swin.torchvision'),
         ('PySlowFast', r"no source 'PySlowFast': write mvit.pyslowfast \(PySlowFast's MViT\)$"),
-        ('detectron2', r'write mvit.detectron2'),
+        ('detectron2', r'choose from mvit.detectron2 .*, swin.detectron2'),
         ('hiera-transformer', r'write hiera.fair'),
         ('CLIP', r'write vit.clip'),
         ('mmdet', r'write swin.mmpretrain'),
@@ -154,8 +154,20 @@ SMALL = {
     'mvit.mmaction': dict(arch=MVIT_ARCH, spatial_size=64, temporal_size=4, use_abs_pos_embed=True),
     'mvit.mmpretrain': dict(arch=MVIT_ARCH, img_size=64, out_scales=(0,)),
     'mvit.pyslowfast': dict(EMBED_DIM=8, DEPTH=2, PATCH_PADDING=[1, 3, 3], NUM_FRAMES=4, CROP=64, DIM_MUL=[[1, 2.0]]),
+    'mvit.pytorchvideo': dict(
+        patch_embed_dim=8,
+        depth=2,
+        spatial_size=64,
+        temporal_size=4,
+        embed_dim_mul=[[1, 2.0]],
+        pool_q_stride_size=[[1, 1, 2, 2]],
+        pool_kv_stride_adaptive=[1, 2, 2],
+        pool_kvq_kernel=[3, 3, 3],
+    ),
     'mvit.timm': dict(cfg=dict(embed_dim=8, depths=(1, 1), stride_q=((1, 1), (2, 2)), expand_attn=False), img_size=64),
     'mvit.torchvision': dict(name='mvit_v1_b', spatial_size=(64, 64), temporal_size=4),
+    'swin.detection': SWIN | dict(out_indices=(0, 1)),
+    'swin.detectron2': SWIN | dict(out_indices=(0, 1)),
     'swin.microsoft': SWIN,
     'swin.mmaction': dict(arch=SWIN_ARCH, out_indices=(0, 1)),
     'swin.mmpretrain': SWIN_ARCH | dict(out_indices=(0, 1)),
@@ -172,7 +184,7 @@ SMALL = {
     'vit.timm': VIT | dict(init_values=0.1, pre_norm=True),
 }
 # without a classifier of their own
-NO_HEAD = ('mvit.detectron2', 'vit.clip')
+NO_HEAD = ('mvit.detectron2', 'swin.detectron2', 'vit.clip')
 
 
 def test_all_our_parameters_go_there_and_back(source: Source) -> None:
@@ -188,18 +200,6 @@ def test_all_our_parameters_go_there_and_back(source: Source) -> None:
     back = source.state_dict(theirs)
     assert back.keys() == state_dict.keys()
     assert all(torch.equal(back[name], value) for name, value in state_dict.items())
-
-
-def test_heads_of_detectors_are_left_out_with_a_reason() -> None:
-    source = get_source('mvit.detectron2')
-    backbone = MODELS.build(source.backbone_cfg(dict(embed_dim=8, depth=4, last_block_indexes=(0, 1, 2, 3))))
-    theirs = source.export({f'backbone.{name}': value for name, value in backbone.state_dict().items()})
-    theirs = {f'backbone.bottom_up.{name}': value for name, value in theirs.items()}
-    heads = {'backbone.fpn_lateral2.weight': torch.zeros(1), 'roi_heads.box_head.fc1.weight': torch.zeros(1)}
-    converted = migrate.convert(theirs | heads, 'file')
-    assert converted.source is source
-    assert converted.left_out == dict.fromkeys(heads, 'no part of the backbone')
-    backbone.load_state_dict({name.removeprefix('backbone.'): v for name, v in converted.state_dict.items()})
 
 
 def test_two_sources_of_one_name_are_refused() -> None:

@@ -1,5 +1,5 @@
 """MViT and MViTv2."""
 
-from . import detectron2, fair, mmaction, mmpretrain, pyslowfast, timm, torchvision
+from . import detectron2, fair, mmaction, mmpretrain, pyslowfast, pytorchvideo, timm, torchvision
 
-__all__ = ['detectron2', 'fair', 'mmaction', 'mmpretrain', 'pyslowfast', 'timm', 'torchvision']
+__all__ = ['detectron2', 'fair', 'mmaction', 'mmpretrain', 'pyslowfast', 'pytorchvideo', 'timm', 'torchvision']

@@ -80,7 +80,7 @@ def _shared(owner: str, what: str, starts: Sequence[int], values: list) -> Any:
 
 
 def _kv_options(owner: str, blocks: Sequence[Block], starts: Sequence[int], q_stride: Stride) -> dict[str, Any]:
-    """Our kv_stride and adaptive_kv from the strides of all blocks."""
+    """Our kv_stride, adaptive_kv and full_kv_pool from the strides of all blocks."""
     found = [block.kv_stride for block in blocks]
     if not any(found):
         return dict(kv_stride='none')
@@ -93,6 +93,8 @@ def _kv_options(owner: str, blocks: Sequence[Block], starts: Sequence[int], q_st
     for answer, expected in ((True, adaptive), (False, [first] * len(blocks))):
         if found == expected:
             return dict(kv_stride=first, adaptive_kv=answer)
+    if found == [stride if max(stride) > 1 else None for stride in adaptive]:
+        return dict(kv_stride=first, adaptive_kv=True, full_kv_pool=False)
     raise ValueError(
         f'{owner}: strides of keys and values {found} are neither the same in all blocks nor divided where queries are '
         'pooled'

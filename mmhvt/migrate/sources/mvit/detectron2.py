@@ -1,4 +1,4 @@
-"""MViTv2 for detection of detectron2 (`detectron2.modeling.MViT`)."""
+"""MViTv2 for detection of detectron2 (`detectron2.modeling.MViT`), alone or in a Mask R-CNN or Cascade Mask R-CNN."""
 
 import math
 import re
@@ -11,6 +11,7 @@ from torch import Tensor
 from ...names import NameTable, prefixed
 from ...options import layer_norm_eps
 from ...source import Source, StateDict, register
+from .. import detectron2_heads
 from .common import BLOCKS
 
 # how golden files call two options
@@ -31,6 +32,7 @@ class Detectron2MViT(Source):
         ('pos_embed', 'backbone.pos_embed.joint'),
         ('patch_embed.proj.{leaf}', 'backbone.patch_embed.proj.{leaf}'),
         *prefixed('', 'backbone.', *BLOCKS),
+        *detectron2_heads.TABLE,
     )
     defaults = dict(
         img_size=224,
@@ -115,29 +117,34 @@ class Detectron2MViT(Source):
         return any(re.search(r'(?:^|\.)scale[2-5]_norm\.weight$', name) for name in state_dict)
 
     def left_out(self, reference_state_dict: Mapping[str, Tensor]) -> dict[str, str]:
-        """Necks and heads of detectors."""
-        prefix = _prefix(reference_state_dict)
-        return {name: 'no part of the backbone' for name in reference_state_dict if not name.startswith(prefix)}
+        """What detectors compute, and heads that no Mask R-CNN has."""
+        return detectron2_heads.spare_reasons(reference_state_dict, _prefix(reference_state_dict))
 
     def unpack(self, theirs: StateDict) -> StateDict:
-        """The backbone alone, without the place that positions keep for the class token of pre-training."""
+        """A detector without the place that positions keep for the class token of pre-training."""
         prefix = _prefix(theirs)
-        theirs = {name.removeprefix(prefix): value for name, value in theirs.items()}
+        heads = {k: v for k, v in theirs.items() if prefix and k.startswith(detectron2_heads.PARTS)}
+        theirs = {name.removeprefix(prefix): value for name, value in theirs.items() if name not in heads}
         if 'pos_embed' in theirs:
             count = theirs['pos_embed'].shape[1]
             has_cls = math.isqrt(count - 1) ** 2 == count - 1
             theirs['pos_embed'] = theirs['pos_embed'][:, int(has_cls) :]
-        return theirs
+        return theirs | detectron2_heads.unpack_heads(heads)
 
     def pack(self, theirs: StateDict) -> StateDict:
-        """Inverse of :meth:`unpack` for the backbone; the place of the class token comes back as zeros."""
+        """Inverse of :meth:`unpack`; the place of the class token comes back as zeros."""
         if 'pos_embed' in theirs:
             positions = theirs['pos_embed']
             theirs['pos_embed'] = torch.cat([torch.zeros_like(positions[:, :1]), positions], 1)
-        return theirs
+        heads = {k: v for k, v in theirs.items() if k.startswith(detectron2_heads.PARTS)}
+        prefix = _PREFIXES[0] if heads else ''
+        return {f'{prefix}{k}': v for k, v in theirs.items() if k not in heads} | detectron2_heads.pack_heads(heads)
+
+
+# of the backbone in a detector
+_PREFIXES = ('backbone.bottom_up.', 'backbone.')
 
 
 def _prefix(names: Mapping[str, Tensor]) -> str:
-    """Prefix of the backbone in a detector."""
-    prefixes = ('backbone.bottom_up.', 'backbone.')
-    return next((prefix for prefix in prefixes if any(name.startswith(prefix) for name in names)), '')
+    """Prefix of the backbone in a detector; '' if it is alone."""
+    return next((prefix for prefix in _PREFIXES if any(name.startswith(prefix) for name in names)), '')

@@ -1,5 +1,5 @@
 """Video Swin, and Swin for images."""
 
-from . import microsoft, mmaction, mmpretrain, torchvision, video_swin
+from . import detection, detectron2, microsoft, mmaction, mmpretrain, torchvision, video_swin
 
-__all__ = ['microsoft', 'mmaction', 'mmpretrain', 'torchvision', 'video_swin']
+__all__ = ['detection', 'detectron2', 'microsoft', 'mmaction', 'mmpretrain', 'torchvision', 'video_swin']

@@ -1,13 +1,16 @@
-"""Swin for images of its authors (microsoft/Swin-Transformer).
+"""Swin for images of its authors (microsoft/Swin-Transformer), after SimMIM and MoBY (SwinTransformer/Transformer-SSL),
+too.
 
-Where a whole stage is smaller than its window, theirs has smaller tables of relative positions, which ours does not
-have; no published model is such. Load what is exported with `strict=False`: `relative_position_index` and `attn_mask`,
-which a model computes, are not exported.
+Where a whole stage is smaller than its window, theirs has smaller tables of relative positions, which are the middle of
+ours; they are not cut again for export. Files of SimMIM and MoBY have the model as an encoder. Load what is exported
+with `strict=False`: `relative_position_index` and `attn_mask`, which a model computes, are not exported.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...options import as_tuple
@@ -52,13 +55,37 @@ class MicrosoftSwin(Source):
         )
 
     def matches(self, state_dict: Mapping[str, Tensor]) -> bool:
-        """Whether names look like their classifier."""
-        return super().matches(state_dict) and getattr(state_dict.get('patch_embed.proj.weight'), 'ndim', 0) == 4
+        """Whether names look like their classifier, or like an encoder of it that was pre-trained."""
+        prefix = _prefix(state_dict)
+        has_all = all(f'{prefix}{name}' in state_dict for name in self.signature)
+        return has_all and getattr(state_dict.get(f'{prefix}patch_embed.proj.weight'), 'ndim', 0) == 4
+
+    def left_out(self, reference_state_dict: Mapping[str, Tensor]) -> dict[str, str]:
+        """Decoders, second encoders and the like of pre-training."""
+        prefix = _prefix(reference_state_dict)
+        spare = [k for k in reference_state_dict if not k.startswith(prefix) or k == f'{prefix}mask_token']
+        return super().left_out(reference_state_dict) | dict.fromkeys(spare, 'of the pre-training alone')
 
     def unpack(self, theirs: StateDict) -> StateDict:
-        """Blocks numbered across stages."""
-        return common.number_layers(theirs)
+        """Names of a classifier, blocks numbered across stages, tables of one size."""
+        prefix = _prefix(theirs)
+        return common.number_layers({name.removeprefix(prefix): v for name, v in _same_tables(theirs).items()})
 
     def pack(self, theirs: StateDict) -> StateDict:
         """Inverse of :meth:`unpack`."""
         return common.stage_layers(theirs)
+
+
+def _prefix(names: Mapping[str, Tensor]) -> str:
+    """Prefix of the model in a file of pre-training."""
+    return 'encoder.' if f'encoder.{MicrosoftSwin.signature[0]}' in names else ''
+
+
+def _same_tables(theirs: StateDict) -> StateDict:
+    """Tables ((2 M − 1)², heads) of stages that are smaller than their window of M, in the middle of one of M."""
+    sides = {k: math.isqrt(len(v)) for k, v in theirs.items() if k.endswith('.relative_position_bias_table')}
+    padding = {name: (max(sides.values()) - side) // 2 for name, side in sides.items() if side < max(sides.values())}
+    for name, pad in padding.items():
+        square = theirs[name].t().unflatten(1, (sides[name], sides[name]))
+        theirs[name] = F.pad(square, (pad, pad, pad, pad)).flatten(1).t()
+    return theirs

@@ -1,6 +1,9 @@
 """UniFormerV2 of mmaction2 (`mmaction.models.UniFormerV2` in a `Recognizer3D`)."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from torch import Tensor
 
 from ...names import NameTable, prefixed
 from ...source import register
@@ -16,7 +19,6 @@ class MMActionUniFormerV2(OpenGVLabUniFormerV2):
 
     repository, title, aliases, golden = 'mmaction', "mmaction2's UniFormerV2", ('mmaction2',), None
     prefix = 'backbone.'
-    signature = ('backbone.transformer.balance',)
     table = NameTable(
         *prefixed('backbone.', 'backbone.', *BACKBONE),
         ('backbone.transformer.norm.{leaf}', 'backbone.norm.{leaf}'),
@@ -34,6 +36,11 @@ class MMActionUniFormerV2(OpenGVLabUniFormerV2):
     )
     # initialization
     ignored = ('type', 'clip_pretrained', 'pretrained', 'init_cfg')
+
+    def matches(self, state_dict: Mapping[str, Tensor]) -> bool:
+        """Whether a backbone has a balance, and no classifier among its names as the authors' files have."""
+        names = ('backbone.transformer.balance', 'backbone.transformer.norm.weight')
+        return all(name in state_dict for name in names)
 
     def translate(self, options: dict[str, Any]) -> dict[str, Any]:
         """Config of our backbone."""

@@ -40,6 +40,8 @@ BACKBONE = (
         ('mlp.c_proj.{leaf}', 'mlp.fc2.{leaf}'),
     ),
 )
+# before the names in files of their trainer, whose model has theirs as `backbone`
+_WRITTEN = 'backbone.'
 # of the head and of the builder, and what others say already
 _IGNORED = ('builder', 'num_classes', 'cls_dropout', 'use_checkpoint', 'checkpoint_num')
 
@@ -48,13 +50,15 @@ _IGNORED = ('builder', 'num_classes', 'cls_dropout', 'use_checkpoint', 'checkpoi
 class OpenGVLabUniFormerV2(Source):
     """Options are arguments of their `VisionTransformer`; those left out have the values of their `uniformerv2_b16`.
     `norm` is 'LN' or 'LN eps=…'.
+
+    Files that their trainer wrote have `backbone.` before all names. Those of frozen models have no `balance`, since
+    the video token alone is classified there.
     """
 
     family, repository, title = 'uniformerv2', 'opengvlab', "the authors' UniFormerV2"
     aliases: ClassVar[tuple[str, ...]] = ('authors', 'OpenGVLab/UniFormerV2')
     golden: ClassVar[str | None] = 'UniFormerV2'
     prefix: ClassVar[str] = ''
-    signature: ClassVar[tuple[str, ...]] = ('transformer.resblocks.0.ln_1.weight', 'transformer.balance')
     table = NameTable(
         *prefixed('', 'backbone.', *BACKBONE),
         ('transformer.proj.0.{leaf}', 'backbone.norm.{leaf}'),
@@ -84,6 +88,14 @@ class OpenGVLabUniFormerV2(Source):
         norm='LN eps=1e-5',
     )
     ignored: ClassVar[tuple[str, ...]] = _IGNORED
+
+    def matches(self, state_dict: Mapping[str, Tensor]) -> bool:
+        """Whether there are global UniBlocks or their balance on a ViT of CLIP's names, and no head of mmaction2."""
+        for prefix in ('', _WRITTEN):
+            own = (f'{prefix}transformer.{name}' for name in ('temporal_cls_token', 'balance'))
+            if f'{prefix}transformer.resblocks.0.ln_1.weight' in state_dict and any(k in state_dict for k in own):
+                return f'{prefix}transformer.norm.weight' not in state_dict
+        return False
 
     def translate(self, options: dict[str, Any]) -> dict[str, Any]:
         """Config of our backbone."""
@@ -137,6 +149,8 @@ class OpenGVLabUniFormerV2(Source):
 
         Theirs weighs the frames' class token where the paper's α and ours weigh the video token.
         """
+        if not self.prefix:
+            theirs = {name.removeprefix(_WRITTEN): value for name, value in theirs.items()}
         theirs = split_embeddings(theirs, self.prefix)
         balance = f'{self.prefix}transformer.balance'
         if balance in theirs:
