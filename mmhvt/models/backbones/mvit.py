@@ -9,10 +9,11 @@ attention that starts a stage rather than in the MLP that ends one, and has no c
 Shapes: N batch, L tokens, C channels, T frames, H height, W width. Grids are ([T,] H, W).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from mmcv.cnn import build_norm_layer
@@ -26,8 +27,11 @@ from mmhvt.models.layers import (
     Pooling,
     PoolingAttention,
     PositionEmbedding,
+    as_numbers,
     drop_path_rates,
+    merge_windows,
     pool_shape,
+    split_windows,
 )
 from mmhvt.registry import MODELS
 from mmhvt.utils import check_fields
@@ -40,6 +44,7 @@ from mmhvt.utils.option_types import (
     Index,
     Paddings,
     PassedTo,
+    Range,
     Rate,
     Ratio,
     Says,
@@ -49,10 +54,11 @@ from mmhvt.utils.option_types import (
 )
 
 from .arch import check_hidden, resolve_arch
-from .base import FrozenStages, HierarchicalBackbone, OutType
+from .base import FrozenStages, OutType
+from .masking import MaskedBackbone
 
 # fields of an arch with one number per axis
-PER_AXIS = ('patch_kernel', 'patch_stride', 'patch_padding', 'pool_kernel', 'q_stride', 'kv_stride')
+PER_AXIS = ('patch_kernel', 'patch_stride', 'patch_padding', 'pool_kernel', 'q_stride', 'kv_stride', 'mask_unit_size')
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ def hybrid_window(window_size: int | None, stage: int, index: int, depth: int) -
     return window_size // 2 ** (stage - 1 if stage > 0 and index == 0 else stage)
 
 
+def last_two_axes(value: str | Sequence[int] | None) -> str | tuple[int, ...] | None:
+    """A field with one number per axis, for images; a word or None stays."""
+    return value if value is None or isinstance(value, str) else tuple(value[-2:])
+
+
 @dataclass(frozen=True)
 class MViTArch:
     """Architecture of an MViT for video; :meth:`for_images` gives that for images.
@@ -105,11 +116,13 @@ class MViTArch:
         pool_mode: Pooling of queries, keys and values: 'max', 'avg' or 'conv' (MViT, table 15).
         pool_kernel: Kernel of that pooling per axis, or a function of the stride: 's', 's+1', '2s+1'.
         q_stride: Stride of query pooling at the start of each later stage, per axis.
+        q_pool: Number of stage transitions that pool, the first ones; None for all. Masked pre-training uses 2.
         kv_stride: Stride of key and value pooling in the first stage, per axis; 'none' for no such pooling.
         adaptive_kv: Whether that stride shrinks as the resolution does (MViT, table 14).
         full_q_pool: Whether queries are pooled in all blocks, with stride 1 within a stage (MViTv2, table A.7).
+        full_kv_pool: Whether keys and values are pooled where that stride has shrunk to 1, too.
         residual_pooling: Whether pooled queries are added to the output of attention (MViTv2, table A.7): True leaves
-            out the class token, as PySlowFast does; 'all' does not, as for the weights pre-trained on ImageNet-21K.
+            out the class token, as both public codes do; 'all' does not, as timm's port.
         with_cls_token: Whether a class token precedes the others.
         abs_pos: Absolute position embedding: 'none', 'space', 'joint' or 'separate' (MViT, table 11).
         pos_mode: Interpolation of absolute positions in space, 'bilinear' or 'bicubic'.
@@ -127,6 +140,9 @@ class MViTArch:
             detection: :func:`hybrid_window`. None for global attention everywhere.
         coarse_last_kv: Whether the last blocks of inner stages from the second on, which attend globally in detection,
             pool keys and values with twice the stride. Defaults to whether there are windows.
+        mask_unit_size: Tokens of a mask unit in the first stage per axis, for masked pre-training. Units are pooled
+            apart from one another, each padded with zeros, so that nothing leaks between them: "separate-and-pad", in
+            training and inference (SMViT, arXiv:2306.00989, figure 4d and section 3.2). None for no mask units.
 
     Raises:
         ValueError: For an unknown choice or for fields that contradict each other; names both.
@@ -141,9 +157,11 @@ class MViTArch:
     pool_mode: Literal['max', 'avg', 'conv'] = 'conv'
     pool_kernel: Literal['s', 's+1', '2s+1'] | Strides = (3, 3, 3)
     q_stride: Strides = (1, 2, 2)
+    q_pool: Annotated[int, Range(0, 64)] | None = None
     kv_stride: Literal['none'] | Strides = (1, 8, 8)
     adaptive_kv: bool = True
     full_q_pool: bool = False
+    full_kv_pool: bool = True
     residual_pooling: Literal[True, False, 'all'] = False
     with_cls_token: bool = True
     abs_pos: Literal['none', 'space', 'joint', 'separate'] = 'separate'
@@ -158,6 +176,7 @@ class MViTArch:
     qkv_bias: bool = True
     window_size: Side | None = None
     coarse_last_kv: bool | None = None
+    mask_unit_size: Strides | None = None
 
     def __post_init__(self) -> None:
         check_fields('MViT', self)
@@ -186,6 +205,19 @@ class MViTArch:
             ),
             f'full_q_pool=True with pool_kernel={self.pool_kernel!r}: a kernel that follows the stride pools nothing '
             'where the stride is 1; give a fixed one': self.full_q_pool and isinstance(self.pool_kernel, str),
+            f'q_pool={self.q_pool} with {len(self.depths)} stages: choose from 0 to {len(self.depths) - 1}': (
+                self.q_pool is not None and self.q_pool >= len(self.depths)
+            ),
+            f'{window} with q_pool={self.q_pool}: windows shrink at every transition': (
+                bool(self.window_size) and self.q_pool is not None
+            ),
+        } | {
+            f'mask_unit_size={self.mask_unit_size} with {setting}: {reason}': self.mask_unit_size is not None and found
+            for setting, reason, found in (
+                ('with_cls_token=True', 'a class token belongs to no mask unit', self.with_cls_token),
+                (window, 'attention is over all mask units', bool(self.window_size)),
+                (f'rel_pos={self.rel_pos!r}', 'deleted mask units leave no grid', self.rel_pos != 'none'),
+            )
         })  # fmt: skip
 
     @staticmethod
@@ -204,10 +236,15 @@ class MViTArch:
         """Number of attention heads of each stage."""
         return list(accumulate(self.depths[1:], lambda heads, _: int(heads * self.head_mul), initial=self.num_heads))
 
+    @property
+    def num_poolings(self) -> int:
+        """Number of stage transitions that pool."""
+        return len(self.depths) - 1 if self.q_pool is None else self.q_pool
+
     def for_images(self) -> 'MViTArch':
         """The same without time. Keys are pooled half as much (MViT, table A.3), and positions are joint."""
         axes = {name: getattr(self, name) for name in PER_AXIS}
-        axes = {name: value if isinstance(value, str) else tuple(value[-2:]) for name, value in axes.items()}
+        axes = {name: last_two_axes(value) for name, value in axes.items()}
         if self.kv_stride != 'none':
             axes['kv_stride'] = tuple(max(stride // 2, 1) for stride in axes['kv_stride'])
         return replace(self, **axes, abs_pos='joint' if self.abs_pos == 'separate' else self.abs_pos)
@@ -238,7 +275,7 @@ class MViTArch:
                 f'MViT: pool_kernel={tuple(self.pool_kernel)} with q_stride={q_stride} pools queries to another size '
                 'than the skip connection: an odd kernel where the stride is 1 or even, an even one elsewhere would do'
             )
-        transitions = len(self.depths) - 1
+        transitions = self.num_poolings
         total = tuple(stride**transitions for stride in q_stride)
         if any(n < stride for n, stride in zip(grid, total, strict=True)):
             smallest = tuple(q * patch for q, patch in zip(total, self.patch_stride, strict=True))
@@ -251,6 +288,19 @@ class MViTArch:
                 f'MViT: kv_stride={kv} leaves no token of the grid {grid} of {size}: use a smaller stride or '
                 'kv_stride="none"'
             )
+        if self.mask_unit_size is not None:
+            self._check_units(tuple(self.mask_unit_size))
+
+    def _check_units(self, unit: tuple[int, ...]) -> None:
+        for spec in self.blocks(unit):
+            for pool in filter(None, (spec.q_pool, spec.kv_pool, spec.skip_pool)):
+                sides = [(n, pool['kernel'][i], pool['stride'][i], pool['padding'][i]) for i, n in enumerate(spec.grid)]
+                if any(n % s or (n + 2 * p - k) // s + 1 != n // s for n, k, s, p in sides):
+                    raise ValueError(
+                        f'MViT: mask_unit_size={unit} becomes {spec.grid} tokens, from which a '
+                        f'pooling of kernel {pool["kernel"]} and stride {pool["stride"]} does not make one a stride: a '
+                        'larger or another mask unit, a smaller kv_stride or q_pool, or odd kernels would do'
+                    )
 
     def check_grid(self, grid: Sequence[int]) -> None:
         """Check that no pooling is larger than what it pools, which kernels without padding may be.
@@ -269,7 +319,8 @@ class MViTArch:
                         f"{tuple(grid)} of stage {stage}: a larger input, a smaller kv_stride or pool_kernel='s+1' "
                         'would do'
                     )
-            grid = tuple(n // q for n, q in zip(grid, self.q_stride, strict=True))
+            if stage < self.num_poolings:
+                grid = tuple(n // q for n, q in zip(grid, self.q_stride, strict=True))
             if min(grid) < 1 and stage < len(self.depths) - 1:
                 raise ValueError(
                     f"MViT: pool_kernel='s' with q_stride={self.q_stride} leaves no token after stage {stage}: a "
@@ -294,7 +345,8 @@ class MViTArch:
         depth, dims = self.depths[stage], self.stage_dims
         # whether the block starts a stage after the first, whether another stage follows it
         starts, ends = stage > 0 and index == 0, index == depth - 1 and stage < len(self.depths) - 1
-        stride = tuple(self.q_stride) if starts else (1,) * len(grid)
+        pools = starts and stage <= self.num_poolings
+        stride = tuple(self.q_stride) if pools else (1,) * len(grid)
         kv_stride = self._kv_stride(stage, coarse=stage > 0 and ends)
         window = hybrid_window(self.window_size, stage, index, depth)
         if window and any(window % s for s in (*stride, *(kv_stride or ()))):
@@ -307,8 +359,10 @@ class MViTArch:
             attn_dims=dims[stage],
             out_dims=dims[stage + 1] if ends and self.expand_in == 'mlp' else dims[stage],
             num_heads=self.stage_heads[stage],
-            grid=tuple(n // s ** (stage - starts) for n, s in zip(grid, self.q_stride, strict=True)),
-            q_pool=pool_shape(stride, self.pool_kernel) if starts or self.full_q_pool else None,
+            grid=tuple(
+                n // s ** min(stage - starts, self.num_poolings) for n, s in zip(grid, self.q_stride, strict=True)
+            ),
+            q_pool=pool_shape(stride, self.pool_kernel) if pools or self.full_q_pool else None,
             kv_pool=pool_shape(kv_stride, self.pool_kernel) if kv_stride else None,
             skip_pool=pool_shape(stride, 's' if self.pool_kernel == 's' else 's+1'),
             window_size=window,
@@ -320,9 +374,11 @@ class MViTArch:
             return None
         stride = tuple(self.kv_stride)
         if self.adaptive_kv:
-            stride = tuple(max(k // q**stage, 1) for k, q in zip(stride, self.q_stride, strict=True))
+            poolings = min(stage, self.num_poolings)
+            stride = tuple(max(k // q**poolings, 1) for k, q in zip(stride, self.q_stride, strict=True))
         coarse_last_kv = bool(self.window_size) if self.coarse_last_kv is None else self.coarse_last_kv
-        return tuple(2 * s for s in stride) if coarse and coarse_last_kv else stride
+        stride = tuple(2 * s for s in stride) if coarse and coarse_last_kv else stride
+        return stride if max(stride) > 1 or self.full_kv_pool else None
 
 
 @dataclass(frozen=True)
@@ -400,10 +456,7 @@ def resolve_mvit_arch(
     arch = resolve_arch(owner, arch, ARCHS, MViTArch)
     if images:
         arch = arch.for_images()
-        given = {
-            name: value[-2:] if name in PER_AXIS and not isinstance(value, str) else value
-            for name, value in given.items()
-        }
+        given = {name: last_two_axes(value) if name in PER_AXIS else value for name, value in given.items()}
     return resolve_arch(owner, arch, ARCHS, MViTArch, **given | overrides)
 
 
@@ -436,10 +489,13 @@ class MViTBlock(BaseModule):
             with_cls_token=arch.with_cls_token,
             qkv_bias=arch.qkv_bias,
             norm_cfg=norm_cfg,
+            in_units=arch.mask_unit_size is not None,
         )
         self.pool_skip = None
         if spec.skip_pool:
-            self.pool_skip = Pooling(head_dims=0, mode='max', norm_cfg=norm_cfg, **spec.skip_pool)
+            self.pool_skip = Pooling(
+                head_dims=0, mode='max', norm_cfg=norm_cfg, in_units=self.attn.in_units, **spec.skip_pool
+            )
         self.norm2 = build_norm_layer(norm_cfg, spec.attn_dims)[1]
         self.mlp = Mlp(spec.attn_dims, int(spec.attn_dims * arch.mlp_ratio), spec.out_dims)
         self.drop_path = DropPath(spec.drop_path_rate)
@@ -447,7 +503,7 @@ class MViTBlock(BaseModule):
             self.proj = nn.Linear(spec.in_dims, spec.out_dims)
 
     def forward(self, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
-        """(N, L, in_dims) of a grid -> (N, L', out_dims) and its grid."""
+        """(N, L, in_dims) of a grid -> (N, L', out_dims) and its grid; of a unit's grid if tokens are of mask units."""
         normed = self.norm1(x)
         attended, new_grid = self.attn(normed, grid)
         skip = self._skip(x, normed, self.expands_in_attn)
@@ -467,8 +523,22 @@ class MViTBlock(BaseModule):
         return branch if skip is None else skip + self.drop_path(branch)
 
 
+class TokenState(NamedTuple):
+    """Tokens on their way through the blocks.
+
+    Attributes:
+        tokens: (N, L, C), the class token first; mask units follow one another.
+        grid: Grid of the tokens, or of those of one mask unit.
+        counts: Mask units per axis; None without mask units, () if some are deleted, so that there is no map.
+    """
+
+    tokens: Tensor
+    grid: tuple[int, ...]
+    counts: tuple[int, ...] | None = None
+
+
 @MODELS.register_module()
-class MViT(HierarchicalBackbone):
+class MViT(MaskedBackbone):
     """MViT and MViTv2 backbone for images and video.
 
     Args:
@@ -535,9 +605,13 @@ class MViT(HierarchicalBackbone):
             init_cfg=init_cfg,
         )
         axes = {name: getattr(arch, name) for name in PER_AXIS if name != 'patch_stride'}
-        self.check_axes(**{name: value for name, value in axes.items() if not isinstance(value, str)})
+        self.check_axes(**{k: v for k, v in axes.items() if v is not None and not isinstance(v, str)})
         arch.check_input(self.input_size)
         self.arch, self.mean_before_norm = arch, mean_before_norm
+        self.mask_unit_size = tuple(arch.mask_unit_size or ())
+        self.q_stride, self.q_pool = tuple(arch.q_stride), arch.num_poolings
+        if self.mask_unit_size:
+            self.unit_grid(self.input_size)
         grid = self.token_grid(self.input_size)
         arch.check_grid(grid)
         specs = arch.blocks(grid, drop_path_rate)
@@ -562,10 +636,6 @@ class MViT(HierarchicalBackbone):
             self.add_module(self.norm_name(stage), build_norm_layer(norm_cfg, self.stage_dims[stage])[1])
         self.freeze()
 
-    def stage_stride(self, stage: int) -> tuple[int, ...]:
-        """Stride per axis of a stage's tokens over those of the patch embedding."""
-        return tuple(stride**stage for stride in self.arch.q_stride)
-
     def init_weights(self) -> None:
         """Initialize as the paper or `init_cfg` says, then load checkpoints of `init_cfg`."""
         if self.cls_token is not None:
@@ -588,8 +658,34 @@ class MViT(HierarchicalBackbone):
         """
         grid = self.input_grid(x)
         self.arch.check_grid(grid)
-        states = self.run_stages((self._embed(x, grid), grid))
-        return self.pack(self._output(stage, *state) for stage, state in states)
+        state = TokenState(self._embed(x, grid), grid)
+        if self.mask_unit_size:
+            counts = self.unit_grid(as_numbers(x.shape[2:]))
+            state = self._in_units(state, self.mask_unit_size, counts)
+        return self.pack(self._output(stage, self._in_rows(state)) for stage, state in self.run_stages(state))
+
+    def forward_units(self, x: Tensor, visible: Tensor, mask_token: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Run all stages on the visible mask units alone, each padded on its own for poolings (SMViT, figure 4d).
+
+        See :class:`MaskedBackbone`; the architecture must have `mask_unit_size`.
+        """
+        tokens, units = self.embed_units(x, visible, self.unit_grid(as_numbers(x.shape[2:])), mask_token)
+        states = self.run_stages(
+            TokenState(tokens.flatten(1, 2), self.mask_unit_size, ()), range(len(self.last_blocks))
+        )
+        return tuple(state.tokens.unflatten(1, (units, *state.grid)) for _, state in states)
+
+    def _in_units(self, state: TokenState, unit: tuple[int, ...], counts: tuple[int, ...]) -> TokenState:
+        """Tokens of a grid in the order of its mask units."""
+        x = split_windows(state.tokens.unflatten(1, state.grid), unit)
+        return TokenState(x.unflatten(0, (-1, math.prod(counts))).flatten(1, 2), unit, counts)
+
+    def _in_rows(self, state: TokenState) -> TokenState:
+        """Tokens in row-major order of the whole grid."""
+        if state.counts is None:
+            return state
+        grid = tuple(count * side for count, side in zip(state.counts, state.grid, strict=True))
+        return TokenState(merge_windows(state.tokens, state.grid, grid).flatten(1, -2), grid)
 
     def _embed(self, x: Tensor, grid: Sequence[int]) -> Tensor:
         """Tokens (N, L, C) with absolute positions, the class token first."""
@@ -602,19 +698,23 @@ class MViT(HierarchicalBackbone):
         first = self.cls_token if self.pos_embed is None else self.cls_token + self.pos_embed.cls
         return torch.cat([first.expand(x.shape[0], -1, -1), x], 1)
 
-    def step(self, block: MViTBlock, state: tuple[Tensor, tuple]) -> tuple[Tensor, tuple]:
-        """Run one block on tokens (N, L, C) and their grid."""
-        return self.run_block(block, *state)
+    def step(self, block: MViTBlock, state: TokenState) -> TokenState:
+        """Run one block; see :meth:`Backbone.run_stages`."""
+        tokens, grid = self.run_block(block, state.tokens, state.grid)
+        return TokenState(tokens, grid, state.counts)
 
-    def route_map(self, stage: int, state: tuple[Tensor, tuple]) -> tuple[Tensor, tuple]:
-        """Send a stage's tokens through `stage_maps` if a hook waits there."""
-        if not self.stage_maps[stage].in_use:
+    def route_map(self, stage: int, state: TokenState) -> TokenState:
+        """Send a stage's tokens through `stage_maps` if a hook waits there; deleted units leave no map."""
+        if state.counts == () or not self.stage_maps[stage].in_use:
             return state
-        x, grid = state
-        first, x = x[:, : self.num_extra_tokens], x[:, self.num_extra_tokens :]
-        return torch.cat([first, self.show_map(stage, x.unflatten(1, tuple(grid))).flatten(1, -2)], 1), grid
+        rows = self._in_rows(state)
+        first, x = rows.tokens[:, : self.num_extra_tokens], rows.tokens[:, self.num_extra_tokens :]
+        x = torch.cat([first, self.show_map(stage, x.unflatten(1, tuple(rows.grid))).flatten(1, -2)], 1)
+        rows = TokenState(x, rows.grid)
+        return rows if state.counts is None else self._in_units(rows, state.grid, state.counts)
 
-    def _output(self, stage: int, x: Tensor, grid: tuple) -> Tensor:
+    def _output(self, stage: int, state: TokenState) -> Tensor:
+        x, grid = state.tokens, state.grid
         norm = getattr(self, self.norm_name(stage))
         if self.out_type == 'cls_token':
             return norm(x[:, 0])

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule, ModuleList
@@ -32,13 +31,11 @@ from mmhvt.models.layers import (
     build_layer_scale,
     check_mask_unit_size,
     drop_path_rates,
-    gather_units,
     max_pool_tokens,
     mean_pool_tokens,
     merge_heads,
     pool_valid,
     split_heads,
-    split_windows,
 )
 from mmhvt.registry import MODELS
 from mmhvt.utils import check_choice, check_fields
@@ -62,7 +59,8 @@ from mmhvt.utils.option_types import (
 )
 
 from .arch import check_hidden, resolve_arch
-from .base import FrozenStages, HierarchicalBackbone, OutType
+from .base import FrozenStages, OutType
+from .masking import MaskedBackbone
 
 # defaults with one number per axis, (T, H, W); images have the last two
 PER_AXIS = dict(
@@ -356,7 +354,7 @@ class UnitState(NamedTuple):
 
 
 @MODELS.register_module(name=['SMViT', 'Hiera'])
-class SMViT(HierarchicalBackbone):
+class SMViT(MaskedBackbone):
     """SMViT backbone for images and video, released as Hiera.
 
     Args:
@@ -371,6 +369,8 @@ class SMViT(HierarchicalBackbone):
         out_type: 'avg_featmap' (N, C), the mean over tokens, followed by the final norm if the stage is the last, as
             the paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) are taken
             before that norm. Defaults to 'avg_featmap'.
+        norm_last: Whether the final norm is applied to 'featmap' and 'raw' of the last stage, too, as PySlowFast does
+            for action detection. Defaults to False.
         frozen_stages: See :class:`Backbone`. Defaults to -1.
         as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
         init_cfg: See :class:`Backbone`.
@@ -390,6 +390,8 @@ class SMViT(HierarchicalBackbone):
         (1, 768, 8, 7, 7)
     """
 
+    pos_embed: PositionEmbedding
+
     def __init__(
         self,
         arch: Annotated[str | Mapping | SMViTArch, Says(': give a name, a dict or a SMViTArch')] = 'base',
@@ -400,6 +402,7 @@ class SMViT(HierarchicalBackbone):
         with_cp: bool = False,
         out_indices: Index | Sequence[Index] = (-1,),
         out_type: OutType = 'avg_featmap',
+        norm_last: bool = False,
         frozen_stages: FrozenStages = -1,
         as_tuple: bool = True,
         init_cfg: InitCfg = None,
@@ -459,6 +462,7 @@ class SMViT(HierarchicalBackbone):
             )
             for spec in specs
         )
+        self.norm_last = norm_last
         self.norm = build_norm_layer(norm_cfg, self.embed_dims)[1]
         self.freeze(None if self._is_normed(self.out_indices[-1]) else self.norm)
 
@@ -472,41 +476,6 @@ class SMViT(HierarchicalBackbone):
             dict(type='TruncNormal', layer=['Conv2d', 'Conv3d'], std=0.02),
             dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.02),
         ]
-
-    def stage_stride(self, stage: int) -> tuple[int, ...]:
-        """See :class:`Backbone`; the first `q_pool` transitions pool."""
-        return tuple(stride ** min(stage, self.q_pool) for stride in self.q_stride)
-
-    @property
-    def pooled_unit(self) -> tuple[int, ...]:
-        """Tokens of a mask unit after all poolings per axis.
-
-        Raises:
-            ValueError: If a pooling joins tokens of several mask units, which works only if none is deleted.
-        """
-        total = tuple(s**self.q_pool for s in self.q_stride)
-        if any(m % t for m, t in zip(self.mask_unit_size, total, strict=True)):
-            raise ValueError(
-                f'SMViT: mask units of {self.mask_unit_size} tokens do not outlast q_pool={self.q_pool} poolings by '
-                f'{self.q_stride}: masking needs units of a multiple of {total}, or a smaller q_pool'
-            )
-        return tuple(m // t for m, t in zip(self.mask_unit_size, total, strict=True))
-
-    def unit_grid(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Mask units per axis of an input of `size` frames and pixels.
-
-        Raises:
-            ValueError: If mask units do not divide the size; names the nearest size that would do.
-        """
-        grid = self.token_grid(size)
-        if any(n % m for n, m in zip(grid, self.mask_unit_size, strict=True)):
-            unit = tuple(m * s for m, s in zip(self.mask_unit_size, self.patch_stride, strict=True))
-            nearest = tuple(max(1, round(n / u)) * u for n, u in zip(size, unit, strict=True))
-            raise ValueError(
-                f'{self.name}: mask units of {unit} frames and pixels do not divide an input of {tuple(size)}; '
-                f'{nearest} would do'
-            )
-        return tuple(n // m for n, m in zip(grid, self.mask_unit_size, strict=True))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...] | Tensor:
         """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, in the shape of `out_type`.
@@ -523,25 +492,9 @@ class SMViT(HierarchicalBackbone):
         return self.pack(self._output(stage, order.to_grid(state.tokens, state.level)) for stage, state in states)
 
     def forward_units(self, x: Tensor, visible: Tensor, mask_token: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Run all stages on the visible mask units alone (section 3, figure 4e).
-
-        Masked units are deleted before the first layer, so that only visible tokens are computed. Patches that reach
-        beyond the edge of a unit see zeros where the neighbor is masked.
-
-        Args:
-            x: Images or clips (N, C, [T,] H, W).
-            visible: Visible units of each sample, (N, K) row-major indices over the grid of mask units.
-            mask_token: (C,), replaces each token of a masked unit in the encoder (figure 4c): all units are computed
-                and returned in row-major order. Defaults to None, which deletes masked units.
-
-        Returns:
-            tuple[Tensor, ...]: (N, K, [t,] h, w, C) for each stage, the tokens of a unit in row-major order.
-
-        Raises:
-            ValueError: If mask units do not divide the size.
-        """
+        """Run all stages on the visible mask units alone (figure 4e); see :class:`MaskedBackbone`."""
         counts, batch = self.unit_grid(as_numbers(x.shape[2:])), x.shape[0]
-        tokens, units = self._embed_units(x, visible, counts, mask_token)
+        tokens, units = self.embed_units(x, visible, counts, mask_token)
         # a unit is a grid of its own, and the units of a sample follow one another
         order = MaskUnitOrder(self.mask_unit_size, self.mask_unit_size, self.q_stride, self.q_pool)
         tokens = order.to_units(tokens.reshape(-1, *self.mask_unit_size, tokens.shape[-1]))
@@ -553,25 +506,6 @@ class SMViT(HierarchicalBackbone):
             ).unflatten(0, (batch, units))
             for _, state in self.run_stages(state, range(len(self.last_blocks)))
         )
-
-    def _embed_units(
-        self, x: Tensor, visible: Tensor, counts: Sequence[int], mask_token: Tensor | None
-    ) -> tuple[Tensor, int]:
-        """Embedded tokens (N, K, length, C) of the units to compute, and their number K."""
-        batch, unit, embed, kept = x.shape[0], self.mask_unit_size, self.patch_embed.proj, visible
-        seen = x.new_zeros(batch, math.prod(counts)).scatter_(1, visible, 1.0)
-        if mask_token is not None:
-            kept = torch.arange(math.prod(counts), device=x.device).expand(batch, -1)
-        x = x * F.interpolate(seen.view(batch, 1, *counts), x.shape[2:])
-        pad = [p for p in reversed(embed.padding) for _ in range(2)]
-        x = gather_units(F.pad(x, pad), kept, counts, unit, kernel=embed.kernel_size, stride=embed.stride)
-        convolve = F.conv3d if len(unit) == 3 else F.conv2d
-        x = convolve(x.flatten(0, 1), embed.weight, embed.bias, embed.stride)
-        x = x.flatten(2).transpose(1, 2).unflatten(0, (batch, kept.shape[1]))  # (N, K, length, C)
-        if mask_token is not None:
-            x = torch.where(seen.bool()[:, :, None, None], x, mask_token.to(x.dtype))
-        grid = [c * u for c, u in zip(counts, unit, strict=True)]
-        return x + split_windows(self.pos_embed(grid), unit)[kept], kept.shape[1]
 
     def step(self, block: SMViTBlock, state: UnitState) -> UnitState:
         """Run one block; see :meth:`Backbone.run_stages`."""
@@ -589,11 +523,14 @@ class SMViT(HierarchicalBackbone):
         return state._replace(tokens=order.to_units(self.show_map(stage, order.to_grid(state.tokens, level)), level))
 
     def _is_normed(self, stage: int) -> bool:
-        return self.out_type == 'avg_featmap' and stage == len(self.last_blocks) - 1
+        return stage == len(self.last_blocks) - 1 and (self.out_type == 'avg_featmap' or self.norm_last)
 
     def _output(self, stage: int, tokens: Tensor) -> Tensor:
-        out = self.format_output(tokens)
-        return self.norm(out) if self._is_normed(stage) else out
+        if not self._is_normed(stage):
+            return self.format_output(tokens)
+        if self.out_type == 'avg_featmap':
+            return self.norm(self.format_output(tokens))
+        return self.format_output(self.norm(tokens))
 
 
 Hiera = SMViT

@@ -13,7 +13,7 @@ Shapes: N batch, C channels, T frames, H height, W width in patches.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -86,6 +86,7 @@ class UniFormerV2Arch(ViTArch):
         local_times: 1 for LT_MHRA before the attention, 2 for a second one after it (table 9b). Defaults to 2.
         local_reduction: C over the channels within the temporal module (table 9b). Defaults to 1.5.
         temporal_kernel: Number of frames of a temporal convolution. Defaults to 3.
+        local_dpe: Whether local blocks have DPE (table 9b, "Local MHRA + DPE"). Defaults to False.
         temporal_downsample: Whether patches have `patch_frames` frames and a stride of 2. Defaults to False.
         patch_frames: Number of frames of a patch with `temporal_downsample`. Defaults to 3.
         fusion: 'sequential', 'parallel', 'hierarchical_kv' or 'hierarchical_q' (section 3.3). Defaults to 'sequential'.
@@ -93,7 +94,8 @@ class UniFormerV2Arch(ViTArch):
         global_dpe: Whether global blocks have DPE (table 9c). Defaults to True.
         global_num_heads: Number of heads of the global blocks. Defaults to None, `num_heads`.
         global_mlp_ratio: Hidden channels of the global blocks' MLPs over C. Defaults to 4.
-        with_class_token: Whether the feature is Z, rather than the video token F alone (table 12). Defaults to True.
+        with_class_token: Whether the feature is Z, rather than the video token F alone (table 12). Defaults to None:
+            unless the backbone is `frozen`, as the authors' code has it, or has no global UniBlock.
 
     Raises:
         ValueError: For an unknown option or layer, or for options that contradict each other.
@@ -108,6 +110,7 @@ class UniFormerV2Arch(ViTArch):
     local_times: Literal[1, 2] = 2
     local_reduction: Ratio = 1.5
     temporal_kernel: Stride = 3
+    local_dpe: bool = False
     temporal_downsample: bool = False
     patch_frames: Stride = 3
     fusion: Fusion = 'sequential'
@@ -115,7 +118,7 @@ class UniFormerV2Arch(ViTArch):
     global_dpe: bool = True
     global_num_heads: DividingHeads | None = None
     global_mlp_ratio: Ratio = 4.0
-    with_class_token: bool = True
+    with_class_token: bool | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -126,11 +129,11 @@ class UniFormerV2Arch(ViTArch):
             raise ValueError(
                 f"{self.owner}: temporal='joint' attends between frames, for which rel_pos_bias has no values"
             )
-        if self.temporal == 'transformer' and self.local_indices and not self.with_class_token:
+        if self.temporal == 'transformer' and self.local_indices and self.with_class_token is False:
             raise ValueError(
                 f"{self.owner}: temporal='transformer' mixes class tokens, which with_class_token=False leaves out"
             )
-        if not (self.global_indices or self.with_class_token):
+        if not self.global_indices and self.with_class_token is False:
             raise ValueError(f'{self.owner}: with_class_token=False and global_layers=None leave no feature')
 
     @property
@@ -158,6 +161,8 @@ class UniFormerV2Arch(ViTArch):
             times=self.local_times,
             reduction=self.local_reduction,
             temporal_kernel=self.temporal_kernel if len(grid) == 3 else 1,
+            with_dpe=self.local_dpe,
+            axes=len(grid),
         )
         indices = self.local_indices
         if indices:
@@ -232,8 +237,9 @@ class UniFormerV2(VisionTransformer):
             to 0.
         global_drop_path_rate: Stochastic depth rate of the last global block; grows linearly from 0. Defaults to 0.
         global_dropout: Dropout rate of the hidden channels in the global blocks' MLPs. Defaults to 0.
-        frozen: Whether to train the global blocks and the final norm only (table 1, "frozen"), as `frozen_stages` of
-            all layers does. Defaults to False.
+        frozen: Whether to train the global blocks and the final norm only, as `frozen_stages` of all layers does; the
+            feature is the video token alone then, unless `with_class_token` says otherwise (table 1, "frozen").
+            Defaults to False.
         inflation: How an image's patch embedding is inflated to several frames, 'center' or 'mean'. Defaults to
             'center'.
         with_cp: Whether to recompute activations of layers in the backward pass. Defaults to False.
@@ -282,6 +288,8 @@ class UniFormerV2(VisionTransformer):
             raise ValueError(
                 f'UniFormerV2: frozen=True freezes all {arch.depth} layers, frozen_stages={frozen_stages} does not'
             )
+        if arch.with_class_token is None:
+            arch = replace(arch, with_class_token=not (frozen and arch.global_indices))
         super().__init__(
             arch=arch,
             input_size=input_size,
@@ -334,11 +342,14 @@ class UniFormerV2(VisionTransformer):
         return [*super().paper_init_cfg(), dict(type='Constant', layer='BatchNorm1d', val=1.0, bias=0.0)]
 
     def optional_part(self, name: str) -> str | None:
-        """Parts that make the ViT a video model, which files of image ViTs lack."""
+        """Parts that make the ViT a video model, which files of image ViTs lack.
+
+        A file with global UniBlocks and without α is of a model of the video token alone, another one.
+        """
         if name.startswith('blocks.'):
-            return 'local' if '.temporal' in name else None
-        first = name.split('.')[0]
-        return first if first in ('fusion', 'alpha_logit', 'temporal_transformer') else super().optional_part(name)
+            return 'local' if '.temporal' in name or '.dpe.' in name else None
+        parts = dict(fusion='fusion', alpha_logit='fusion', temporal_transformer='temporal_transformer')
+        return parts.get(name.split('.')[0]) or super().optional_part(name)
 
     def embed(self, x: Tensor) -> tuple:
         """(N, C, [T,] H, W) -> tokens (N, T, 1 + H·W, C), their grid ([T,] H, W), and no video tokens yet."""

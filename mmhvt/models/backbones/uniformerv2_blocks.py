@@ -35,7 +35,7 @@ from .arch import check_hidden
 from .vit import ACTIVATIONS, NORM, Activation, Attention, ViTBlock
 
 
-def zero_init(layer: nn.Linear | nn.Conv2d) -> None:
+def zero_init(layer: nn.Linear | nn.Conv2d | nn.Conv3d) -> None:
     """Set a layer to zero, so that the branch that it ends adds nothing at first (appendix A)."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
@@ -226,6 +226,48 @@ def temporal_shift(x: Tensor, fraction: int = 8) -> Tensor:
     return torch.cat([following, previous, rest], -1)
 
 
+# ------------------------------------------------------------------------------------------------ positions of patches
+
+
+@MODELS.register_module()
+class DPE(BaseModule):
+    """Dynamic position encoding (equation 8): a depth-wise convolution over time and space.
+
+    Args:
+        embed_dims: Number of channels C.
+        axes: 3 for video, 2 for images. Defaults to 3.
+        zero: Whether it begins as zero, as it has to between layers that are pre-trained. Defaults to False.
+    """
+
+    def __init__(self, embed_dims: Channels, axes: Literal[2, 3] = 3, zero: bool = False, init_cfg: InitCfg = None):
+        super().__init__(init_cfg)
+        conv = nn.Conv3d if axes == 3 else nn.Conv2d
+        self.conv = conv(embed_dims, embed_dims, 3, padding=1, groups=embed_dims)
+        self.zero = zero
+        if zero:
+            zero_init(self.conv)
+
+    def init_weights(self) -> None:
+        """Initialize as PyTorch's convolutions, with a bias of zero; or all as zero."""
+        super().init_weights()
+        self.conv.reset_parameters()
+        nn.init.zeros_(self.conv.get_parameter('bias'))
+        if self.zero:
+            zero_init(self.conv)
+
+    def forward(self, x: Tensor, grid: Sequence[int]) -> Tensor:
+        """Patches (N, T, H·W, C) of a grid (T, H, W) -> the same shape."""
+        images = isinstance(self.conv, nn.Conv2d)
+        maps = x.flatten(0, 1).unflatten(1, grid[1:]) if images else x.unflatten(2, grid[1:])
+        # channels stay last in memory: ten times faster than contiguous maps on CPU
+        return channels_last(self.conv(channels_first(maps))).reshape(x.shape)
+
+
+def add_dpe(dpe: DPE, x: Tensor, grid: Sequence[int], num_prefix: int) -> Tensor:
+    """DPE(X) + X of the patches of a grid (T, H, W); class tokens stay; (N, T, P + H·W, C) -> the same shape."""
+    return x + F.pad(dpe(x[:, :, num_prefix:], grid), (0, 0, num_prefix, 0))
+
+
 # ---------------------------------------------------------------------------------------------------- local UniBlock
 
 # by name, what can precede (and for the first, also follow) the spatial attention
@@ -243,6 +285,8 @@ class LocalUniBlock(ViTBlock):
         X^S = GS_MHRA(Norm(X^T)) + X^T
         X^L = FFN(Norm(X^S)) + X^S
 
+    With DPE, X^in is DPE(X) + X of its input X first, as in UniFormer (section 3.1, discussion II; table 9b).
+
     Args:
         embed_dims: Number of channels C.
         num_heads: Number of heads of the spatial attention.
@@ -252,6 +296,8 @@ class LocalUniBlock(ViTBlock):
         times: 1 for LT_MHRA before the spatial attention, 2 for a second one after it (table 9b). Defaults to 2.
         reduction: Channel reduction of :class:`LT_MHRA` and :class:`STAdapter`. Defaults to 1.5.
         temporal_kernel: Number of frames of the temporal convolution. Defaults to 3.
+        with_dpe: Whether there is DPE of the patches, which begins as zero. Defaults to False.
+        axes: 3 for video, 2 for images, to which DPE's kernel belongs. Defaults to 3.
         num_prefix: Number P of class tokens of a frame, which only 'shift' and 'joint' touch. Defaults to 1.
         temporal_norm_cfg: Config of LT_MHRA's norm.
         act: Activation of the MLP, 'gelu' or 'quick_gelu'. Defaults to 'quick_gelu'.
@@ -272,6 +318,8 @@ class LocalUniBlock(ViTBlock):
         times: Literal[1, 2] = 2,
         reduction: Ratio = 1.5,
         temporal_kernel: Stride = 3,
+        with_dpe: bool = False,
+        axes: Literal[2, 3] = 3,
         num_prefix: Prefix = 1,
         temporal_norm_cfg: RowNorm = dict(type='BN1d'),
         act: Activation = 'quick_gelu',
@@ -287,6 +335,7 @@ class LocalUniBlock(ViTBlock):
             conv=dict(kernel_size=temporal_kernel, norm_cfg=norm_cfg),
             divided=dict(num_heads=num_heads, norm_cfg=norm_cfg),
         )
+        self.dpe = DPE(embed_dims, axes, zero=True) if with_dpe else None
         self.temporal1 = self.temporal2 = None
         if temporal in settings:
             self.temporal1 = _TEMPORAL[temporal](embed_dims, **settings[temporal])
@@ -294,7 +343,9 @@ class LocalUniBlock(ViTBlock):
             self.temporal2 = LT_MHRA(embed_dims, **settings[temporal])
 
     def forward(self, x: Tensor, grid: Sequence[int] | None = None) -> Tensor:
-        """(N, T, P + L, C) -> the same shape; `grid` (H, W) is needed for relative positions only."""
+        """(N, T, P + L, C) -> the same shape; `grid` (H, W) is needed for relative positions and DPE only."""
+        if self.dpe is not None:
+            x = add_dpe(self.dpe, x, (x.shape[1], *(grid or ())), self.num_prefix)
         x = self.mix_frames(self.temporal1, x)
         x = x + self.drop_path(self.ls1(self.attend_in_space(x, grid)))
         x = self.mix_frames(self.temporal2, x)
@@ -317,34 +368,6 @@ class LocalUniBlock(ViTBlock):
 
 
 # --------------------------------------------------------------------------------------------------- global UniBlock
-
-
-@MODELS.register_module()
-class DPE(BaseModule):
-    """Dynamic position encoding (equation 8): a depth-wise convolution over time and space.
-
-    Args:
-        embed_dims: Number of channels C.
-        axes: 3 for video, 2 for images. Defaults to 3.
-    """
-
-    def __init__(self, embed_dims: Channels, axes: Literal[2, 3] = 3, init_cfg: InitCfg = None):
-        super().__init__(init_cfg)
-        conv = nn.Conv3d if axes == 3 else nn.Conv2d
-        self.conv = conv(embed_dims, embed_dims, 3, padding=1, groups=embed_dims)
-
-    def init_weights(self) -> None:
-        """Initialize as PyTorch's convolutions, with a bias of zero."""
-        super().init_weights()
-        self.conv.reset_parameters()
-        nn.init.zeros_(self.conv.get_parameter('bias'))
-
-    def forward(self, x: Tensor, grid: Sequence[int]) -> Tensor:
-        """Patches (N, T, H·W, C) of a grid (T, H, W) -> the same shape."""
-        images = isinstance(self.conv, nn.Conv2d)
-        maps = x.flatten(0, 1).unflatten(1, grid[1:]) if images else x.unflatten(2, grid[1:])
-        # channels stay last in memory: ten times faster than contiguous maps on CPU
-        return channels_last(self.conv(channels_first(maps))).reshape(x.shape)
 
 
 @MODELS.register_module()
@@ -468,7 +491,7 @@ class GlobalUniBlock(BaseModule):
             Tensor: (N, Q, C).
         """
         if self.dpe is not None:
-            x = x + F.pad(self.dpe(x[:, :, self.num_prefix :], grid), (0, 0, self.num_prefix, 0))
+            x = add_dpe(self.dpe, x, grid, self.num_prefix)
         x = x.flatten(1, 2)
         if context is not None:
             x = torch.cat([context, x], 1)

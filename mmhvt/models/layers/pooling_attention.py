@@ -45,6 +45,9 @@ def pool_shape(stride: Sequence[int], kernel: str | Sequence[int]) -> dict[str, 
 class Pooling(BaseModule):
     """P(·; Θ): pools the tokens of each head on their grid.
 
+    Tokens may be of several grids, one after the other, such as the mask units of SMViT (arXiv:2306.00989, figure 4d).
+    These are pooled apart from one another, by "separate-and-pad": each is padded with zeros, also for the max.
+
     The prefix is not pooled. With 'conv', a depth-wise convolution that all heads share, a norm over the channels of a
     head follows, for the prefix too (MViT, table 15).
 
@@ -55,6 +58,7 @@ class Pooling(BaseModule):
         stride: Stride per axis.
         padding: Padding per axis.
         norm_cfg: Config of the norm after a convolution.
+        in_units: Whether tokens are of several grids; there is no prefix then. Defaults to False.
     """
 
     def __init__(
@@ -65,17 +69,27 @@ class Pooling(BaseModule):
         stride: Sequence[int],
         padding: Sequence[int],
         norm_cfg: dict,
+        in_units: bool = False,
     ):
         super().__init__()
         self.mode, self.kernel, self.stride, self.padding = mode, tuple(kernel), tuple(stride), tuple(padding)
+        self.in_units = in_units
         if mode == 'conv':
             self.weight = nn.Parameter(torch.empty(head_dims, 1, *kernel))
             self.norm = build_norm_layer(norm_cfg, head_dims)[1]
             nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as PyTorch initializes convolutions
 
     def forward(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
-        """(N, prefix + prod(grid), n * d) -> (N, n, prefix + prod(new grid), d) and the new grid."""
-        x, grid = self._pool(x, grid, num_heads, prefix)
+        """(N, prefix + prod(grid), n * d) -> (N, n, prefix + prod(new grid), d) and the new grid.
+
+        With `in_units`, (N, units · prod(grid), n * d) -> (N, n, units · prod(new grid), d).
+        """
+        if self.in_units:
+            batch, units = x.shape[0], x.shape[1] // math.prod(grid)
+            x, grid = self._pool(x.unflatten(1, (units, -1)).flatten(0, 1), grid, num_heads, prefix)
+            x = x.unflatten(0, (batch, units)).flatten(1, 2)
+        else:
+            x, grid = self._pool(x, grid, num_heads, prefix)
         x = x.unflatten(2, (num_heads, -1))
         return (self.norm(x) if self.mode == 'conv' else x).transpose(1, 2), grid
 
@@ -87,12 +101,13 @@ class Pooling(BaseModule):
             weight = self.weight.repeat(num_heads, *[1] * (self.weight.ndim - 1))
             conv = F.conv3d if len(grid) == 3 else F.conv2d
             x = conv(x, weight, None, self.stride, self.padding, groups=x.shape[1])
-        elif self.mode == 'max':
+        elif self.mode == 'max' and not self.in_units:
             x = (F.max_pool3d if len(grid) == 3 else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
         else:
-            # padded beforehand: torch's 3D pooling refuses grids smaller than its kernel
+            # padded beforehand: torch's 3D mean refuses grids smaller than its kernel, and its max ignores padding
             x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
-            x = (F.avg_pool3d if len(grid) == 3 else F.avg_pool2d)(x, self.kernel, self.stride)
+            pools = (F.max_pool2d, F.max_pool3d) if self.mode == 'max' else (F.avg_pool2d, F.avg_pool3d)
+            x = pools[len(grid) == 3](x, self.kernel, self.stride)
         grid = tuple(x.shape[2:])
         x = channels_last(x).flatten(1, -2)
         return (torch.cat([first, x], 1) if prefix else x), grid
@@ -117,6 +132,7 @@ class PoolingAttention(BaseModule):
         with_cls_token: Whether the first token is a class token.
         qkv_bias: Whether the projections to queries, keys and values have a bias.
         norm_cfg: Config of the norms.
+        in_units: Whether tokens are of mask units, which are pooled apart: :class:`Pooling`. Defaults to False.
     """
 
     def __init__(
@@ -136,14 +152,16 @@ class PoolingAttention(BaseModule):
         with_cls_token: bool,
         qkv_bias: bool,
         norm_cfg: dict,
+        in_units: bool = False,
     ):
         super().__init__()
         self.num_heads, self.prefix, self.residual_pooling = num_heads, int(with_cls_token), residual_pooling
+        self.in_units = in_units
         head_dims = out_dims // num_heads
         self.qkv = nn.Linear(in_dims, 3 * out_dims, bias=qkv_bias)
         self.proj = nn.Linear(out_dims, out_dims)
         self.pool_q, self.pool_k, self.pool_v = (
-            Pooling(head_dims, pool_mode, norm_cfg=norm_cfg, **shape) if shape else None
+            Pooling(head_dims, pool_mode, norm_cfg=norm_cfg, in_units=in_units, **shape) if shape else None
             for shape in (q_pool, kv_pool, kv_pool)
         )
         q_stride, k_stride = (shape['stride'] if shape else (1,) * len(grid) for shape in (q_pool, kv_pool))

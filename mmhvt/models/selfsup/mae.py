@@ -17,7 +17,7 @@ from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mmhvt.models.backbones.smvit import SMViT
+from mmhvt.models.backbones.masking import MaskedBackbone
 from mmhvt.models.layers import as_numbers
 from mmhvt.registry import MODELS
 from mmhvt.utils import split_pretrained
@@ -46,7 +46,7 @@ MaskRatio = Annotated[
 
 @MODELS.register_module()
 class MAE(BaseSelfSupervisor):
-    """Masked auto-encoder with an SMViT (Hiera) encoder, for mmpretrain.
+    """Masked auto-encoder with an SMViT (Hiera) encoder, or an MViT's, for mmpretrain.
 
     Mask units of 32×32 pixels, in video of one time step, are deleted before the encoder. The stages of the encoder are
     fused, and a small transformer with mask tokens for the deleted units predicts their pixels.
@@ -56,8 +56,9 @@ class MAE(BaseSelfSupervisor):
     encoder as `backbone.…`.
 
     Args:
-        backbone: Config of :class:`SMViT`; the public models pool twice (`q_pool=2`). Its `out_indices` and `out_type`
-            are those of :meth:`extract_feat`. Its final norm is left out, since the fusion has one.
+        backbone: Config of :class:`~mmhvt.models.SMViT`, or of :class:`~mmhvt.models.MViT` with `mask_unit_size`, whose
+            poolings treat mask units apart (figure 4d); the public models pool twice (`q_pool=2`). Its `out_indices`
+            and `out_type` are those of :meth:`extract_feat`. Its final norm is left out, since the fusion has one.
         mask_ratio: Share of mask units to delete (table 3b): 0.6 for images, 0.9 for video. Defaults to 0.6.
         multi_scale: Whether to fuse all stages rather than take the last one (table 3a). Defaults to True.
         decoder: Options of the decoder that differ from the defaults: embed_dims 512, depth 8, num_heads 16,
@@ -97,10 +98,11 @@ class MAE(BaseSelfSupervisor):
             data_preprocessor = dict(type='mmpretrain.SelfSupDataPreprocessor') | (data_preprocessor or {})
         super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         encoder = self.backbone
-        if not isinstance(encoder, SMViT) or encoder.num_active_blocks < len(encoder.blocks):
+        has_units = isinstance(encoder, MaskedBackbone) and encoder.mask_unit_size
+        if not has_units or encoder.num_active_blocks < len(encoder.blocks):
             raise ValueError(
-                'MAE: the backbone must be mmhvt.SMViT with its last stage in out_indices, got '
-                f'{type(encoder).__name__}'
+                'MAE: the backbone must be mmhvt.SMViT with its last stage in out_indices, or such an mmhvt.MViT with '
+                f'mask_unit_size, got {type(encoder).__name__}'
             )
         unknown = sorted(set(decoder) - set(DECODER))
         if unknown:
@@ -142,7 +144,11 @@ class MAE(BaseSelfSupervisor):
         """Initialization as in MAE, with the patch embedding initialized like a linear layer."""
         conv = self.backbone.patch_embed.proj
         bound = math.sqrt(6 / (conv.weight[0].numel() + conv.out_channels))
-        return [*LINEAR_INIT, dict(type='Uniform', layer=['Conv2d', 'Conv3d'], a=-bound, b=bound)]
+        return [
+            *LINEAR_INIT,
+            dict(type='Uniform', layer=['Conv2d', 'Conv3d'], a=-bound, b=bound),
+            dict(type='TruncNormal', layer='Pooling', std=0.02),  # as MViTv2's
+        ]
 
     def init_weights(self) -> None:
         """Initialize linear layers as Xavier, tokens and position embeddings from a normal of deviation 0.02."""
@@ -155,11 +161,11 @@ class MAE(BaseSelfSupervisor):
         return inputs.flatten(0, 1) if inputs.ndim == len(self.patch) + 3 else inputs
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of unmasked inputs; see :meth:`SMViT.forward`."""
+        """Features of unmasked inputs, as of the backbone."""
         return self.backbone(self.clips(inputs))
 
     def encode(self, inputs: Tensor, visible: Tensor) -> tuple[Tensor, ...]:
-        """All stages of the encoder on the visible mask units; see :meth:`SMViT.forward_units`."""
+        """All stages of the encoder on the visible mask units; see :meth:`MaskedBackbone.forward_units`."""
         if isinstance(self.backbone, FullyShardedDataParallel):
             with _called_as_forward(self.backbone.module, 'forward_units'):
                 return self.backbone(inputs, visible, self.mask_token)

@@ -60,6 +60,19 @@ def test_pooled_feature_leaves_padding_out() -> None:
     torch.testing.assert_close(model(x)[0], model.norm(maps(x)[0].flatten(2).mean(2)))
 
 
+def test_map_of_the_last_stage_is_normed_on_demand() -> None:
+    """As PySlowFast's is for action detection; inner stages are not."""
+    options = dict(input_size=(4, 64, 64), out_indices=(2, 3), out_type='featmap')
+    plain, normed = (SMViT(MICRO, **options, norm_last=norm_last).eval() for norm_last in (False, True))
+    randomize(plain)
+    normed.load_state_dict(plain.state_dict())
+    assert normed.norm.weight.requires_grad and not plain.norm.weight.requires_grad
+    x = torch.randn(1, 3, 4, 64, 96)
+    (inner, last), (same, found) = plain(x), normed(x)
+    assert torch.equal(same, inner)
+    torch.testing.assert_close(found, plain.norm(last.movedim(1, -1)).movedim(-1, 1))
+
+
 def test_gradients_flow_through_padding() -> None:
     model = SMViT(MICRO, input_size=(64, 64))
     model(torch.randn(2, 3, 44, 36))[0].square().sum().backward()

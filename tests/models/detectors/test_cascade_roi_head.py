@@ -80,3 +80,37 @@ def test_it_draws_the_masks_of_the_final_boxes(model: nn.Module) -> None:
         (head(features),), [boxes], [batch()['data_samples'][0].metainfo], roi_head.test_cfg
     )
     assert found.masks.any() and torch.equal(found.masks, wanted.masks)
+
+
+def test_gradients_of_features_are_divided_by_the_number_of_stages(model: nn.Module) -> None:
+    """Those of the heads are not."""
+    roi_head, maps = model.roi_head, model.extract_feat(torch.rand(1, 3, 96, 96))
+    rois = torch.tensor([[0.0, 20, 10, 60, 40], [0, 50, 50, 90, 90]])
+    for stage in range(2):
+        head, extractor = roi_head.bbox_head[stage], roi_head.bbox_roi_extractor[stage]
+        scores, boxes = head(extractor(maps, rois))
+        plain = torch.autograd.grad(scores.sum() + boxes.sum(), [maps[0], head.fc_cls.weight])
+        found = roi_head._bbox_forward(stage, maps, rois)
+        gradients = torch.autograd.grad(
+            found['cls_score'].sum() + found['bbox_pred'].sum(), [maps[0], head.fc_cls.weight]
+        )
+        torch.testing.assert_close(gradients[0], plain[0] / 2)
+        torch.testing.assert_close(gradients[1], plain[1])
+        assert plain[0].any()
+
+
+def test_probabilities_of_the_stages_are_averaged(model: nn.Module) -> None:
+    """As detectron2's `CascadeROIHeads`; the mean of logits would be another number."""
+    roi_head, seen = model.eval().roi_head, []
+    for head in roi_head.bbox_head:
+        nn.init.normal_(head.fc_cls.weight)
+        head.register_forward_hook(lambda module, args, out: seen.append(out[0]))
+    data = model.data_preprocessor(batch(), False)
+    with torch.no_grad():
+        maps = model.extract_feat(data['inputs'])
+        proposals = [InstanceData(bboxes=torch.tensor([[20.0, 10, 60, 40], [50, 50, 90, 90], [0, 0, 30, 30]]))]
+        metas = [data['data_samples'][0].metainfo]
+        (found,) = roi_head.predict_bbox(maps, metas, proposals, rcnn_test_cfg=None)
+    first, second = (logits.softmax(-1) for logits in seen)
+    torch.testing.assert_close(found.scores, (first + second) / 2)
+    assert (found.scores - ((seen[0] + seen[1]) / 2).softmax(-1)).abs().max() > 1e-3

@@ -5,7 +5,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import nn
 
-from helpers.coco_recipes import SYSTEM, read_coco
+from helpers.coco_recipes import COCO_RECIPES, read_coco
 
 pytestmark = pytest.mark.usefixtures('mmdet_scope')
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures('mmdet_scope')
 @pytest.mark.parametrize('num_convs', [1, 2])
 def test_normed_rpn_head(num_convs: int) -> None:
     """Convolution, norm over channels, ReLU, as often as there are hidden convolutions; initialized as mmdet's."""
-    cfg = dict(read_coco(SYSTEM).model.rpn_head, num_convs=num_convs, in_channels=8, feat_channels=12)
+    cfg = dict(read_coco(COCO_RECIPES[0]).model.rpn_head, num_convs=num_convs, in_channels=8, feat_channels=12)
     head = MODELS.build(cfg)
     head.init_weights()
     x = torch.randn(2, 8, 5, 7)

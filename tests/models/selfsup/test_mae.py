@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import ROOT
 from helpers.processes import free_port
+from helpers.recipes import fit_device
 from mmhvt import migrate
 from mmhvt.models import MAE, SMViT
 from mmhvt.models.layers import merge_windows
@@ -31,6 +32,9 @@ from mmhvt.synthetic.moving_shapes import write_dataset
 
 CONFIGS = sorted((ROOT / 'configs/mae').glob('*.py'))
 MICRO = dict(embed_dims=16, num_heads=1, depths=(1, 2, 1, 1))
+MVIT = dict(
+    type='mmhvt.MViT', arch=MICRO | dict(version=2), rel_pos='none', abs_pos='joint', mask_unit_size=(8, 8), q_pool=2
+)
 DECODER = dict(embed_dims=24, depth=1, num_heads=2)
 REFERENCE = dict(
     embed_dim=16,
@@ -136,9 +140,9 @@ def test_with_nothing_masked_the_encoder_is_the_backbone(case) -> None:
         torch.testing.assert_close(merged.movedim(-1, 1), dense, rtol=1e-4, atol=1e-4 * dense.std().item())
 
 
-def test_masked_pixels_reach_nothing_but_the_target() -> None:
-    model = MAE(dict(type='mmhvt.SMViT', arch=MICRO, input_size=(4, 64, 64), q_pool=2), decoder=DECODER).eval()
-    model.init_weights()
+@pytest.mark.parametrize('backbone', [{}, MVIT | dict(mask_unit_size=(1, 8, 8), abs_pos='separate')])
+def test_masked_pixels_reach_nothing_but_the_target(backbone: dict) -> None:
+    model = build((4, 64, 64), backbone=backbone).eval()
     x, other = torch.randn(2, 1, 3, 4, 64, 64)
     visible = torch.tensor([[1, 6]])
     shown = torch.zeros(1, 1, 2, 2, 2).flatten(2).scatter(2, visible[None], 1).view(1, 1, 2, 2, 2)
@@ -223,6 +227,12 @@ OPTIONS = {
     'drop path, recomputed': dict(backbone=dict(drop_path_rate=0.2, with_cp=True)),
     'deep decoder': dict(decoder=dict(depth=3, embed_dims=32, num_heads=4, mlp_ratio=2.0)),
     'pooling in time': dict(size=(32, 32, 64), backbone=dict(mask_unit_size=(8, 8, 8), q_stride=(2, 2, 2))),
+    # the models between MViTv2 and SMViT: tests/models/backbones/test_masking.py
+    'convolutions': dict(backbone=MVIT),
+    'convolutions, video': dict(size=(4, 64, 64), backbone=MVIT | dict(mask_unit_size=(1, 8, 8), abs_pos='separate')),
+    'max pools, kept, no pooling at the end': dict(
+        keep_masked=True, backbone=MVIT | dict(pool_mode='max', q_pool=None)
+    ),
 }
 
 
@@ -412,6 +422,7 @@ def test_other_backbones_are_refused() -> None:
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_config_builds_and_trains_every_parameter(path) -> None:
     config = Config.fromfile(path)
+    fit_device(config)
     with DefaultScope.overwrite_default_scope(config.default_scope):
         with torch.device('meta'):
             model = MODELS.build(config.model)
