@@ -19,9 +19,11 @@ __all__ = [
     'config_path',
     'list_configs',
     'metafile_models',
+    'missing_checkpoint',
     'model_of_inferencer',
     'named_models',
     'nearest',
+    'recipe_of',
     'register_models',
 ]
 
@@ -68,6 +70,23 @@ def config_path(folder: str, name: str) -> str:
     if not os.path.isfile(path):
         raise FileNotFoundError(f'{path} does not exist: {nearest(name, list_configs(folder))}')
     return path
+
+
+def recipe_of(path: str | os.PathLike) -> str | None:
+    """The recipe, below configs/, that writes a checkpoint, if its folder has a recipe's name."""
+    name = f'{Path(path).parent.name}.py'
+    return next((config for config in list_configs(str(MIM / 'configs')) if Path(config).name == name), None)
+
+
+def missing_checkpoint(path: str | os.PathLike) -> str:
+    """Message about a checkpoint that does not exist, with the recipe that makes it.
+
+    Args:
+        path: Path, such as work_dirs/RECIPE/epoch_200.pth.
+    """
+    recipe = recipe_of(path)
+    remedy = f': training by configs/{recipe} writes it (mim train mmhvt {Path(recipe).stem})' if recipe else ''
+    return f'there is no checkpoint {path}{remedy}'
 
 
 @cache

@@ -157,19 +157,28 @@ def config(root: Path, videos: Path, tmp_path: Path) -> Config:
 
 @pytest.fixture(scope='module')
 def recipe_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of three MP4 files of 200 frames of 80x64 and annotation files."""
+    """Folder of three MP4 files of 200 frames of 80x64, of frames of them on disk, and annotation files."""
     folder = tmp_path_factory.mktemp('videos')
     generator = np.random.RandomState(0)
     for index in range(3):
         writer = cv2.VideoWriter(str(folder / f'{index}.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 25, (80, 64))
         assert writer.isOpened()
         frame = cv2.resize(generator.randint(0, 256, (4, 5, 3), dtype=np.uint8), (80, 64))
+        (folder / str(index)).mkdir()
         for shift in range(200):
             writer.write(np.roll(frame, shift, axis=1))
+            if shift < 40:
+                assert cv2.imwrite(str(folder / f'{index}/{shift + 1:05}.jpg'), np.roll(frame, shift, axis=1))
         writer.release()
+    (folder / 'frames.txt').write_text(''.join(f'{index} 40 {index * 60}\n' for index in range(3)))
     (folder / 'list.txt').write_text(''.join(f'{index}.mp4 {index * 60}\n' for index in range(3)))
     (folder / 'segments.txt').write_text('0.mp4 0 4.5 0\n1.mp4 2 7.5 60\n2.mp4 1 9 120\n')
-    (folder / 'multi_label.txt').write_text('0.mp4 0\n1.mp4 1 60\n2.mp4 60 120 156\n')
+    (folder / 'charades.csv').write_text(
+        'id,script,actions\n'
+        '0,"A person, who sits.",c000 0.00 8.00\n'
+        '1,,c060 0.00 8.00;c001 0.00 8.00\n'
+        '2,,c060 0.00 8.00;c120 0.00 8.00;c156 0.00 8.00\n'
+    )
     return folder
 
 

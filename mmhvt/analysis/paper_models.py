@@ -49,11 +49,11 @@ NUM_CLASSES = {
 # recipes of detectors, by row
 CONFIGS = Path(mmhvt.__file__).parent / '.mim/configs'
 DETECTORS = {
-    'smvit-b-mask-rcnn': 'coco/mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py',
-    'smvit-bplus-mask-rcnn': 'coco/mask-rcnn_smvit-baseplus_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py',
-    'smvit-l-mask-rcnn': 'coco/mask-rcnn_smvit-large_mae-in1k-pre_fpn_64xb1-lsj-100e_coco.py',
-    'mvitv2-b-mask-rcnn': 'coco/mask-rcnn_mvitv2-base_in1k-pre_fpn_64xb1-lsj-100e_coco.py',
-    'mvitv2-l-mask-rcnn': 'coco/mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-lsj-100e_coco.py',
+    'smvit-b-mask-rcnn': 'coco/mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
+    'smvit-bplus-mask-rcnn': 'coco/mask-rcnn_smvit-baseplus_mae-in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
+    'smvit-l-mask-rcnn': 'coco/mask-rcnn_smvit-large_mae-in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
+    'mvitv2-b-mask-rcnn': 'coco/mask-rcnn_mvitv2-base_in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
+    'mvitv2-l-mask-rcnn': 'coco/mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
     # pre-trained on ImageNet-21K in the paper, where channels could expand elsewhere; 270 M has them expand as here
     'mvitv2-l-cascade': 'coco/cascade-mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-amp-ms-crop-36e_coco.py',
 }

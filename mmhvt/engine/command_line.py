@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mmengine.config import Config
 
+from mmhvt.hub import missing_checkpoint
 from mmhvt.utils.configs import CfgOptions, read_config
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def check_checkpoint_exists(option: str, path: str) -> None:
         SystemExit: If `path` is neither a file nor an address.
     """
     if '://' not in path and not Path(path).is_file():
-        raise SystemExit(f'{option}: there is no checkpoint {path}')
+        raise SystemExit(f'{option}: {missing_checkpoint(path)}')
 
 
 def _end_with_parent() -> None:

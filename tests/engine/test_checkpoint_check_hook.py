@@ -53,6 +53,23 @@ def run(cfg: Config, path: str, how: str) -> None:
     runner.test() if how == 'test' else runner.train()
 
 
+# one that other recipes start from
+START = 'mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb'
+
+
+@pytest.mark.parametrize('how', ['train', 'test', 'resume', 'init_cfg'])
+def test_a_start_that_is_not_there_says_which_recipe_makes_it(how: str, config: Config, tmp_path: Path) -> None:
+    path = f'{tmp_path}/work_dirs/{START}/epoch_200.pth'
+    message = f'there is no checkpoint {path}: training by configs/mvit/{START}.py writes it .mim train mmhvt {START}.'
+    if how == 'init_cfg':
+        config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=path)
+    with pytest.raises((ValueError, FileNotFoundError), match=f'^{message}$'):
+        Runner.from_cfg(config).train() if how == 'init_cfg' else run(config, path, how)
+    other = str(tmp_path / 'epoch_1.pth')
+    with pytest.raises(FileNotFoundError, match=f'^there is no checkpoint {other}$'):
+        run(config, other, 'train')
+
+
 @pytest.mark.parametrize('how', ['train', 'test', 'resume'])
 def test_checkpoint_of_another_model(how: str, config: Config, checkpoint: dict, save_checkpoint: Callable) -> None:
     path = save_checkpoint(checkpoint)

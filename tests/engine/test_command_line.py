@@ -76,6 +76,10 @@ def test_options(script: str, options: list[str], message: str, end: Callable) -
         (['--seed', 'x'], "invalid seed value: 'x'"),
         (['--resume', 'epoch_9.pth'], '--resume: there is no checkpoint epoch_9.pth'),
         (['--resume', '.'], '--resume: there is no checkpoint .'),
+        (
+            ['--resume', 'work_dirs/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb/epoch_200.pth'],
+            'epoch_200.pth: training by configs/mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb.py writes it',
+        ),
         (['--auto-scale-lr'], '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=…) in the config'),
     ],
 )

@@ -17,7 +17,7 @@ def read_coco(name: str) -> Config:
 
 # of no paper
 OURS_MVIT = 'mask-rcnn_mvit-base_in1k-pre_fpn_8xb8-amp-ms-crop-36e_coco'
-OURS_UNIFORMERV2 = 'mask-rcnn_uniformerv2-base-p16_clip-pre_sfp_64xb1-lsj-100e_coco'
+OURS_UNIFORMERV2 = 'mask-rcnn_uniformerv2-base-p16_clip-pre_sfp_64xb1-amp-lsj-100e_coco'
 OURS_SWIN = 'mask-rcnn_video-swin-tiny_in1k-pre_fpn_8xb2-amp-ms-crop-36e_coco'
 # without masks
 FASTER = 'faster-rcnn_mvitv2-tiny_in1k-pre_fpn_8xb8-amp-ms-crop-36e_coco'
@@ -28,8 +28,8 @@ BOXES = [FASTER, RETINA, DINO]
 SYSTEM = 'cascade-mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-amp-lsj-50e_coco'
 # one of each backbone, framework and augmentation
 COCO_RECIPES = [
-    'mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-lsj-100e_coco',
-    'mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-lsj-100e_coco',
+    'mask-rcnn_smvit-base_mae-in1k-pre_fpn_64xb1-amp-lsj-100e_coco',
+    'mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-amp-lsj-100e_coco',
     'mask-rcnn_mvitv2-large_in21k-pre_fpn_64xb1-amp-ms-crop-36e_coco',
     SYSTEM,
     OURS_MVIT,
@@ -57,7 +57,7 @@ def micro_coco(name: str, shapes: Path, work_dir: Path, times: int = 4) -> Confi
     if 'tta_model' in config:
         config.tta_model.tta_cfg.max_per_img = 5
         config.tta_pipeline = smaller(config.tta_pipeline, times)
-    if 'lsj' in name:
+    if model.data_preprocessor.pad_size_divisor == 1024:
         model.data_preprocessor.pad_size_divisor //= times
     for split in ('train', 'val', 'test'):
         loader = config[f'{split}_dataloader']

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 import json
 import os
 import pickle
@@ -115,8 +116,7 @@ def narrow(config: Config) -> Config:
         factor = side / (4 * patch)
         narrow_backbone(backbone, kind)
         if 'neck' in model:
-            # Cascade trains no anchors that reach over the edge, and has anchors of 256 pixels
-            factor = 2 if model.type == 'CascadeRCNN' else 4
+            factor = 4
             model.test_cfg.get('rcnn', model.test_cfg).score_thr = 0.0  # something is found
         elif 'input_size' in backbone:
             backbone.input_size = (*backbone.input_size[:-2], *(round(n / factor) for n in backbone.input_size[-2:]))
@@ -138,15 +138,19 @@ def narrow(config: Config) -> Config:
     for mode in MODES:
         if loader := config.get(f'{mode}_dataloader'):
             loader.update(num_workers=0, persistent_workers=False, batch_size=min(loader.batch_size, 2))
-    if not torch.cuda.is_available() and config.optim_wrapper.get('type') == 'AmpOptimWrapper':
-        # MMEngine's mixed precision is for accelerators
-        config.optim_wrapper = {
-            key: value for key, value in config.optim_wrapper.items() if key not in ('type', 'loss_scale', 'dtype')
-        }
+    fit_device(config)
     config.train_cfg.update(max_epochs=1)
     if config.get('val_cfg') is not None:
         config.train_cfg.update(val_begin=1, val_interval=1)
     return config
+
+
+def fit_device(config: Config) -> None:
+    """Takes mixed precision from a recipe where there is no accelerator, which MMEngine's is for."""
+    if not torch.cuda.is_available() and config.optim_wrapper.get('type') == 'AmpOptimWrapper':
+        config.optim_wrapper = {
+            key: value for key, value in config.optim_wrapper.items() if key not in ('type', 'loss_scale', 'dtype')
+        }
 
 
 def narrow_backbone(backbone: dict, kind: str) -> None:
@@ -154,6 +158,7 @@ def narrow_backbone(backbone: dict, kind: str) -> None:
     if kind == 'UniFormerV2':
         depth, patch = dict(base=(12, 16), large=(24, 14))[backbone.arch]
         backbone.arch = dict(small, depth=depth, patch_size=patch)
+        backbone.pop('patch_size', None)
     elif kind == 'MViT':
         backbone.update(small, depths=(1,) * len(MVIT_ARCHS[backbone.get('arch', 'v2_small')].depths))
     else:
@@ -261,6 +266,7 @@ class Data:
                     AVAKineticsDataset=self._ava,
                     ImageNet=partial(self._image_folders, config.model),
                     CustomDataset=partial(self._image_folders, config.model),
+                    RawframeDataset=self._frames,
                 )
                 write.get(kind, self._videos)(dataset, root)
                 if str(dataset.get('metainfo', {}).get('classes')).endswith('.txt'):
@@ -273,23 +279,37 @@ class Data:
             return
         classes = len(configured_classes(dataset) or range(8))
         labels = [str(index * (classes - 1) // 3) for index in range(4)]
-        if dataset.get('multi_class'):
-            labels = [f'{label} {classes - 1 - int(label)}' if label != labels[-1] else label for label in labels]
         if dataset.type == 'mmhvt.SegmentVideoDataset':
             labels = [f'{index}.25 {index + 4}.5 {label}' for index, label in enumerate(labels)]
         ann_file.parent.mkdir(parents=True, exist_ok=True)
-        ann_file.write_text(''.join(f'some_class/{index}.mp4 {label}\n' for index, label in enumerate(labels)))
+        lines = [f'some_class/{index}.mp4 {label}\n' for index, label in enumerate(labels)]
+        if dataset.type == 'mmhvt.CharadesDataset':
+            actions = [f'c{int(label):03} 0.25 4.50;c{classes - 1:03} 2.00 9.00' for label in labels]
+            lines = ['id,actions\n', *(f'some_class/{index},{text}\n' for index, text in enumerate(actions))]
+        ann_file.write_text(''.join(lines))
         for index in range(4):
             link(self.folder / f'{index}.mp4', root / dataset.data_prefix.video / f'some_class/{index}.mp4')
+
+    def _frames(self, dataset: dict, root: Path) -> None:
+        ann_file = root / dataset.ann_file
+        classes = len(configured_classes(dataset))
+        ann_file.parent.mkdir(parents=True, exist_ok=True)
+        ann_file.write_text(''.join(f'{index} 40 {index * (classes - 1) // 3}\n' for index in range(4)))
+        for index, number in itertools.product(range(4), range(1, 41)):
+            name = dataset.filename_tmpl.format(number)
+            link(self.folder / f'{(index + number) % 4}.jpg', root / dataset.data_prefix.img / str(index) / name)
 
     def _image_folders(self, model: dict, dataset: dict, root: Path) -> None:
         prefix = dataset.get('data_prefix') or dataset.get('split', '')
         # masked pre-training has no head, but mmpretrain's ImageNet its 1000 classes
         classes = model.head.num_classes if 'num_classes' in (model.get('head') or {}) else 1000
-        for number in range(2 if dataset.get('ann_file') else classes):
-            (root / prefix / f'n{number:05d}').mkdir(parents=True, exist_ok=True)
+        names = [f'n{number:05d}' for number in range(2 if dataset.get('ann_file') else classes)]
+        if isinstance(dataset.get('metainfo', {}).get('classes'), tuple | list):
+            names = list(dataset.metainfo.classes)
+        for name in names:
+            (root / prefix / name).mkdir(parents=True, exist_ok=True)
         for index in range(4):
-            link(self.folder / f'{index}.jpg', root / prefix / f'n{index % 2:05d}/{index}.JPEG')
+            link(self.folder / f'{index}.jpg', root / prefix / f'{names[index % 2]}/{index}.JPEG')
         if dataset.get('ann_file'):
             ann_file = root / dataset.ann_file
             ann_file.parent.mkdir(exist_ok=True)
@@ -337,26 +357,10 @@ class Data:
         (root / dataset.proposal_file).write_bytes(pickle.dumps(proposals))
 
 
-# SMViT, table 11(b)
-SMVIT_LARGE_ON_KINETICS = dict(
-    lr=5e-5,
-    weight_decay=0.05,
-    warmup_epochs=10,
-    epochs=100,
-    repeated_sampling=2,
-    rand_augment=(7, 0.5),
-    batch_size=256,
-    mixup=0.8,
-    cutmix=1.0,
-    label_smoothing=0.1,
-    drop_path=0.2,
-    dropout=0.5,
-    layer_decay=0.9,
-)
 K400 = {
     size: next((ROOT / 'configs/smvit').glob(f'smvit-{size}-*_kinetics400-rgb.py'))
     for size in ('base', 'large', 'huge')
 }
 SWIN_STHV2 = 'video_swin/video-swin-base-p244-w1677_k400-pre_8xb8-u32-60e_sthv2-rgb'
-UNIFORMER_STHV2 = 'uniformerv2/uniformerv2-base-p16_clip-pre_8xb16-u16-22e_sthv2-rgb'
+UNIFORMER_STHV2 = 'uniformerv2/uniformerv2-base-p16_clip-pre_8xb32-u16-22e_sthv2-rgb'
 UNIFORMER_CO_TRAINING = 'uniformerv2/uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics400-600-700-rgb'

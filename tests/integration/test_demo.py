@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers import ROOT
-from mmhvt.demos import ava, coco, mae, motion
+from mmhvt.demos import ava, coco, image, mae, motion
 from mmhvt.demos.motion import choose_clips
 from mmhvt.demos.runs import TOOLS, StepError, read_metrics, step
 
@@ -20,10 +20,11 @@ SCRIPT = ROOT / 'tools/demo/train_demo.py'
 
 
 def test_configs_and_tools_are_there() -> None:
-    configs = [value for module in (ava, coco, mae, motion) for value in vars(module).values()
+    configs = [value for module in (ava, coco, image, mae, motion) for value in vars(module).values()
                if isinstance(value, Path) and value.suffix == '.py']  # fmt: skip
-    assert len(configs) == 8 and all(config.is_file() for config in configs)
-    assert all((TOOLS / f'data/{name}.py').is_file() for name in ('moving_shapes', 'moving_actors', 'shapes_coco'))
+    assert len(configs) == 10 and all(config.is_file() for config in configs)
+    tools = ('digits', 'moving_shapes', 'moving_actors', 'shapes_coco')
+    assert all((TOOLS / f'data/{name}.py').is_file() for name in tools)
 
 
 def test_failing_step_is_named() -> None:

@@ -1,9 +1,11 @@
-"""Every combination of dataset, pipeline, loop, optimizer and schedule that a recipe has trains, validates and tests.
+"""Every recipe for images, and every combination of dataset, pipeline, loop, optimizer and schedule that another recipe
+has, trains, validates and tests.
 
 The recipes are read, narrowed and sorted into combinations here, so that a new one cannot be forgotten.
 """
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,13 @@ from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from helpers.recipes import Data, combinations, narrow, read
+from helpers.recipes import RECIPES, Data, combinations, narrow, read
 
-PATHS = list(combinations().values())
+# classification and masked pre-training
+IMAGES = [path for path in RECIPES if re.search(r'_(in1k|in21k|inat\d+|places365|digits)(-\d+px)?$', path.stem)]
+# one of each folder in short test runs, too
+SHORT = {path.parent.name: path for path in reversed(IMAGES)}.values()
+OTHERS = [path for path in combinations().values() if path not in IMAGES]
 
 
 class Steps(Hook):
@@ -34,16 +40,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(tmp_path_factory.mktemp('recipes'))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)
-def test_combination_trains_validates_and_tests(
-    path: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def train_validate_test(path: Path, data: Data, work_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps of a narrowed recipe, its validation and its test, all of which have to give finite numbers."""
     monkeypatch.chdir(data.folder)
     monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
     config = narrow(read(path))
     data.write(config)
-    config.work_dir, config.randomness = str(tmp_path), dict(seed=0)
+    config.work_dir, config.randomness = str(work_dir), dict(seed=0)
     steps = Steps()
     with DefaultScope.overwrite_default_scope(config.default_scope):  # a runner leaves its own behind
         runner = Runner.from_cfg(config)
@@ -58,3 +61,20 @@ def test_combination_trains_validates_and_tests(
             assert math.isfinite(next(iter(tested.values())))
             logged = runner.message_hub.log_scalars
             assert all(f'val/{name}' in logged for name in tested), 'was not validated'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', OTHERS, ids=lambda path: path.stem)
+def test_combination_trains_validates_and_tests(
+    path: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_validate_test(path, data, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    'path', [pytest.param(path, marks=[pytest.mark.slow][: path not in SHORT], id=path.stem) for path in IMAGES]
+)
+def test_image_recipe_trains_validates_and_tests(
+    path: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_validate_test(path, data, tmp_path, monkeypatch)

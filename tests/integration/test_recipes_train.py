@@ -53,7 +53,7 @@ def test_recipe_trains_and_tests(recipe_videos: Path, tmp_path: Path, monkeypatc
         (SWIN_STHV2, 'acc/top1'),
         ('uniformerv2/uniformerv2-base-p16_k710-pre_8xb32-u8-5e_kinetics400-rgb', 'acc/top1'),
         (UNIFORMER_STHV2, 'acc/top1'),
-        ('uniformerv2/uniformerv2-large-p14_k400-pre_16xb4-u16-20e_activitynet-rgb', 'acc/top1'),
+        ('uniformerv2/uniformerv2-large-p14_k400-pre_16xb8-u16-20e_activitynet-rgb', 'acc/top1'),
         (UNIFORMER_CO_TRAINING, 'k700/top1'),
     ],
 )
@@ -65,6 +65,9 @@ def test_recipe_of_a_family_trains_and_tests(name: str, metric: str, recipe_vide
     if name.startswith('uniformerv2'):
         # what begins at zero changes step by step, from behind: the first blocks after five
         config.optim_wrapper.optimizer.lr = 1e-2
+    if 'charades' in name:
+        # in two steps of the warm-up, what has the smallest gradients would not change
+        config.param_scheduler = []
     # smaller clips, by the last transform that says the size
     side = 4 * 14 if '-p14' in name else 64
     config.model.backbone.input_size = (*config.model.backbone.input_size[:1], side, side)

@@ -18,7 +18,7 @@ from helpers.micro_recipes import by_type, micro, micro_images, micro_mae, train
     [
         ('mae_smvit-base_32xb128-1600e_in1k', [2] * 4, 0),
         # 3 videos in batches of 2, each of which gives 4 clips
-        ('mae_smvit-base-p244_32xb16-16x4x1-1600e_kinetics400-rgb', [8, 4], 3),
+        ('mae_smvit-base-p244_64xb32-16x4x1-1600e_kinetics400-rgb', [8, 4], 3),
         ('mae_smvit-large-p244_64xb16-u16-1600e_sthv2-rgb', [2, 1], 3),
     ],
 )

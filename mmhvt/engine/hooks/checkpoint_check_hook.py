@@ -5,6 +5,7 @@ import os
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
 from mmhvt.engine.resuming import find_resumed, lacking_to_resume, whole_beside
+from mmhvt.hub import missing_checkpoint
 from mmhvt.migrate.reading import check_whole
 from mmhvt.migrate.whole import Purpose, fit_checkpoint, has_own_backbone, unwrap_model
 from mmhvt.registry import HOOKS
@@ -35,12 +36,15 @@ class CheckpointCheckHook(OptionalHook):
         """Finds the file that `resume=True` goes on from, or checks the one that is given before it is unpickled.
 
         Raises:
+            FileNotFoundError: If it is a path on disk that does not exist.
             ValueError: If it is no checkpoint or not whole, or if there is none to resume.
         """
         found = find_resumed(runner)
         path = self._path(runner)
-        if found or path is None or not os.path.lexists(path):
-            return  # checked, a URL, or a file that MMEngine will name as missing
+        if found or path is None or '://' in path:
+            return  # checked, or a URL
+        if not os.path.lexists(path):
+            raise FileNotFoundError(missing_checkpoint(path))
         try:
             check_whole(path)
         except ValueError as error:
