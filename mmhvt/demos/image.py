@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mmengine.fileio import load
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from mmhvt.datasets.digits import NAMES
+from mmhvt.synthetic.digits import NAMES
 
 from .plots import INK, MUTED, RED, new_picture
 from .runs import (

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mmhvt.datasets.digits import write_dataset
+from mmhvt.synthetic.digits import write_dataset
 from mmhvt.synthetic.generate import run_generator
 
 

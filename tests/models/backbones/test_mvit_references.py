@@ -46,8 +46,10 @@ timm = get_source('mvit.timm')
 torchvision = get_source('mvit.torchvision')
 
 GOLDEN = DATA / 'golden'
-# the same is asked of them in test_video_swin_references, test_uniformerv2_sources and test_more_sources
-ELSEWHERE = {source for source in migrate.all_sources() if source.family != 'mvit'} | {get_source('mvit.fair')}
+# the same is asked of them in test_video_swin_references, test_uniformerv2_sources, test_more_sources and
+# test_published_kinds
+ELSEWHERE = {source for source in migrate.all_sources() if source.family != 'mvit'}
+ELSEWHERE |= {get_source('mvit.fair'), get_source('mvit.pytorchvideo')}
 
 
 def ours_with(source, reference_config, state_dict):

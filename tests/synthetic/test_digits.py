@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from helpers import ROOT
-from mmhvt.datasets.digits import write_dataset
+from mmhvt.synthetic.digits import write_dataset
 
 TOOL = ROOT / 'tools/data/digits.py'
 CONFIG = ROOT / 'configs/smvit/smvit-micro_1xb32-15e_digits.py'
