@@ -48,7 +48,7 @@ lint: base ## check style, spelling, links and types
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/python tools/dev/check_links.py
-	$(BIN)/python tools/dev/recipes.py --check
+	$(BIN)/python tools/dev/make_recipes.py --check
 	$(BIN)/mypy
 
 format: base ## mend style
@@ -56,7 +56,7 @@ format: base ## mend style
 	$(BIN)/ruff format .
 
 recipes: base ## write READMEs' tables and metafiles from the data behind the recipes
-	$(BIN)/python tools/dev/recipes.py
+	$(BIN)/python tools/dev/make_recipes.py
 
 docs: env ## build docs/_build/html, warnings are errors
 	$(BIN)/python -m sphinx -q -W -b html docs docs/_build/html

@@ -130,7 +130,7 @@ def run(*args: str) -> subprocess.CompletedProcess:
 
 
 def test_generated_files_are_fresh() -> None:
-    done = run('tools/dev/recipes.py', '--check')
+    done = run('tools/dev/make_recipes.py', '--check')
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,8 +1,8 @@
 """Writes what is generated from the data behind the recipes: tables of configs' READMEs and the metafiles.
 
-    python tools/dev/recipes.py           # write
-    python tools/dev/recipes.py --check   # exit status 1 if something is stale
-    python tools/dev/recipes.py --draft mvit    # values of configs/mvit that have no source yet, as YAML
+    python tools/dev/make_recipes.py           # write
+    python tools/dev/make_recipes.py --check   # exit status 1 if something is stale
+    python tools/dev/make_recipes.py --draft mvit    # values of configs/mvit that have no source yet, as YAML
 
 The data are configs/<folder>/recipes.yml, configs/papers.yml and docs/checkpoints.yml.
 """
