@@ -4,8 +4,6 @@
 CONTRIBUTING.md for the format.
 """
 
-import ast
-import copy
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -242,14 +240,11 @@ def _as_yaml(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
-def _bases(config: Path) -> list[Path | str]:
+@cache
+def _bases(config: Path) -> tuple[Path | str, ...]:
     """Files that a config inherits from, or their names in other libraries."""
-    for node in ast.parse(config.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', None) == '_base_':
-            named = ast.literal_eval(node.value)
-            names = [named] if isinstance(named, str) else named
-            return [name if '::' in name else (config.parent / name).resolve() for name in names]
-    return []
+    names = Config._get_base_files(str(config))
+    return tuple(name if '::' in name else (config.parent / name).resolve() for name in names)
 
 
 def own_values(config: Path) -> dict[str, Any]:
@@ -265,8 +260,3 @@ def origin(config: Path, key: str) -> Path | str:
         if key in inherited and inherited[key] == value:
             return base if isinstance(base, str) else origin(base, key)
     return config
-
-
-def with_options(config: Path, options: Mapping[str, Any]) -> Config:
-    """A recipe with the `--cfg-options` of a result."""
-    return read_config(config, copy.deepcopy(dict(options)))

@@ -32,23 +32,15 @@ HEADINGS = {
     'full': 'mAP in the paper, full frame',
     'ap': 'box / mask AP in the paper',
 }
-COLLECTIONS = {
-    'mvit': ('MViT', 'mvit'),
-    'mvitv2': ('MViTv2', 'mvitv2'),
-    'smvit': ('SMViT', 'smvit'),
-    'mae': ('SMViT MAE', 'smvit'),
-    'video_swin': ('Video Swin', 'video_swin'),
-    'uniformerv2': ('UniFormerV2', 'uniformerv2'),
-}
-DATA = {
-    'kinetics400': 'Kinetics-400', 'kinetics600': 'Kinetics-600', 'kinetics700': 'Kinetics-700',
-    'kinetics710': 'Kinetics-710', 'kinetics400-600-700': 'Kinetics-400, -600 and -700',
-    'sthv1': 'Something-Something V1', 'sthv2': 'Something-Something V2', 'mit': 'Moments in Time',
-    'charades': 'Charades', 'activitynet': 'ActivityNet',
-    'hacs': 'HACS', 'in1k': 'ImageNet-1K', 'in21k': 'ImageNet-21K', 'inat2017': 'iNaturalist 2017',
-    'inat2018': 'iNaturalist 2018', 'inat2019': 'iNaturalist 2019', 'places365': 'Places365', 'ava21': 'AVA v2.1',
-    'ava22': 'AVA v2.2', 'ava-kinetics': 'AVA-Kinetics', 'coco': 'COCO',
+# papers of folders that have a collection
+PAPERS = {name: 'smvit' if name == 'mae' else name for name in published.COLLECTIONS}
+DATA = published.DATASETS | {
+    'kinetics400-600-700': 'Kinetics-400, -600 and -700', 'charades': 'Charades', 'activitynet': 'ActivityNet',
+    'hacs': 'HACS', 'inat2017': 'iNaturalist 2017', 'inat2018': 'iNaturalist 2018', 'inat2019': 'iNaturalist 2019',
+    'places365': 'Places365', 'ava21': 'AVA v2.1', 'ava22': 'AVA v2.2', 'ava-kinetics': 'AVA-Kinetics', 'coco': 'COCO',
 }  # fmt: skip
+# GPUs, samples, epochs and repeats in a recipe's name
+TRAINING = re.compile(r'_(\d+)xb(\d+)-(?:.*?-)?(\d+)e(?:-repeat(\d))?[-_]')
 METRICS = {
     'top1': 'Top 1 Accuracy Reported By The Paper',
     'top5': 'Top 5 Accuracy Reported By The Paper',
@@ -63,7 +55,7 @@ METRICS = {
 
 def batch(name: str) -> str:
     """'200 epochs, 128 × 4' of a recipe's name."""
-    match = re.search(r'_(\d+)xb(\d+)-(?:.*?-)?(\d+)e(?:-repeat(\d))?[-_]', name)
+    match = TRAINING.search(name)
     if not match or re.search(r'_(10x5|shuffled|full)$', name):
         return 'test'
     gpus, samples, epochs, repeats = match.groups()
@@ -102,12 +94,13 @@ def table(recipes: Recipes, folder: str, title: str) -> str:
         for entry in recipes.released(CONFIGS / folder / f'{row["config"]}.py'):
             models = notes.setdefault(id(entry), (entry, []))[1]
             models.append(row.get('model', row['config']))
+    lines += [''] * bool(notes)
     for entry, models in notes.values():
         whom = 'All' if len(models) == len(about['rows']) > 1 else ', '.join(dict.fromkeys(models))
         options = ' '.join(f'{key}={text_of(value)}' for key, value in entry.get('options', {}).items())
         override = f': `--cfg-options {options}`' if options else ''
-        lines += ['', f'- {whom}: the released weights were made with {entry["differs"]} ({entry["source"]}){override}']
-    return re.sub(r'\n\n- ', '\n- ', '\n'.join(lines)).replace('|\n- ', '|\n\n- ', 1)
+        lines += [f'- {whom}: the released weights were made with {entry["differs"]} ({entry["source"]}){override}']
+    return '\n'.join(lines)
 
 
 def text_of(value: Any) -> str:
@@ -148,13 +141,13 @@ def entry(recipes: Recipes, folder: str, about: dict[str, Any], row: dict[str, A
     printed = {**row, **recipes.printed(CONFIGS / folder / f'{name}.py')}
     family = re.search(r'(?:^|_)(mvitv2|mvit|smvit|video-swin|uniformerv2|vit)-', name)[1]
     family = {'vit': 'mvit'}.get(family, family.replace('-', '_'))
-    collection = COLLECTIONS[folder if folder in COLLECTIONS else family][0]
+    collection = published.COLLECTIONS.get(folder) or published.COLLECTIONS[family]
     data = DATA[re.findall(rf'_({"|".join(sorted(DATA, key=len, reverse=True))})(?![a-z0-9])', name)[-1]]
     architecture = re.split(r',? (?=\d+×\d+|\d+ frames|\d+²)', row['model'])[0].rstrip(',')
     image = not re.search('-rgb', name)
     metadata: dict[str, Any] = {'Architecture': about.get('architecture', '{}').format(architecture)}
-    if match := re.search(r'_\d+xb(\d+)-(?:.*?-)?(\d+)e(?:-repeat(\d))?[-_]', name):
-        metadata |= {'Batch Size': int(match[1]), 'Epochs': int(match[2])}
+    if match := TRAINING.search(name):
+        metadata |= {'Batch Size': int(match[2]), 'Epochs': int(match[3])}
     if 'flops' in printed and folder != 'coco':
         metadata['FLOPs'] = f'{printed["flops"]}G'
     if 'params' in printed and folder != 'coco':
@@ -194,9 +187,8 @@ def entry(recipes: Recipes, folder: str, about: dict[str, Any], row: dict[str, A
 def metafile(recipes: Recipes, folder: str) -> str:
     """A folder's metafile."""
     content: dict[str, Any] = {}
-    if folder in COLLECTIONS:
-        name, paper = COLLECTIONS[folder]
-        about = recipes.papers[paper]
+    if name := published.COLLECTIONS.get(folder):
+        about = recipes.papers[PAPERS[folder]]
         link = {'URL': about['url'], 'Title': about['title']}
         content['Collections'] = [{'Name': name, 'README': f'configs/{folder}/README.md', 'Paper': link}]
     content['Models'] = [
