@@ -62,8 +62,8 @@ class Attention(nn.Module):
         if self.kind == 'bias':
             return attend(x, x, x, bias=torch.zeros(1, 1, 8, 8, device=x.device))
         if self.kind == 'grid bias':
-            query = {axis: x @ x.new_ones(1, 1, 16, n) for axis, n in enumerate((2, 4))}
-            return attend(x, x, x, bias=GridBias((2, 4), (2, 4), query))
+            query = x @ x.new_ones(1, 1, 16, 2 + 4)
+            return attend(x, x, x, bias=GridBias((2, 4), (2, 4), (0, 1), query))
         return attend(x, x, x)
 
 

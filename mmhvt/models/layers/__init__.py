@@ -1,4 +1,5 @@
 from .attention import attend, in_reference_math, merge_heads, reference_math, split_heads
+from .constants import constant
 from .drop_path import drop_path_rates
 from .layer_scale import LayerScale, build_layer_scale
 from .layout import StageMap, as_numbers, channels_first, channels_last, is_hooked
@@ -17,6 +18,7 @@ from .relative_position import (
     WindowPositionBias,
     offset_index,
     one_hot_coordinates,
+    table_rows,
 )
 from .windows import merge_windows, pad_to_multiple, split_windows
 
@@ -44,6 +46,7 @@ __all__ = [
     'channels_first',
     'channels_last',
     'check_mask_unit_size',
+    'constant',
     'drop_path_rates',
     'gather_units',
     'in_reference_math',
@@ -61,4 +64,5 @@ __all__ = [
     'resize_position_embedding',
     'split_heads',
     'split_windows',
+    'table_rows',
 ]

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .constants import zeros
 from .relative_position import GridBias
 
+LONGEST_HEAD = 256  # channels, of the fused kernels of GPUs
 # a plain bool: torch.compile does not trace through a ContextVar
 _reference_math = False
 
@@ -62,8 +64,9 @@ def attend(
     """
     scale = q.shape[-1] ** -0.5
     if isinstance(bias, GridBias):
-        if _reference_math:
-            bias = bias.dense()
+        long = q.device.type != 'cpu' and q.shape[-1] + bias.width > LONGEST_HEAD
+        if _reference_math or long:
+            bias = bias.dense().to(q.dtype)
         else:
             q, k = bias.extend(q, k)
             bias, scale = None, 1.0
@@ -79,8 +82,16 @@ def attend(
     dims, length = v.shape[-1], max(q.shape[-1], v.shape[-1])
     if q.shape[-1] == dims:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
-    q, k, v = (F.pad(x, (0, length - x.shape[-1])) if x.shape[-1] < length else x for x in (q, k, v))
+    q, k, v = (_lengthen(x, length) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)[..., :dims]
+
+
+def _lengthen(x: Tensor, length: int) -> Tensor:
+    """Heads (B, heads, L, d) of `length` channels, with zeros in the new ones."""
+    if x.shape[-1] == length:
+        return x
+    fill = zeros((1, 1, 1, length - x.shape[-1]), x.device, x.dtype)
+    return torch.cat([x, fill.expand(*x.shape[:3], -1)], -1)
 
 
 def split_heads(x: Tensor, num_heads: int, window: int | None = None) -> Tensor:

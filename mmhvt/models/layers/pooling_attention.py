@@ -19,6 +19,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .attention import attend, merge_heads
+from .constants import constant
 from .layout import channels_first, channels_last
 from .relative_position import RelativePositions
 from .windows import merge_windows, split_windows
@@ -40,6 +41,12 @@ def pool_shape(stride: Sequence[int], kernel: str | Sequence[int]) -> dict[str, 
         return None
     padding = (0,) * len(sides) if kernel == 's' else tuple(side // 2 for side in sides)
     return dict(kernel=sides, stride=tuple(stride), padding=padding)
+
+
+@constant
+def grid_tokens(prefix: int, length: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """0 for the prefix and 1 for the tokens of the grid, (length, 1)."""
+    return (torch.arange(length, device=device) >= prefix).to(dtype)[:, None]
 
 
 class Pooling(BaseModule):
@@ -84,33 +91,30 @@ class Pooling(BaseModule):
 
         With `in_units`, (N, units · prod(grid), n * d) -> (N, n, units · prod(new grid), d).
         """
-        if self.in_units:
-            batch, units = x.shape[0], x.shape[1] // math.prod(grid)
-            x, grid = self._pool(x.unflatten(1, (units, -1)).flatten(0, 1), grid, num_heads, prefix)
-            x = x.unflatten(0, (batch, units)).flatten(1, 2)
-        else:
-            x, grid = self._pool(x, grid, num_heads, prefix)
-        x = x.unflatten(2, (num_heads, -1))
-        return (self.norm(x) if self.mode == 'conv' else x).transpose(1, 2), grid
+        x = x.unflatten(2, (num_heads, -1)).transpose(1, 2)  # (N, n, L, d)
+        first, x = x.split([prefix, x.shape[2] - prefix], 2) if prefix else (None, x)
+        x = x.unflatten(2, (x.shape[2] // math.prod(grid) if self.in_units else 1, *grid))  # units before the grid
+        sides = x.shape[:3]
+        # (N · n · units, d, [T,] H, W) with channels last in memory
+        x = channels_last(self._pool(channels_first(x.flatten(0, 2))))
+        grid = tuple(x.shape[1:-1])
+        x = x.unflatten(0, sides).flatten(2, -2)
+        x = x if first is None else torch.cat([first, x], 2)
+        return (self.norm(x) if self.mode == 'conv' else x), grid
 
-    def _pool(self, x: Tensor, grid: Sequence[int], num_heads: int, prefix: int) -> tuple[Tensor, tuple[int, ...]]:
-        first, x = x[:, :prefix], x[:, prefix:]
-        # (N, n * d, [T,] H, W) with channels last in memory, as they were: nothing is transposed
-        x = channels_first(x.contiguous().unflatten(1, tuple(grid)))
+    def _pool(self, x: Tensor) -> Tensor:
+        """(N, d, [T,] H, W) -> the same of the new grid."""
+        in_time = x.ndim == 5
         if self.mode == 'conv':
-            weight = self.weight.repeat(num_heads, *[1] * (self.weight.ndim - 1))
-            conv = F.conv3d if len(grid) == 3 else F.conv2d
-            x = conv(x, weight, None, self.stride, self.padding, groups=x.shape[1])
-        elif self.mode == 'max' and not self.in_units:
-            x = (F.max_pool3d if len(grid) == 3 else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
-        else:
-            # padded beforehand: torch's 3D mean refuses grids smaller than its kernel, and its max ignores padding
-            x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
-            pools = (F.max_pool2d, F.max_pool3d) if self.mode == 'max' else (F.avg_pool2d, F.avg_pool3d)
-            x = pools[len(grid) == 3](x, self.kernel, self.stride)
-        grid = tuple(x.shape[2:])
-        x = channels_last(x).flatten(1, -2)
-        return (torch.cat([first, x], 1) if prefix else x), grid
+            return (F.conv3d if in_time else F.conv2d)(
+                x, self.weight, None, self.stride, self.padding, groups=x.shape[1]
+            )
+        if self.mode == 'max' and not self.in_units:
+            return (F.max_pool3d if in_time else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
+        # padded beforehand: torch's 3D mean refuses grids smaller than its kernel, and its max ignores padding
+        x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
+        pools = (F.max_pool2d, F.max_pool3d) if self.mode == 'max' else (F.avg_pool2d, F.avg_pool3d)
+        return pools[in_time](x, self.kernel, self.stride)
 
 
 class PoolingAttention(BaseModule):
@@ -221,5 +225,5 @@ class PoolingAttention(BaseModule):
     def add_queries(self, x: Tensor, q: Tensor) -> Tensor:
         """Residual pooling, x + Q (MViTv2, section 4.1)."""
         if self.residual_pooling is True and self.prefix:
-            return torch.cat([x[:, :, :1], x[:, :, 1:] + q[:, :, 1:]], 2)
+            return torch.addcmul(x, q, grid_tokens(self.prefix, q.shape[2], q.device, q.dtype))
         return x + q if self.residual_pooling else x

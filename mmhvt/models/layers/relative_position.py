@@ -27,7 +27,7 @@ Shapes: B batch, n heads, L tokens, Lq queries, Lk keys, d channels of a head, T
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -35,6 +35,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
 
+from .constants import constant, zeros
 from .layout import channels_first, channels_last
 
 # ------------------------------------------------------------------------------------------------------------- MViTv2
@@ -50,12 +51,69 @@ REL_POS = {
 }
 
 
-def one_hot_coordinates(grid: Sequence[int], axis: int, like: Tensor, prefix: int = 0) -> Tensor:
-    """One-hot coordinates of a grid's tokens on one axis, (1, 1, prefix + prod(grid), grid[axis]); 0 for the prefix."""
-    coordinates = torch.arange(grid[axis], device=like.device)
-    per_token = coordinates.view(-1, *[1] * (len(grid) - axis - 1)).expand(*grid).flatten()
-    one_hot = (per_token[:, None] == coordinates).to(like.dtype)
-    return F.pad(one_hot, (0, 0, prefix, 0))[None, None]
+@constant
+def one_hot_coordinates(
+    grid: tuple[int, ...], axes: tuple[int, ...], prefix: int, width: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """One-hot coordinates of a grid's tokens on some axes, (prefix + prod(grid), width); 0 for the prefix.
+
+    Columns are the coordinates of one axis after the other; further ones, up to the width, are 0.
+    """
+    parts = []
+    for axis in axes:
+        coordinates = torch.arange(grid[axis], device=device)
+        per_token = coordinates.view(-1, *[1] * (len(grid) - axis - 1)).expand(*grid).flatten()
+        parts.append((per_token[:, None] == coordinates).to(dtype))
+    one_hot = torch.cat(parts, 1)
+    return F.pad(one_hot, (0, width - one_hot.shape[1], prefix, 0))
+
+
+@constant
+def table_rows(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
+    """Row of a table of relative positions for each query and key of an axis, (num_queries, num_keys).
+
+    Where one side is pooled more than the other, its coordinates are stretched to the finer side.
+    """
+    q_stretch, k_stretch = max(num_keys / num_queries, 1.0), max(num_queries / num_keys, 1.0)
+    q = torch.arange(num_queries, device=device)[:, None] * q_stretch
+    k = torch.arange(num_keys, device=device)[None, :] * k_stretch
+    return (q - k + (num_keys - 1) * k_stretch).long()
+
+
+@constant
+def table_columns(
+    q_grid: tuple[int, ...],
+    k_grid: tuple[int, ...],
+    axes: tuple[int, ...],
+    of_keys: bool,
+    prefix: int,
+    width: int,
+    device: torch.device,
+) -> Tensor:
+    """Where each token finds its products with R among those with all rows of :meth:`RelativePositionTables.joined`.
+
+    Args:
+        q_grid: Grid of the queries.
+        k_grid: Grid of the keys.
+        axes: Axes with a table, in the order of the tables.
+        of_keys: Whether the tokens are keys, and the coordinates those of queries.
+        prefix: Number of tokens before the grid; they find zeros.
+        width: Number of columns; those after the coordinates of the other grid on all axes find zeros.
+        device: Device of the result.
+
+    Returns:
+        Tensor: (prefix + prod(grid), width), in each row the coordinates of one axis after the other.
+    """
+    grid = k_grid if of_keys else q_grid
+    columns, start = [], 0
+    for axis in axes:
+        rows = table_rows(q_grid[axis], k_grid[axis], device)
+        rows = rows.mT if of_keys else rows
+        shape = [n if i == axis else 1 for i, n in enumerate(grid)]
+        columns.append((start + rows).view(*shape, -1).expand(*grid, -1).flatten(0, -2))
+        start += 2 * max(q_grid[axis], k_grid[axis]) - 1
+    joined = torch.cat(columns, 1)
+    return F.pad(joined, (0, width - joined.shape[1], prefix, 0), value=start)
 
 
 @dataclass
@@ -67,57 +125,72 @@ class GridBias:
     Args:
         q_grid: Grid of the queries.
         k_grid: Grid of the keys.
-        query: Scores of each query with the coordinates of keys, {axis: (B, n, Lq, k_grid[axis])}.
-        key: Scores of each key with the coordinates of queries, {axis: (B, n, Lk, q_grid[axis])}.
+        axes: The axes a.
+        query: Scores of each query with the coordinates of keys, (B, n, Lq, Σ k_grid[a] or more), one axis after the
+            other; further channels are zero. None for none.
+        key: Scores of each key with the coordinates of queries, (B, n, Lk, Σ q_grid[a] or more). None for none.
         prefix: Number of queries and of keys before the grid, whose scores must be 0. Defaults to 0.
     """
 
     q_grid: Sequence[int]
     k_grid: Sequence[int]
-    query: dict[int, Tensor] = field(default_factory=dict)
-    key: dict[int, Tensor] = field(default_factory=dict)
+    axes: Sequence[int]
+    query: Tensor | None = None
+    key: Tensor | None = None
     prefix: int = 0
 
     def dense(self) -> Tensor:
         """The bias of all pairs, (B, n, Lq, Lk)."""
         parts = []
-        if self.query:
+        if self.query is not None:
             parts.append(self._over_grid(self.query, self.k_grid))
-        if self.key:
+        if self.key is not None:
             parts.append(self._over_grid(self.key, self.q_grid).transpose(2, 3))
         return reduce(torch.add, parts)
 
-    def _over_grid(self, scores: dict[int, Tensor], grid: Sequence[int]) -> Tensor:
+    def _over_grid(self, scores: Tensor, grid: Sequence[int]) -> Tensor:
         """Sum over axes of the scores with each token of a grid, (B, n, L, prefix + prod(grid))."""
-        total = reduce(torch.add, [self._spread(values, axis, grid) for axis, values in scores.items()])
-        return F.pad(total.flatten(3), (self.prefix, 0))
+        lengths = [grid[axis] for axis in self.axes]
+        spread = []
+        for axis, values in zip(self.axes, scores[..., : sum(lengths)].split(lengths, -1), strict=True):
+            shape = [n if i == axis else 1 for i, n in enumerate(grid)]
+            spread.append(values.reshape(*values.shape[:3], *shape).expand(*values.shape[:3], *grid))
+        return F.pad(reduce(torch.add, spread).flatten(3), (self.prefix, 0))
 
-    @staticmethod
-    def _spread(scores: Tensor, axis: int, grid: Sequence[int]) -> Tensor:
-        """(B, n, L, grid[axis]) -> (B, n, L, *grid), a view."""
-        shape = [1] * len(grid)
-        shape[axis] = grid[axis]
-        return scores.reshape(*scores.shape[:3], *shape).expand(*scores.shape[:3], *grid)
+    @property
+    def width(self) -> int:
+        """Number of channels that :meth:`extend` adds to a head at least."""
+        return sum(scores.shape[-1] for scores in (self.query, self.key) if scores is not None)
 
     def extend(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (B, n, Lq, d') and keys (B, n, Lk, d') of longer heads, whose product is q · k / √d + E."""
+        q_parts, k_parts = [q], [k * q.shape[-1] ** -0.5]  # keys are no more than queries
+        if self.query is not None:
+            q_parts.append(self.query)
+            k_parts.append(self._coordinates(self.k_grid, self.query))
+        if self.key is not None:
+            q_parts.append(self._coordinates(self.q_grid, self.key))
+            k_parts.append(self.key)
+        return self._join(q_parts), self._join(k_parts)
+
+    def _coordinates(self, grid: Sequence[int], scores: Tensor) -> Tensor:
+        """One-hot coordinates of the other side, by which scores are multiplied: (B, n, prefix + prod(grid), …)."""
+        one_hot = one_hot_coordinates(
+            tuple(grid), tuple(self.axes), self.prefix, scores.shape[-1], scores.device, scores.dtype
+        )
         # from the scores: ONNX's older exporter fixes a batch that it reads from q
-        batch = next(iter((self.query | self.key).values())).shape[:2]
-        q_parts, k_parts = [], []
-        for axis, scores in self.query.items():
-            q_parts.append(scores)
-            k_parts.append(one_hot_coordinates(self.k_grid, axis, scores, self.prefix).expand(*batch, -1, -1))
-        for axis, scores in self.key.items():
-            q_parts.append(one_hot_coordinates(self.q_grid, axis, scores, self.prefix).expand(*batch, -1, -1))
-            k_parts.append(scores)
-        return self._join(q * q.shape[-1] ** -0.5, q_parts), self._join(k, k_parts)
+        return one_hot.expand(*scores.shape[:2], -1, -1)
 
     @staticmethod
-    def _join(x: Tensor, parts: Sequence[Tensor]) -> Tensor:
-        extension = torch.cat(list(parts), -1)
-        # fused kernels of GPUs want heads of a multiple of 8 channels
-        extension = F.pad(extension, (0, -(x.shape[-1] + extension.shape[-1]) % 8))
-        return torch.cat([x, extension.to(x.dtype)], -1)
+    def _join(parts: Sequence[Tensor]) -> Tensor:
+        # scores have the dtype of products, which autocast lowers; attention would take it anyway
+        x = torch.cat([part.to(parts[-1].dtype) for part in parts], -1)
+        return F.pad(x, (0, fill)) if (fill := fill_head(x.shape[-1])) else x
+
+
+def fill_head(dims: int) -> int:
+    """Channels that a head lacks to a multiple of 8, which fused kernels of GPUs want."""
+    return -dims % 8
 
 
 class RelativePositionTables(BaseModule):
@@ -168,17 +241,6 @@ class RelativePositionTables(BaseModule):
             fitted[name] = value
         return fitted
 
-    @staticmethod
-    def offsets(num_queries: int, num_keys: int, device: torch.device) -> Tensor:
-        """Row of the table for each query and key of an axis, (num_queries, num_keys).
-
-        Where one side is pooled more than the other, its coordinates are stretched to the finer side.
-        """
-        q_stretch, k_stretch = max(num_keys / num_queries, 1.0), max(num_queries / num_keys, 1.0)
-        q = torch.arange(num_queries, device=device)[:, None] * q_stretch
-        k = torch.arange(num_keys, device=device)[None, :] * k_stretch
-        return (q - k + (num_keys - 1) * k_stretch).long()
-
     def resized(self, group: str, sides: Sequence[int]) -> Tensor:
         """The table of a group for grids whose longer sides are `sides`, (offsets on each axis …, d)."""
         table, size = getattr(self, group), self.sizes[group]
@@ -189,10 +251,16 @@ class RelativePositionTables(BaseModule):
             table = channels_last(F.interpolate(channels_first(table[None]).float(), size=target, mode=mode))[0]
         return table.to(getattr(self, group).dtype)
 
-    def between(self, axis: int, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
-        """R of an axis with a table of its own, for each pair of coordinates: (q_grid[axis], k_grid[axis], d)."""
-        table = self.resized('thw'[-len(q_grid) :][axis], [max(q_grid[axis], k_grid[axis])])
-        return table[self.offsets(q_grid[axis], k_grid[axis], table.device)]
+    def joined(self, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
+        """R of all axes with a table of their own, one after the other, then zeros: (offsets + 1 or more, d).
+
+        Zeros fill up to a multiple of 8 rows.
+        """
+        axes = {axis: 'thw'[-len(q_grid) :][axis] for axis in self.single_axes}
+        tables = [self.resized(name, [max(q_grid[axis], k_grid[axis])]) for axis, name in axes.items()]
+        rows = sum(map(len, tables)) + 1
+        like = tables[0]
+        return torch.cat([*tables, zeros((1 + fill_head(rows), like.shape[1]), like.device, like.dtype)])
 
     def joint_bias(self, q: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor | None:
         """q_i · R of the tables of several axes, (B, n, prod(q_grid), prod(k_grid)); None without such tables.
@@ -210,7 +278,7 @@ class RelativePositionTables(BaseModule):
         axes = self.axes_of(group)
         pairs = [(q_grid[axis], k_grid[axis]) for axis in axes]
         table = self.resized(group, [max(pair) for pair in pairs])
-        rows = [self.offsets(*pair, table.device) for pair in pairs]
+        rows = [table_rows(*pair, table.device) for pair in pairs]
         if len(axes) == len(q_grid):
             return self._bias_on_all_axes(q, table, rows)
         # space alone: for each frame of the queries the same in all frames of the keys
@@ -260,76 +328,90 @@ class RelativePositions(ModuleDict):
             q: Queries (B, n, Lq, d) of `q_grid`.
             k: Keys (B, n, Lk, d) of `k_grid`.
         """
-        bias, joint = GridBias(q_grid, k_grid, prefix=self.prefix), None
+        axes = self.single_axes
+        lengths = [sum(grid[axis] for axis in axes) for grid in (k_grid, q_grid)]
+        widths = [length if term in self else 0 for term, length in zip('qk', lengths, strict=True)]
+        fill = fill_head(q.shape[-1] + sum(widths))
+        decomposed = joint = None
+        if axes and sum(widths):
+            decomposed = GridBias(q_grid, k_grid, axes, prefix=self.prefix)
+            if 'q' in self:
+                decomposed.query = self._scores('q', q, q_grid, k_grid, widths[0] + fill)
+            if 'k' in self:
+                decomposed.key = self._scores('k', k, q_grid, k_grid, widths[1] + (0 if 'q' in self else fill))
         if 'q' in self:
-            for axis in self['q'].single_axes:
-                bias.query[axis] = self._scores(q, q_grid, axis, self['q'].between(axis, q_grid, k_grid))
             joint = self['q'].joint_bias(q[:, :, self.prefix :], q_grid, k_grid)
-        if 'k' in self:
-            for axis in self['k'].single_axes:
-                vectors = self['k'].between(axis, q_grid, k_grid).transpose(0, 1)
-                bias.key[axis] = self._scores(k, k_grid, axis, vectors)
-        decomposed = bias if bias.query or bias.key else None
         if joint is None:
             return decomposed
         joint = F.pad(joint, (self.prefix, 0, self.prefix, 0))
         return joint if decomposed is None else joint + decomposed.dense()
 
+    @property
+    def single_axes(self) -> tuple[int, ...]:
+        """Axes with a table of their own."""
+        return tuple(next(iter(self.values())).single_axes) if len(self) else ()
+
     def append_coordinates(self, v: Tensor, k_grid: Sequence[int]) -> Tensor:
         """Values (B, n, Lk, d) with one-hot coordinates appended, if values have relative positions."""
         if 'v' not in self:
             return v
-        one_hot = [one_hot_coordinates(k_grid, axis, v, self.prefix) for axis in self['v'].single_axes]
-        return torch.cat([v, *(part.expand(*v.shape[:2], -1, -1) for part in one_hot)], -1)
+        width = sum(k_grid[axis] for axis in self.single_axes)
+        one_hot = one_hot_coordinates(tuple(k_grid), self.single_axes, self.prefix, width, v.device, v.dtype)
+        return torch.cat([v, one_hot.expand(*v.shape[:2], -1, -1)], -1)
 
     def add_to_values(self, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
         """A V + E_v (B, n, Lq, d) from attention over values with appended coordinates."""
         if 'v' not in self:
             return x
-        axes = self['v'].single_axes
-        lengths = [k_grid[axis] for axis in axes]
-        x, *sums = x.split([x.shape[-1] - sum(lengths), *lengths], -1)
-        for axis, attention in zip(axes, sums, strict=True):
-            x = x + self._weighted(attention, q_grid, axis, self['v'].between(axis, q_grid, k_grid))
-        return x
+        width = sum(k_grid[axis] for axis in self.single_axes)
+        x, attention = x.split([x.shape[-1] - width, width], -1)
+        tables = self['v'].joined(q_grid, k_grid).to(x.dtype)
+        columns = table_columns(
+            tuple(q_grid), tuple(k_grid), self.single_axes, False, self.prefix, width, x.device
+        ).expand(attention.shape)
+        by_offset = attention.new_zeros(*attention.shape[:3], len(tables))
+        return x + by_offset.scatter(-1, columns, attention) @ tables
 
-    def _scores(self, x: Tensor, grid: Sequence[int], axis: int, vectors: Tensor) -> Tensor:
-        """x_i · R of the coordinate of i and each coordinate c of the other grid: (B, n, L, c), 0 for the prefix.
+    def _scores(self, term: str, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int], width: int) -> Tensor:
+        """x_i · R of the coordinate of i and each coordinate of the other grid, (B, n, L, width); 0 for the prefix.
+
+        One product with all of R, of which each token takes what it needs: on a GPU and on a CPU alike, more
+        multiplications cost less than sorting the tokens by their coordinates.
 
         Args:
-            x: Tokens (B, n, L, d) of a grid.
-            grid: Their grid.
-            axis: Axis of the coordinates.
-            vectors: R, (grid[axis], c, d).
+            term: 'q' for queries, 'k' for keys.
+            x: Tokens (B, n, L, d).
+            q_grid: Grid of the queries.
+            k_grid: Grid of the keys.
+            width: Number of channels; those after the coordinates are 0.
         """
-        scores = torch.einsum('bnpqrc,qkc->bnpqrk', self._along(x, grid, axis), vectors.to(x.dtype))
-        return F.pad(scores.flatten(2, 4), (0, 0, self.prefix, 0))
-
-    def _weighted(self, attention: Tensor, grid: Sequence[int], axis: int, vectors: Tensor) -> Tensor:
-        """Σ_c attention_i[c] R of the coordinate of i and c: (B, n, L, c) -> (B, n, L, d), 0 for the prefix."""
-        attention = self._along(attention, grid, axis)
-        x = torch.einsum('bnpqrk,qkc->bnpqrc', attention, vectors.to(attention.dtype))
-        return F.pad(x.flatten(2, 4), (0, 0, self.prefix, 0))
-
-    def _along(self, x: Tensor, grid: Sequence[int], axis: int) -> Tensor:
-        """(B, n, L, d) -> (B, n, tokens before the axis, along it, after it, d), without the prefix."""
-        sides = math.prod(grid[:axis]), grid[axis], math.prod(grid[axis + 1 :])
-        return x[:, :, self.prefix :].unflatten(2, sides)
+        products = x @ self[term].joined(q_grid, k_grid).to(x.dtype).mT
+        columns = table_columns(
+            tuple(q_grid), tuple(k_grid), self.single_axes, term == 'k', self.prefix, width, x.device
+        )
+        return products.gather(-1, columns.expand(*products.shape[:3], -1))
 
 
 # -------------------------------------------------------------------------------------------------------- Swin, BEiT
 
 
 def offset_index(window: Sequence[int], table_window: Sequence[int], device: torch.device) -> Tensor:
-    """Row of the table of windows of `table_window` tokens for each pair of tokens of a window no larger, (n, n).
-
-    Made anew in each forward: a cached tensor could belong to another mode, such as inference or export.
-    """
+    """Row of the table of windows of `table_window` tokens for each pair of tokens of a window no larger, (n, n)."""
     sides = [2 * side - 1 for side in table_window]
     count = math.prod(sides)
     # rows are offsets in row-major order: two positions differ by their offset as their rows do, from the middle
     rows = torch.arange(count, device=device).view(sides)[tuple(slice(n) for n in window)].flatten()
     return (rows + count // 2)[:, None] - rows
+
+
+@constant
+def window_rows(window: tuple[int, ...], table_window: tuple[int, ...], device: torch.device) -> Tensor:
+    """:func:`offset_index` of a window as Swin and Video Swin have it, (n · n,)."""
+    if len(window) == 2:
+        return offset_index(window, table_window, device).flatten()
+    # as the public code: a clip's window that shrank takes the first rows of the whole window's index
+    size = math.prod(window)
+    return offset_index(table_window, table_window, device)[:size, :size].flatten()
 
 
 class WindowPositionBias(BaseModule):
@@ -354,13 +436,9 @@ class WindowPositionBias(BaseModule):
 
     def forward(self, window: Sequence[int]) -> Tensor:
         """Bias (heads, n, n) of a window that may be smaller than `window_size`."""
-        if len(window) == 2:
-            index = offset_index(window, self.window_size, self.table.device)
-        else:
-            # as the public code: a clip's window that shrank takes the first rows of the whole window's index
-            size = math.prod(window)
-            index = offset_index(self.window_size, self.window_size, self.table.device)[:size, :size]
-        return self.table[index].permute(2, 0, 1)
+        rows, heads = window_rows(tuple(window), self.window_size, self.table.device), self.table.shape[1]
+        # gathered from the transposed table: what comes out is in order, and its gradient is added up without sorting
+        return self.table.t().gather(1, rows.expand(heads, -1)).view(heads, math.prod(window), -1)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         """The table from one of other windows, bicubically in space and linearly in time, or of an image.

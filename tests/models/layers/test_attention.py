@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmhvt.models.layers import GridBias, attend, in_reference_math, reference_math
 
@@ -16,24 +17,17 @@ def test_longer_heads_are_a_dense_bias(prefix, sides) -> None:
     lengths = {'q': prefix + math.prod(q_grid), 'k': prefix + math.prod(k_grid)}
     tensors = {name: torch.randn(2, heads, lengths[name[0]], dims) for name in ('q', 'k', 'k v')}
     biases = {
-        (side, axis): torch.randn(2, heads, lengths[side], other[axis])
+        side: torch.randn(2, heads, lengths[side], sum(other))
         for side, other in (('q', k_grid), ('k', q_grid))
-        for axis in (0, 1, 2)
         if side in sides
     }
-    for (_, _), value in biases.items():
+    for value in biases.values():
         value[:, :, :prefix] = 0
     results = []
     for reference in (True, False):
         leaves = [t.clone().requires_grad_() for t in (*tensors.values(), *biases.values())]
         values = dict(zip(biases, leaves[3:], strict=True))
-        bias = GridBias(
-            q_grid,
-            k_grid,
-            {axis: value for (side, axis), value in values.items() if side == 'q'},
-            {axis: value for (side, axis), value in values.items() if side == 'k'},
-            prefix,
-        )
+        bias = GridBias(q_grid, k_grid, (0, 1, 2), values.get('q'), values.get('k'), prefix)
         with reference_math(reference):
             out = attend(*leaves[:3], bias=bias)
         out.square().sum().backward()
@@ -58,10 +52,24 @@ def test_reference_math_ends_with_its_context() -> None:
 def test_only_reference_math_makes_a_tensor_of_all_pairs(prefix) -> None:
     q_grid, k_grid = (2, 3), (4, 5)
     q, k = torch.randn(1, 2, prefix + 6, 8), torch.randn(1, 2, prefix + 20, 8)
-    bias = GridBias(
-        q_grid, k_grid, {0: torch.randn(1, 2, prefix + 6, 4), 1: torch.randn(1, 2, prefix + 6, 5)}, {}, prefix
-    )
+    query = torch.randn(1, 2, prefix + 6, 9)
+    query[:, :, :prefix] = 0
+    bias = GridBias(q_grid, k_grid, (0, 1), query, prefix=prefix)
     long_q, long_k = bias.extend(q, k)
     # heads of 8 + 4 + 5 channels, up to a multiple of 8
     assert long_q.shape == (1, 2, prefix + 6, 24) and long_k.shape == (1, 2, prefix + 20, 24)
     torch.testing.assert_close(long_q @ long_k.mT, q @ k.mT / 8**0.5 + bias.dense())
+
+
+@pytest.mark.parametrize('device, side, dense', [('meta', 64, False), ('meta', 128, True), ('cpu', 128, False)])
+def test_heads_longer_than_gpus_fuse_have_a_dense_bias(device, side, dense, monkeypatch) -> None:
+    """Such as those of global attention in images of 1024², d = 96, where a stage begins."""
+    given = {}
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', lambda q, k, v, **other: given.update(other, q=q) or v)
+    q, k, query = (
+        torch.empty(1, 1, length, channels, device=device)
+        for length, channels in ((side, 96), (side**2, 96), (side, 2 * side))
+    )
+    attend(q, k, k, bias=GridBias((side, 1), (side, side), (0, 1), query))
+    assert (given['attn_mask'] is not None) == dense
+    assert given['q'].shape[-1] == (96 if dense else 96 + 2 * side)

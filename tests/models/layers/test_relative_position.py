@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers.micro_backbones import build
-from mmhvt.models.layers import FramePositionBias, RelativePositionTables
+from mmhvt.models.layers import FramePositionBias, table_rows
 
 
 def naive_attention(attn, x, grid, prefix):
@@ -25,7 +25,7 @@ def naive_attention(attn, x, grid, prefix):
                 for group in tables.groups:
                     axes = [tables.axes[name] for name in group if name in tables.axes]
                     table = getattr(tables, group).view(*tables.sizes[group], -1)
-                    rows = [int(RelativePositionTables.offsets(q_grid[x], k_grid[x], 'cpu')[a[x], b[x]]) for x in axes]
+                    rows = [int(table_rows(q_grid[x], k_grid[x], torch.device('cpu'))[a[x], b[x]]) for x in axes]
                     vectors[term][i, j] += table[tuple(rows)]
     bias = torch.einsum('bnic,ijc->bnij', q[:, :, prefix:], vectors['q'])
     bias = bias + torch.einsum('bnjc,ijc->bnij', k[:, :, prefix:], vectors['k'])
