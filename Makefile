@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image test test-faults lint format recipes docs lock
+.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image test test-thorough test-faults lint format recipes docs lock
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -35,9 +35,12 @@ MEMORY := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 8
 PYTEST = @tmp=$$(mktemp -d $(MEMORY)) && trap "rm -rf $$tmp" EXIT && TMPDIR=$$tmp OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
 
-test: env lint ## all tests, the long ones last
-	$(PYTEST) -m 'not slow and not faults'
-	$(PYTEST) -m 'slow and not faults'
+test: env lint ## all tests but those of the next two targets, the long ones last
+	$(PYTEST) -m 'not slow and not thorough and not faults'
+	$(PYTEST) -m 'slow and not thorough and not faults'
+
+test-thorough: env ## what the slow tests show for some, for all: installations, tools of other packages, trainings, launchers
+	$(PYTEST) -m thorough
 
 test-faults: env ## break things on purpose: files, videos, settings, processes; what docs/reliability.md counts (under an hour)
 	$(PYTEST) -m faults --junitxml=work_dirs/faults.xml

@@ -103,7 +103,13 @@ LAUNCHED = ('smvit-mae', 'mvit-mmpretrain', 'mvitv2-mmaction', 'video-swin-coco'
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', LAUNCHED)
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=[] if name in ('mvitv2-mmaction', 'video-swin-coco') else pytest.mark.thorough)
+        for name in LAUNCHED
+    ],
+)
 def test_launched_for_real(name: str, tmp_path: Path) -> None:
     """All launchers at once, each as a process of its own in an empty folder; dist_train.sh starts train.py twice."""
     path, tools = EACH[name], ROOT / 'tools'

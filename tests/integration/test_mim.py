@@ -18,7 +18,7 @@ ONE_EPOCH = ('--cfg-options', 'train_cfg.max_epochs=1', 'param_scheduler.0.end=1
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope='module', params=['wheel', 'editable'])
+@pytest.fixture(scope='module', params=[pytest.param('wheel', marks=pytest.mark.thorough), 'editable'])
 def installed(request, tmp_path_factory) -> Scratch:
     tree = copy_tree(tmp_path_factory.mktemp('tree'))
     scratch = Scratch(tmp_path_factory.mktemp('installed') / 'venv')

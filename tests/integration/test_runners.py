@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from helpers.processes import free_port
-from helpers.project import STEPS
+from helpers.project import STEPS, Project
+
+
+@pytest.fixture(scope='module')
+def losses(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
+    """Loss of each step of two epochs in one process, with which the other ways to take them are compared."""
+    project = Project(clips, tmp_path_factory.mktemp('one_process'))
+    project.run(sys.executable, project.root / 'tools/train.py', project.config('one', 8, 2), '--work-dir', 'one')
+    return project.losses('one')
 
 
 @pytest.mark.slow
@@ -26,7 +34,7 @@ def test_mim_trains_and_tests(project) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['mvitv2/mvitv2', 'video_swin/video-swin'])
+@pytest.mark.parametrize('name', ['mvitv2/mvitv2', pytest.param('video_swin/video-swin', marks=pytest.mark.thorough)])
 def test_micro_models_learn_motion_through_mim(project, root, tmp_path, name) -> None:
     """Half of the demo's clips, as many epochs, the recipe as it is: chance is 0.125, one frame tells nothing."""
     sizes = ['--clips-per-class', '200', '--val-clips-per-class', '20']
@@ -38,6 +46,7 @@ def test_micro_models_learn_motion_through_mim(project, root, tmp_path, name) ->
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_local_uniblocks_decide_whether_motion_is_learned_through_mim(project, root, tmp_path) -> None:
     """The demo's clips and both recipes as they are: an image ViT on each frame stays at chance, 0.125; the same with
     local UniBlocks learns.
@@ -53,18 +62,17 @@ def test_local_uniblocks_decide_whether_motion_is_learned_through_mim(project, r
 
 
 @pytest.mark.slow
-def test_two_gloo_processes_learn_as_one(project) -> None:
+def test_two_gloo_processes_learn_as_one(project, losses) -> None:
     """The same global batch in one process and in two: losses agree to 1e-4 of their value at every step.
 
     The batch is the same set of clips, summed in another order: differences are rounding, amplified over steps.
     """
     tools = project.root / 'tools'
-    project.run(sys.executable, tools / 'train.py', project.config('one', 8, 2), '--work-dir', 'one')
     project.run('bash', tools / 'dist_train.sh', project.config('two', 4, 2), 2, '--work-dir', 'two')
-    one, two = project.losses('one'), project.losses('two')
-    assert len(one) == 2 * STEPS and one.keys() == two.keys()
-    assert two == pytest.approx(one, rel=1e-4)
-    assert max(one.values()) - min(one.values()) > 1e-3, 'nothing was learned, so nothing was compared'
+    two = project.losses('two')
+    assert len(losses) == 2 * STEPS and losses.keys() == two.keys()
+    assert two == pytest.approx(losses, rel=1e-4)
+    assert max(losses.values()) - min(losses.values()) > 1e-3, 'nothing was learned, so nothing was compared'
     output = project.run('bash', tools / 'dist_test.sh', project.folder / 'two.py', 'two/epoch_2.pth', 2)
     assert 'acc/top1' in output
 
@@ -81,16 +89,15 @@ def test_mmactions_own_script_under_torch_distributed(project) -> None:
 
 
 @pytest.mark.slow
-def test_a_resumed_run_goes_on_as_if_nothing_had_happened(project) -> None:
+def test_a_resumed_run_goes_on_as_if_nothing_had_happened(project, losses) -> None:
     train = project.root / 'tools/train.py'
-    project.run(sys.executable, train, project.config('whole', epochs=2), '--work-dir', 'whole')
     project.run(sys.executable, train, project.config('first', epochs=1), '--work-dir', 'parts')
     assert sorted(project.losses('parts')) == list(range(STEPS))
     project.run(sys.executable, train, project.config('second', epochs=2), '--work-dir', 'parts', '--resume')
-    resumed, whole = project.losses('parts'), project.losses('whole')
+    resumed = project.losses('parts')
     assert sorted(resumed) == list(range(STEPS, 2 * STEPS))
-    assert resumed == pytest.approx({step: whole[step] for step in resumed}, rel=1e-5)
+    assert resumed == pytest.approx({step: losses[step] for step in resumed}, rel=1e-5)
     output = project.run(
-        sys.executable, project.root / 'tools/test.py', project.folder / 'whole.py', 'parts/epoch_2.pth'
+        sys.executable, project.root / 'tools/test.py', project.folder / 'second.py', 'parts/epoch_2.pth'
     )
     assert 'acc/top1' in output

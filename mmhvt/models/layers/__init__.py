@@ -1,5 +1,6 @@
 from .attention import attend, in_reference_math, merge_heads, reference_math, split_heads
 from .constants import constant
+from .depthwise import depthwise_conv
 from .drop_path import drop_path_rates
 from .layer_scale import LayerScale, build_layer_scale
 from .layout import StageMap, as_numbers, channels_first, channels_last, is_hooked
@@ -47,6 +48,7 @@ __all__ = [
     'channels_last',
     'check_mask_unit_size',
     'constant',
+    'depthwise_conv',
     'drop_path_rates',
     'gather_units',
     'in_reference_math',

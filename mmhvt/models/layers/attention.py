@@ -90,6 +90,8 @@ def _lengthen(x: Tensor, length: int) -> Tensor:
     """Heads (B, heads, L, d) of `length` channels, with zeros in the new ones."""
     if x.shape[-1] == length:
         return x
+    if torch.jit.is_tracing():  # ONNX's older exporter fixes a batch that it reads from values
+        return F.pad(x, (0, length - x.shape[-1]))
     fill = zeros((1, 1, 1, length - x.shape[-1]), x.device, x.dtype)
     return torch.cat([x, fill.expand(*x.shape[:3], -1)], -1)
 

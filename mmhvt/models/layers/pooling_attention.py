@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from .attention import attend, merge_heads
 from .constants import constant
+from .depthwise import depthwise_conv
 from .layout import channels_first, channels_last
 from .relative_position import RelativePositions
 from .windows import merge_windows, split_windows
@@ -93,12 +94,11 @@ class Pooling(BaseModule):
         """
         x = x.unflatten(2, (num_heads, -1)).transpose(1, 2)  # (N, n, L, d)
         first, x = x.split([prefix, x.shape[2] - prefix], 2) if prefix else (None, x)
-        x = x.unflatten(2, (x.shape[2] // math.prod(grid) if self.in_units else 1, *grid))  # units before the grid
-        sides = x.shape[:3]
+        units = x.shape[2] // math.prod(grid) if self.in_units else 1
         # (N · n · units, d, [T,] H, W) with channels last in memory
-        x = channels_last(self._pool(channels_first(x.flatten(0, 2))))
+        x = channels_last(self._pool(channels_first(x.unflatten(2, (units, *grid)).flatten(0, 2))))
         grid = tuple(x.shape[1:-1])
-        x = x.unflatten(0, sides).flatten(2, -2)
+        x = x.unflatten(0, (-1, num_heads, units)).flatten(2, -2)
         x = x if first is None else torch.cat([first, x], 2)
         return (self.norm(x) if self.mode == 'conv' else x), grid
 
@@ -106,9 +106,7 @@ class Pooling(BaseModule):
         """(N, d, [T,] H, W) -> the same of the new grid."""
         in_time = x.ndim == 5
         if self.mode == 'conv':
-            return (F.conv3d if in_time else F.conv2d)(
-                x, self.weight, None, self.stride, self.padding, groups=x.shape[1]
-            )
+            return depthwise_conv(x, self.weight, None, self.stride, self.padding)
         if self.mode == 'max' and not self.in_units:
             return (F.max_pool3d if in_time else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
         # padded beforehand: torch's 3D mean refuses grids smaller than its kernel, and its max ignores padding

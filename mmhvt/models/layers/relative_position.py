@@ -108,12 +108,19 @@ def table_columns(
     columns, start = [], 0
     for axis in axes:
         rows = table_rows(q_grid[axis], k_grid[axis], device)
-        rows = rows.mT if of_keys else rows
+        rows = rows.t() if of_keys else rows
         shape = [n if i == axis else 1 for i, n in enumerate(grid)]
         columns.append((start + rows).view(*shape, -1).expand(*grid, -1).flatten(0, -2))
         start += 2 * max(q_grid[axis], k_grid[axis]) - 1
     joined = torch.cat(columns, 1)
     return F.pad(joined, (0, width - joined.shape[1], prefix, 0), value=start)
+
+
+def for_each_head(x: Tensor, like: Tensor) -> Tensor:
+    """(L, C) as a view (B, n, L, C) with the batch and the heads of another tensor (B, n, …)."""
+    if torch.jit.is_tracing():  # ONNX's older exporter fixes a batch that it reads as a number
+        return x + (like[:, :, :1, :1] * 0).to(x.dtype)
+    return x.expand(*like.shape[:2], -1, -1)
 
 
 @dataclass
@@ -178,8 +185,7 @@ class GridBias:
         one_hot = one_hot_coordinates(
             tuple(grid), tuple(self.axes), self.prefix, scores.shape[-1], scores.device, scores.dtype
         )
-        # from the scores: ONNX's older exporter fixes a batch that it reads from q
-        return one_hot.expand(*scores.shape[:2], -1, -1)
+        return for_each_head(one_hot, scores)
 
     @staticmethod
     def _join(parts: Sequence[Tensor]) -> Tensor:
@@ -357,7 +363,7 @@ class RelativePositions(ModuleDict):
             return v
         width = sum(k_grid[axis] for axis in self.single_axes)
         one_hot = one_hot_coordinates(tuple(k_grid), self.single_axes, self.prefix, width, v.device, v.dtype)
-        return torch.cat([v, one_hot.expand(*v.shape[:2], -1, -1)], -1)
+        return torch.cat([v, for_each_head(one_hot, v)], -1)
 
     def add_to_values(self, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
         """A V + E_v (B, n, Lq, d) from attention over values with appended coordinates."""
@@ -366,11 +372,9 @@ class RelativePositions(ModuleDict):
         width = sum(k_grid[axis] for axis in self.single_axes)
         x, attention = x.split([x.shape[-1] - width, width], -1)
         tables = self['v'].joined(q_grid, k_grid).to(x.dtype)
-        columns = table_columns(
-            tuple(q_grid), tuple(k_grid), self.single_axes, False, self.prefix, width, x.device
-        ).expand(attention.shape)
+        columns = table_columns(tuple(q_grid), tuple(k_grid), self.single_axes, False, self.prefix, width, x.device)
         by_offset = attention.new_zeros(*attention.shape[:3], len(tables))
-        return x + by_offset.scatter(-1, columns, attention) @ tables
+        return x + by_offset.scatter(-1, for_each_head(columns, attention), attention) @ tables
 
     def _scores(self, term: str, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int], width: int) -> Tensor:
         """x_i · R of the coordinate of i and each coordinate of the other grid, (B, n, L, width); 0 for the prefix.
@@ -385,11 +389,11 @@ class RelativePositions(ModuleDict):
             k_grid: Grid of the keys.
             width: Number of channels; those after the coordinates are 0.
         """
-        products = x @ self[term].joined(q_grid, k_grid).to(x.dtype).mT
+        products = F.linear(x, self[term].joined(q_grid, k_grid).to(x.dtype))
         columns = table_columns(
             tuple(q_grid), tuple(k_grid), self.single_axes, term == 'k', self.prefix, width, x.device
         )
-        return products.gather(-1, columns.expand(*products.shape[:3], -1))
+        return products.gather(-1, for_each_head(columns, products))
 
 
 # -------------------------------------------------------------------------------------------------------- Swin, BEiT
@@ -436,9 +440,10 @@ class WindowPositionBias(BaseModule):
 
     def forward(self, window: Sequence[int]) -> Tensor:
         """Bias (heads, n, n) of a window that may be smaller than `window_size`."""
-        rows, heads = window_rows(tuple(window), self.window_size, self.table.device), self.table.shape[1]
-        # gathered from the transposed table: what comes out is in order, and its gradient is added up without sorting
-        return self.table.t().gather(1, rows.expand(heads, -1)).view(heads, math.prod(window), -1)
+        rows, n = window_rows(tuple(window), self.window_size, self.table.device), math.prod(window)
+        # transposed first: what comes out is in order, and gradients are added up without sorting, in fp32 at least
+        table = self.table.t().to(torch.promote_types(self.table.dtype, torch.float32)).contiguous()
+        return table.index_select(1, rows).view(-1, n, n)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         """The table from one of other windows, bicubically in space and linearly in time, or of an image.
@@ -502,6 +507,15 @@ class WindowPositionBias(BaseModule):
         )
 
 
+@constant
+def frame_rows(grid: tuple[int, ...], device: torch.device) -> Tensor:
+    """Row of BEiT's table for each pair of tokens of a frame, the class token first, ((1 + H·W)²,)."""
+    index = F.pad(offset_index(grid, grid, device), (1, 0, 1, 0))
+    count = math.prod(2 * n - 1 for n in grid) + 3
+    index[0, :], index[:, 0], index[0, 0] = count - 3, count - 2, count - 1
+    return index.flatten()
+
+
 class FramePositionBias(BaseModule):
     """BEiT's bias: a learned number for each head and each offset of two patches of a frame.
 
@@ -525,10 +539,9 @@ class FramePositionBias(BaseModule):
     def forward(self, grid: Sequence[int]) -> Tensor:
         """Bias (1, heads, 1 + H·W, 1 + H·W) of a grid (H, W) with one class token."""
         table = self._resize(self.table, [2 * n - 1 for n in self.grid], [2 * n - 1 for n in grid])
-        index = F.pad(offset_index(grid, grid, table.device), (1, 0, 1, 0))
-        count = table.shape[0]
-        index[0, :], index[:, 0], index[0, 0] = count - 3, count - 2, count - 1
-        return table[index].permute(2, 0, 1)[None]
+        rows, heads = frame_rows(tuple(grid), table.device), table.shape[1]
+        side = math.prod(grid) + 1
+        return table.t().gather(1, rows.expand(heads, -1)).view(1, heads, side, side)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
         """The table from one of another, square grid.
