@@ -16,13 +16,23 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
+from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 from mmhvt.utils import check_options, nearest
 from mmhvt.utils.lazy import MissingDependencyError
 
-__all__ = ['DATASETS', 'HOOKS', 'METRICS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS', 'TRANSFORMS']
+__all__ = [
+    'DATASETS',
+    'HOOKS',
+    'METRICS',
+    'MODELS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS',
+    'STRATEGIES',
+    'TRANSFORMS',
+]
 
 _MVIT = "type='mmhvt.MViT', arch='base' (or small, base_24)"
 _MVITV2 = "type='mmhvt.MViT', arch='v2_small' (or v2_tiny, v2_base, v2_large, v2_huge)"
@@ -132,3 +142,4 @@ OPTIM_WRAPPER_CONSTRUCTORS = LazyRegistry(
 PARAM_SCHEDULERS = LazyRegistry(
     'parameter scheduler', parent=MMENGINE_PARAM_SCHEDULERS, scope='mmhvt', locations=['mmhvt.engine']
 )
+STRATEGIES = LazyRegistry('strategy', parent=MMENGINE_STRATEGIES, scope='mmhvt', locations=['mmhvt.engine'])

@@ -1,4 +1,3 @@
-import functools
 import gc
 import importlib.util
 import itertools
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from mmengine.config import utils as config_utils
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
@@ -34,15 +32,10 @@ def one_thread() -> None:
 
 @pytest.fixture(scope='session', autouse=True)
 def unformatted_configs() -> Iterator[None]:
-    """Runners print and save their config, and yapf takes 10 seconds to lay out a large one."""
+    """Runners print and save their config, which yapf takes half a second to lay out."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **kwargs: (text, True))
         yield
-
-
-# For each file that is inherited from a package, MMEngine reads its whole model index: a quarter of a second. Here and
-# not in a fixture, as test modules read recipes when they are imported.
-config_utils.load = functools.cache(config_utils.load)
 
 
 def pytest_collection_finish() -> None:

@@ -62,8 +62,14 @@ def python(code: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+def test_importing_the_packages_does_not_import_torch() -> None:
+    code = f'import json, sys\n{"".join(f"import {name}; " for name in (*LAZY, "mmhvt.hub", "mmhvt.utils"))}\n'
+    assert json.loads(python(code + "print(json.dumps('torch' in sys.modules))")) is False
+
+
 def test_importing_a_backbone_imports_no_library_of_a_task() -> None:
-    code = f'import json, sys\nfrom mmhvt.models.backbones.smvit import SMViT\nprint({LOADED})'
+    slow = "print(json.dumps(sorted({'torch._dynamo', 'torch.distributed.fsdp', 'sympy'} & set(sys.modules))))"
+    code = f'import json, sys\nfrom mmhvt.models.backbones.smvit import SMViT\nassert {LOADED} == "[]"\n{slow}'
     assert json.loads(python(code)) == []
 
 

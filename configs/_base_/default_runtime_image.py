@@ -18,6 +18,8 @@ default_hooks = dict(
     schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
     # a resumed run gives the weights of one that was not interrupted (docs/training.md)
     exact_resume=dict(type='mmhvt.ExactResumeHook'),
+    # compile=True compiles the backbone, not the logs beside it (docs/training.md)
+    compile=dict(type='mmhvt.CompileHook'),
     # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
     finite_loss=dict(type='mmhvt.FiniteLossHook'))
 

@@ -23,9 +23,16 @@ from torch.overrides import TorchFunctionMode
 
 from mmhvt.models.backbones.base import Backbone
 from mmhvt.models.backbones.smvit import MaskUnitAttention, SMViT
-from mmhvt.models.backbones.video_swin import WindowAttention, window_groups
+from mmhvt.models.backbones.video_swin import WindowAttention
 from mmhvt.models.backbones.vit import Attention
-from mmhvt.models.layers import MaskUnitOrder, Pooling, PoolingAttention, pad_to_multiple, split_windows
+from mmhvt.models.layers import (
+    MaskUnitOrder,
+    Pooling,
+    PoolingAttention,
+    pad_to_multiple,
+    reference_math,
+    split_windows,
+)
 
 # queries and keys (G, L, 1 + axes) of a call of the kernel
 Call = tuple[Tensor, Tensor]
@@ -169,16 +176,13 @@ def of_mask_unit_attention(
 
 
 def of_window_attention(backbone: Backbone, attn: WindowAttention, args: tuple, size: Sequence[int]) -> Iterator[Call]:
-    """Video Swin: shifted windows, in the groups that share a mask."""
+    """Video Swin: shifted windows."""
     x, shift = args
     window, shift = attn.fit(x.shape[1:-1], shift)
     places = pad_to_multiple(grid_places(x.shape[1:-1], size), window)
-    counts = [n // side for n, side in zip(places.shape[1:-1], window, strict=True)]
     places = places.roll([-n for n in shift], list(range(1, len(window) + 1)))
-    places = split_windows(places, window).unflatten(0, counts)
-    for group in window_groups(shift):
-        tokens = places[group].flatten(0, -3)
-        yield tokens, tokens
+    places = split_windows(places, window)
+    yield places, places
 
 
 def of_vit_attention(backbone: Backbone, attn: Attention, args: tuple, size: Sequence[int]) -> Iterator[Call]:
@@ -229,6 +233,7 @@ def mean_distances(backbone: Backbone, x: Tensor) -> dict[str, dict[str, list[fl
             if places is not None:
                 stack.callback(module.register_forward_pre_hook(partial(enter, name, places)).remove)
                 stack.callback(module.register_forward_hook(watch.leave).remove)
+        stack.enter_context(reference_math())  # faster forms of attention call no kernel
         stack.enter_context(watch)
         backbone(x)
     means = watch.means()

@@ -1,7 +1,7 @@
 """Compatibility of the released OpenMMLab packages with current packages. docs/compat.md describes it for users.
 
-:mod:`.startup` is run by ``mmhvt-compat.pth`` at interpreter start. :mod:`.hook` repairs modules of mim, mmaction,
-mmengine and mmpretrain while they are imported, :mod:`.repairs` is the table of repairs, :mod:`.mim` has what repaired
-commands of mim call, and ``python -m mmhvt.compat`` (:mod:`.__main__`) reports what works in the environment. Importing
-this package imports nothing else.
+:mod:`.startup` is run by ``mmhvt-compat.pth`` at interpreter start. :mod:`.hook` repairs modules of mim, OpenMMLab and
+torchvision while they are imported, :mod:`.repairs` is the table of repairs, :mod:`.late` and :mod:`.mim` have what
+repaired modules call, and ``python -m mmhvt.compat`` (:mod:`.__main__`) reports what works in the environment.
+Importing this package imports nothing else.
 """

@@ -1,5 +1,7 @@
 """What repaired commands of mim call."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import click
 
 from mmhvt.hub import list_configs, nearest
 
-__all__ = ['find_configs', 'unknown_config']
+__all__ = ['find_configs', 'options_of_script', 'unknown_config']
 
 
 def unknown_config(name: str, names: Iterable[str]) -> click.ClickException:
@@ -36,3 +38,19 @@ def find_configs(package: str, name: str) -> list[str]:
     if not found:
         raise unknown_config(name, (path.stem for path in paths))
     return found
+
+
+def options_of_script(path: str) -> bytes:
+    """Text in which mim looks for an option of a training script.
+
+    Args:
+        path: Path of the script.
+
+    Returns:
+        bytes: Its source if it parses its options itself and has no `--gpus`, as those of OpenMMLab 2.0, otherwise what
+        it prints with `-h`.
+    """
+    source = Path(path).read_bytes()
+    if b'parse_args()' in source and b'--gpus' not in source:
+        return source
+    return subprocess.check_output([sys.executable, path, '-h'])

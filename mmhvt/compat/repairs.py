@@ -71,11 +71,25 @@ def has_no_cuda(path: Path) -> bool:
     return not torch.cuda.is_available()
 
 
+def late_function(module: str, name: str) -> str:
+    """Returns the expression of a function or class that is imported when it is called."""
+    return f"__import__('mmhvt.compat.late', fromlist=['']).late_function('{module}', '{name}')"
+
+
+def late_class(module: str, name: str, registry: str) -> str:
+    """Returns the statement by which a package exports a registered class without importing it."""
+    return (
+        f'from mmengine.registry import {registry}; from mmhvt.compat.late import late_class; '
+        f"__getattr__ = late_class('{module}', '{name}', {registry})"
+    )
+
+
 NUMPY_2 = is_at_least('numpy', '2.0')
 NOTHING_LOADED = (
     'a file of another library or model loads as nothing, with a warning; models with a backbone of mmhvt convert or '
     'refuse it, all others are left alone'
 )
+IMPORTED_BY_ALL = 'every program imports what few use'
 
 REPAIRS = [
     Repair(
@@ -256,6 +270,101 @@ REPAIRS = [
         reason="the error on an unknown config, as in _base_ = 'mmhvt::...', names none that is known",
     ),
     Repair(
+        name='metafiles',
+        module='mmengine.config.utils',
+        broken='cfg_meta = load(meta_path)',
+        repaired='from mmhvt.compat.late import load_naming; cfg_meta = load_naming(cfg_path, meta_path)',
+        reason=(
+            "each _base_ = 'mmaction::...' reads all metafiles of the package, for 0.1 to 0.2 seconds; the repair "
+            'reads those that name it'
+        ),
+    ),
+    Repair(
+        name='layout of configs',
+        module='mmengine.config.config',
+        broken='from yapf.yapflib.yapf_api import FormatCode',
+        repaired='from mmhvt.compat.late import format_code as FormatCode',
+        reason='yapf lays out the text of a config up to six times a run, for 0.2 to 1 second each; the repair, once',
+    ),
+    Repair(
+        name='ZeroRedundancyOptimizer',
+        module='mmengine.optim.optimizer',
+        broken='from .zero_optimizer import ZeroRedundancyOptimizer',
+        repaired=late_class('mmengine.optim.optimizer.zero_optimizer', 'ZeroRedundancyOptimizer', 'OPTIMIZERS'),
+        reason=f'{IMPORTED_BY_ALL}: torch.distributed.optim, which compiles eight optimizers to TorchScript',
+    ),
+    Repair(
+        name='ZeroRedundancyOptimizer in mmengine.optim',
+        module='mmengine.optim',
+        broken='OptimWrapperDict, ZeroRedundancyOptimizer,',
+        repaired='OptimWrapperDict, __getattr__,',
+        reason=f'{IMPORTED_BY_ALL}: torch.distributed.optim, which compiles eight optimizers to TorchScript',
+    ),
+    Repair(
+        name='MMFullyShardedDataParallel',
+        module='mmengine.model.wrappers',
+        broken="""\
+    from .fully_sharded_distributed import \\
+        MMFullyShardedDataParallel  # noqa:F401
+""",
+        repaired=f"""\
+    {late_class('mmengine.model.wrappers.fully_sharded_distributed', 'MMFullyShardedDataParallel', 'MODEL_WRAPPERS')}
+
+""",
+        reason=f'{IMPORTED_BY_ALL}: FSDP, and with it torch._dynamo and sympy',
+    ),
+    Repair(
+        name='MMFullyShardedDataParallel in mmengine.model',
+        module='mmengine.model',
+        broken='from .wrappers import MMFullyShardedDataParallel',
+        repaired='from .wrappers import __getattr__',
+        reason=f'{IMPORTED_BY_ALL}: FSDP, and with it torch._dynamo and sympy',
+    ),
+    Repair(
+        name='FSDPStrategy',
+        module='mmengine._strategy',
+        broken='from .fsdp import FSDPStrategy',
+        repaired=late_class('mmengine._strategy.fsdp', 'FSDPStrategy', 'STRATEGIES'),
+        reason=f'{IMPORTED_BY_ALL}: FSDP, and with it torch._dynamo and sympy',
+    ),
+    Repair(
+        name='scipy.stats in mmaction',
+        module='mmaction.datasets.transforms.pose_transforms',
+        broken='from scipy.stats import mode',
+        repaired=f'mode = {late_function("scipy.stats", "mode")}',
+        reason=f'{IMPORTED_BY_ALL}: scipy.stats, for one transform of skeletons',
+    ),
+    Repair(
+        name='scikit-learn in PAAHead',
+        module='mmdet.models.dense_heads.paa_head',
+        broken='import sklearn.mixture as skm',
+        repaired=(
+            'from types import SimpleNamespace; '
+            f'skm = SimpleNamespace(GaussianMixture={late_function("sklearn.mixture", "GaussianMixture")})'
+        ),
+        reason=f'{IMPORTED_BY_ALL}: scikit-learn and pandas, for one detector',
+    ),
+    Repair(
+        name='scikit-learn in tracking',
+        module='mmdet.models.task_modules.tracking.interpolation',
+        broken="""\
+    from sklearn.gaussian_process import GaussianProcessRegressor as GPR
+    from sklearn.gaussian_process.kernels import RBF
+""",
+        repaired=f"""\
+    GPR = {late_function('sklearn.gaussian_process', 'GaussianProcessRegressor')}
+    RBF = {late_function('sklearn.gaussian_process.kernels', 'RBF')}
+""",
+        reason=f'{IMPORTED_BY_ALL}: scikit-learn and pandas, for one way to track',
+    ),
+    Repair(
+        name='torch._dynamo in torchvision',
+        module='torchvision.ops.roi_align',
+        broken='from torch._dynamo.utils import is_compile_supported',
+        repaired=f'is_compile_supported = {late_function("torch._dynamo.utils", "is_compile_supported")}',
+        reason='importing torchvision imports torch._dynamo and sympy, which takes 1.5 seconds',
+    ),
+    Repair(
         name='scope of get_model',
         module='mmengine.hub.hub',
         broken="models_module = importlib.import_module(f'{package}.utils')",
@@ -348,11 +457,41 @@ REPAIRS = [
         ),
     ),
     Repair(
+        name='torch in mim',
+        module='mim.utils.utils',
+        broken="""\
+    import torch
+    import torch_npu  # noqa: F401
+""",
+        repaired="""\
+    import torch_npu  # noqa: F401
+    import torch
+""",
+        reason='every command of mim imports torch, for 2 seconds, to look for an NPU; the repair where torch_npu is',
+    ),
+    *(
+        Repair(
+            name=f'help of the script in mim {command}',
+            module=f'mim.commands.{command}',
+            broken="subprocess.check_output([PYTHON, train_script, '-h'])",
+            repaired="__import__('mmhvt.compat.mim', fromlist=['']).options_of_script(train_script)",
+            reason='mim starts the script twice, first to look for --gpus in its help, which takes up to 5 seconds',
+        )
+        for command in ('train', 'gridsearch')
+    ),
+    Repair(
         name='help on tools in mim',
         module='mim.utils.default',
         broken='OFFICIAL_MODULES = [',
         repaired="OFFICIAL_MODULES = ['mmhvt',",
         reason='mim run mmhvt TOOL -h says that mmhvt is no codebase; mim train mmhvt -h shows no options of train.py',
+    ),
+    Repair(
+        name='pandas in mim',
+        module='mim.commands.search',
+        broken='from pandas import DataFrame, Series',
+        repaired=f'Series = DataFrame = {late_function("pandas", "DataFrame")}',
+        reason='every command of mim imports pandas, for half a second; mim search alone uses it',
     ),
     Repair(
         name='commands of mim',

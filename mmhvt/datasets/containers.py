@@ -26,7 +26,7 @@ MOST_FRAMES = 2**24
 MOST_PIXELS = 2**26
 _UNKNOWN = 2**32 - 1
 _RGB = int.from_bytes(b'RGB\x18', 'little')
-_MATROSKA = b'\x1a\x45\xdf\xa3'
+MATROSKA = b'\x1a\x45\xdf\xa3'
 # MPEG transport (also of 192 bytes) and program streams, ASF, FLV: decord seeks in them by times that they do not have
 _MISLEADING = re.compile(
     rb'(.{4})?\x47.{187}(.{4})?\x47|\0\0\x01[\xba\xb3]|\x30\x26\xb2\x75\x8e\x66\xcf\x11|FLV\x01', re.DOTALL
@@ -82,7 +82,7 @@ def read_header(path: str | Path) -> Header:
         )
     if width * height > MOST_PIXELS:
         raise RuntimeError(f'its header announces frames of {width:.0f}×{height:.0f} pixels: it is damaged')
-    misleads = _MISLEADING.match(head) is not None or (rotation != 0 and head.startswith(_MATROSKA))
+    misleads = _MISLEADING.match(head) is not None or (rotation != 0 and head.startswith(MATROSKA))
     return Header(frames, int(width), int(height), fps, pixels == _RGB, misleads)
 
 

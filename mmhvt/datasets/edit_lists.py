@@ -152,7 +152,7 @@ _MOST_REORDERED = 16
 
 
 @dataclass
-class _Packets:
+class Packets:
     """Packets that FFmpeg's demuxer returns of a track, in decoding order.
 
     Attributes:
@@ -422,7 +422,7 @@ def _runs(table: np.ndarray) -> np.ndarray:
     return np.repeat(table['f1'].astype(np.int64), table['f0'])
 
 
-def _edited_tracks(file: BinaryIO) -> Iterator[_Packets | None]:
+def _edited_tracks(file: BinaryIO) -> Iterator[Packets | None]:
     """Yields the video tracks whose edit lists cut frames, or None for one with several edits."""
     movie = _movie_box(file)
     if not movie:
@@ -448,7 +448,7 @@ def _edited_tracks(file: BinaryIO) -> Iterator[_Packets | None]:
                 yield packets
 
 
-def _cut(samples: bytes, start: int, duration: int) -> _Packets:
+def _cut(samples: bytes, start: int, duration: int) -> Packets:
     """Returns the packets of the demuxer for one edit.
 
     Args:
@@ -479,4 +479,4 @@ def _cut(samples: bytes, start: int, duration: int) -> _Packets:
     later = np.flatnonzero(is_key[1:])
     first_group = slice(1, later[0] + 1 if len(later) else None)
     is_shown[first_group] &= times[first_group] > times[:1]
-    return _Packets(times, is_key, is_shown)
+    return Packets(times, is_key, is_shown)

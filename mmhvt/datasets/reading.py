@@ -5,6 +5,7 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import cv2  # before decord: after its libraries cv2 cannot read PNG files
 import decord
@@ -15,9 +16,10 @@ from mmengine.fileio import FileClient
 
 from mmhvt.registry import TRANSFORMS
 from mmhvt.utils.files import require_file
+from mmhvt.utils.option_types import Range
 
-from .edit_lists import open_video
 from .known_files import KnownFiles, path_of_video
+from .pyav_reader import Backend, find_pyav, open_video
 
 # first bytes of files that are listed as videos by mistake, and what to say about them
 _TO_MP4 = (
@@ -211,9 +213,28 @@ class DecordInit(mmaction.datasets.transforms.DecordInit):
 
     Args:
         io_backend, num_threads, kwargs: Arguments of mmaction's DecordInit.
+        backend: What decodes: 'decord', or 'pyav', which is faster where a clip does not have all frames, and gives the
+            same (:mod:`mmhvt.datasets.pyav_reader`). Defaults to 'auto': 'pyav' if it is installed. With `num_threads`
+            other than 1 it is decord.
+
+    Raises:
+        ImportError: If `backend` is 'pyav', which is not installed.
     """
 
     file_client: FileClient | None
+
+    def __init__(
+        self,
+        io_backend: str = 'disk',
+        num_threads: Annotated[int, Range(0, 256)] = 1,
+        *,
+        backend: Backend = 'auto',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(io_backend, num_threads, **kwargs)
+        if backend == 'pyav' and find_pyav() is None:
+            raise ImportError("DecordInit: backend='pyav' needs PyAV: pip install av, or leave out backend")
+        self.backend = backend
 
     @classmethod
     def like(cls, transform: mmaction.datasets.transforms.DecordInit) -> 'DecordInit':
@@ -223,10 +244,10 @@ class DecordInit(mmaction.datasets.transforms.DecordInit):
     def _get_video_reader(self, filename: str) -> object:
         path = path_of_video(filename)
         if self.io_backend in ('disk', 'local') and not self.kwargs:
-            return open_video(path, self.num_threads)
+            return open_video(path, self.num_threads, self.backend)
         if self.file_client is None:
             self.file_client = FileClient(self.io_backend, **self.kwargs)
-        return open_video(bytes(self.file_client.get(path)), self.num_threads)
+        return open_video(bytes(self.file_client.get(path)), self.num_threads, self.backend)
 
     def transform(self, results: dict) -> dict:
         """Opens the video.

@@ -1,4 +1,4 @@
-"""Hooks, optimizer constructors and learning rate schedulers."""
+"""Hooks, optimizer constructors, learning rate schedulers and strategies."""
 
 from mmhvt.utils.lazy import lazy_attributes
 
@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
             'CheckpointCheckHook',
             'CheckpointHook',
             'ClassNamesCheckHook',
+            'CompileHook',
             'ConfigCheckHook',
             'ExactResumeHook',
             'FiniteLossHook',
@@ -19,5 +20,6 @@ __getattr__, __dir__, __all__ = lazy_attributes(
         ],
         'optimizers': ['LayerDecayOptimWrapperConstructor'],
         'schedulers': ['WarmupCosineLR'],
+        'strategies': ['FSDPStrategy'],
     },
 )

@@ -1,6 +1,6 @@
 """Command line of tools/train.py and tools/test.py.
 
-Imports torch only to run: `mim train` starts the script twice, first for its options.
+Imports torch only to run, not to print its help or refuse its options.
 """
 
 import argparse

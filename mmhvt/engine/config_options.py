@@ -158,6 +158,8 @@ _RUNNER: _Hints = dict(
     visualizer=Built | None,
     log_level=Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] | int,
     default_scope=str | None,
+    compile=bool | dict,
+    strategy=Built | None,
 )
 
 

@@ -28,9 +28,7 @@ def write_durably(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open('wb') as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        rename_durably(unfinished, path)
     except BaseException as error:
         with suppress(OSError):
             unfinished.unlink()
@@ -42,6 +40,13 @@ def write_durably(path: Path, content: bytes) -> None:
             )
             raise OSError(error.errno, reason) from error
         raise
+
+
+def rename_durably(unfinished: Path, path: Path) -> None:
+    """Puts a file that is written on the disk, and gives it its name."""
+    with unfinished.open('rb') as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
     _sync_folder(path.parent)
 
 

@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple, cast
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmhvt import migrate
+from mmhvt.utils.lazy import is_sharded
 
 from .loadable import LoadableBackbone
 from .loading import check_values, classifier_name
@@ -100,9 +100,7 @@ def has_own_backbone(model: nn.Module) -> bool:
 
 def unwrap_model(model: nn.Module) -> nn.Module:
     """The model within wrappers for several processes and for test-time augmentation; FSDP stays."""
-    while not isinstance(model, FullyShardedDataParallel) and (
-        is_model_wrapper(model) or isinstance(model, BaseTTAModel)
-    ):
+    while not is_sharded(model) and (is_model_wrapper(model) or isinstance(model, BaseTTAModel)):
         model = cast(nn.Module, model.module)
     return model
 
@@ -138,7 +136,7 @@ def fit_checkpoint(
         ValueError: If the file is of a known library but not of a model that ours has; see :func:`check_values`.
     """
     model = unwrap_model(model)
-    if isinstance(model, FullyShardedDataParallel):
+    if is_sharded(model):
         return False  # a rank has only shards to compare with, and FSDP's own hooks do not bear a trial run
     given = unwrap(checkpoint)
     in_place = given is checkpoint.get('state_dict', checkpoint)

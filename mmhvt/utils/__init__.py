@@ -1,7 +1,13 @@
 """Used by all parts of the package: checks of arguments, `init_cfg`, lazy imports."""
 
-from .checks import check_choice, nearest
-from .init_cfg import split_pretrained
-from .options import OptionError, check_fields, check_options
+from .lazy import lazy_attributes
 
-__all__ = ['OptionError', 'check_choice', 'check_fields', 'check_options', 'nearest', 'split_pretrained']
+# checks of options need torch, which programs that only read configs or list models do without
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        'checks': ['check_choice', 'nearest'],
+        'init_cfg': ['split_pretrained'],
+        'options': ['OptionError', 'check_fields', 'check_options'],
+    },
+)

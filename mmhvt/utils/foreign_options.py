@@ -58,6 +58,16 @@ def _is_no_template(template: str | None) -> str | None:
 
 
 FOREIGN_OPTIONS: dict[str, Any] = {
+    # strategies
+    'BaseStrategy.auto_scale_lr': _Config,
+    'BaseStrategy.env_kwargs': _Config,
+    'BaseStrategy.experiment_name': str | None,
+    'BaseStrategy.log_kwargs': _Config,
+    'BaseStrategy.work_dir': str,
+    'DDPStrategy.sync_bn': Literal['torch', 'mmcv'] | None,
+    'FSDPStrategy.activation_checkpointing': _Config,
+    'FSDPStrategy.skip_init_weights': bool,
+    'FSDPStrategy.state_dict_cfg': Literal['full'],
     # norms
     'normalized_shape': Channels | Annotated[Sequence[Channels], Length(1, 1)],
     'eps': Eps,

@@ -4,6 +4,7 @@ A backbone needs mmcv alone, a head needs mmaction2, a detector mmdet. A package
 need all of these libraries for any one of them.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -53,3 +54,9 @@ def lazy_attributes(
             ) from error
 
     return get_attribute, lambda: sorted(module_of), sorted(module_of)
+
+
+def is_sharded(module: Any) -> bool:
+    """Whether a module is wrapped by FSDP, which takes a second to import and is imported where one is."""
+    fsdp = sys.modules.get('torch.distributed.fsdp')
+    return fsdp is not None and isinstance(module, fsdp.FullyShardedDataParallel)

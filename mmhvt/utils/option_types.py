@@ -103,6 +103,8 @@ Number = Annotated[int, Range(1, 1_000_000)]  # classes, samples
 CheckedInt = Annotated[int, Range()]
 CheckedFloat = Annotated[float, Range()]
 Index = Annotated[int, Range(-1000, 999)]  # of blocks, which the constructor compares with their number
+# whether to recompute activations, or in which stages
+Recomputed = Annotated[bool | Sequence[Index], Says(' must be True or False, or a list of stages')]
 # of frames and pixels
 Side = Annotated[int, Range(1, 65536)]
 Size = Annotated[

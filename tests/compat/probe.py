@@ -13,17 +13,17 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import cv2
 import matplotlib.pyplot  # noqa: F401
 import numpy as np
-import scipy.stats  # noqa: F401
 import torch
-import torchvision  # noqa: F401
 
 from mmhvt.compat import hook
 
@@ -457,7 +457,101 @@ def mim_search() -> None:
     mim.get_model_info('mmhvt', configs=[IMAGE_MODEL[:-1]])
 
 
+def not_imported(*modules: str) -> None:
+    """What training a recognizer imports has none of these modules."""
+    for module in ('mmaction.datasets', 'mmaction.models', 'mmengine.runner'):
+        import_module(module)
+    assert not set(modules) & set(sys.modules)
+
+
+NAMED = {
+    'ZeroRedundancyOptimizer': ('OPTIMIZERS', 'mmengine.optim.optimizer', 'mmengine.optim'),
+    'MMFullyShardedDataParallel': ('MODEL_WRAPPERS', 'mmengine.model.wrappers', 'mmengine.model'),
+    'FSDPStrategy': ('STRATEGIES', 'mmengine._strategy'),
+}
+
+
+@cache
+def imported_at_first() -> set[str]:
+    import mmengine.runner
+
+    return {name for root, *_ in NAMED.values() for name in list(getattr(mmengine.registry, root).module_dict)}
+
+
+def late_class(name: str) -> None:
+    """A class that is imported when a registry or a package is asked for it, and not before."""
+    import mmengine.registry
+
+    assert name not in imported_at_first()
+    root, *packages = NAMED[name]
+    found = getattr(mmengine.registry, root).get(name)
+    assert found.__name__ == name and all(getattr(import_module(package), name) is found for package in packages)
+
+
+def metafiles() -> None:
+    from mmengine.config import utils
+
+    import mmhvt
+
+    with patch.object(utils, 'load', wraps=utils.load) as load:
+        found = utils._get_cfg_metainfo(str(Path(mmhvt.__file__).parent), f'mvitv2/{VIDEO_MODEL}.py')
+    assert found['Name'] == VIDEO_MODEL
+    assert load.call_count == 1  # the index
+
+
+def layout() -> None:
+    from mmengine.config import Config
+
+    with patch('yapf.yapflib.yapf_api.FormatCode', side_effect=lambda text, **_: (text, True)) as format_code:
+        assert Config(dict(layout=1)).pretty_text == Config(dict(layout=1)).pretty_text == 'layout=1'
+    assert format_code.call_count == 1
+
+
+def mim_torch() -> None:
+    import mim.utils.utils
+
+    assert not hasattr(mim.utils.utils, 'torch') and not mim.utils.utils.IS_NPU_AVAILABLE
+
+
+def mim_pandas() -> None:
+    import mim.commands
+
+    assert 'pandas' not in sys.modules
+    assert len(mim.get_model_info('mmhvt', configs=[IMAGE_MODEL])) == 1
+
+
+def mim_help_of_script(command: str) -> None:
+    import mim
+
+    started = []
+    options = dict(search_args='--a 1 2', other_args=('--work-dir', str(FOLDER / 'grid'))) if 'grid' in command else {}
+    (FOLDER / 'a.py').write_text('a = 1')
+    with (
+        patch('subprocess.check_output', side_effect=AssertionError('it was started')),
+        patch('subprocess.check_call', side_effect=lambda args, **_: started.append(args) or 0),
+        patch('time.sleep'),
+    ):
+        getattr(mim, command)('mmhvt', str(FOLDER / 'a.py'), gpus=0, **options)
+    assert started and '--device' not in str(started)
+
+
 TRIALS = {
+    # these come first: later ones import what they look for
+    'scikit-learn in PAAHead': lambda: not_imported('sklearn.mixture'),
+    'scikit-learn in tracking': lambda: not_imported('sklearn.gaussian_process', 'pandas'),
+    'scipy.stats in mmaction': lambda: not_imported('scipy.stats'),
+    'torch._dynamo in torchvision': lambda: not_imported('torch._dynamo'),
+    'pandas in mim': mim_pandas,
+    'ZeroRedundancyOptimizer': lambda: late_class('ZeroRedundancyOptimizer'),
+    'ZeroRedundancyOptimizer in mmengine.optim': lambda: late_class('ZeroRedundancyOptimizer'),
+    'MMFullyShardedDataParallel': lambda: late_class('MMFullyShardedDataParallel'),
+    'MMFullyShardedDataParallel in mmengine.model': lambda: late_class('MMFullyShardedDataParallel'),
+    'FSDPStrategy': lambda: late_class('FSDPStrategy'),
+    'metafiles': metafiles,
+    'layout of configs': layout,
+    'torch in mim': mim_torch,
+    'help of the script in mim train': lambda: mim_help_of_script('train'),
+    'help of the script in mim gridsearch': lambda: mim_help_of_script('gridsearch'),
     'uint8 arithmetic in ColorJitter': color_jitter,
     'np.bool in ImgAug': img_aug,
     'np.NAN in AVA metric': ava_metric,
@@ -506,7 +600,7 @@ TRIALS = {
     'names in mim search': lambda: mim_names(mim_search),
 }
 CASES = {
-    'all repairs': ([], {'import': mmaction, 'localizer DRN': drn} | TRIALS),
+    'all repairs': ([], {'import': mmaction} | TRIALS | {'localizer DRN': drn}),
     'no repairs of use': ([name for name in TRIALS], TRIALS),
     'off': ('off', {'import': mmaction}),
 } | {f'without {name}': ([name], {'import': mmaction}) for name in IMPORTS}

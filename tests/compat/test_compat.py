@@ -20,10 +20,15 @@ IMPORTS = ['mmcv version', 'localizer DRN', 'transformers in mmaction', 'transfo
 ALWAYS = [*IMPORTS, 'pickles in checkpoints', 'pytorchvideo', 'moviepy', 'moviepy in vis_cam']
 ALWAYS += ['mmhvt:: in configs', 'commands of mim', 'pickles in downloaded checkpoints']
 ALWAYS += ['scalars on a full disk', 'pickles of data', 'objects in YAML', 'names of damaged files']
+ALWAYS += ['metafiles', 'layout of configs', 'torch in mim', 'pandas in mim', 'torch._dynamo in torchvision']
+ALWAYS += ['ZeroRedundancyOptimizer', 'MMFullyShardedDataParallel', 'FSDPStrategy', 'scipy.stats in mmaction']
+ALWAYS += ['scikit-learn in PAAHead', 'scikit-learn in tracking']
 ALWAYS += [
     name
     for name in NAMES
-    if name.startswith(('checkpoints of other libraries', 'configs in checkpoints', 'pipes and devices'))
+    if name.startswith(
+        ('checkpoints of other libraries', 'configs in checkpoints', 'pipes and devices', 'help of the script')
+    )
 ]
 
 

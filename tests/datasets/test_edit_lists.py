@@ -23,7 +23,7 @@ from helpers import DATA, ROOT
 from helpers.numbered_videos import number_in, picture
 from mmhvt.apis import ActionRecogInferencer
 from mmhvt.apis.streams import FrameSource
-from mmhvt.datasets import DecordInit, UnreadableVideoError
+from mmhvt.datasets import DecordInit, UnreadableVideoError, pyav_reader
 from mmhvt.datasets.edit_lists import ShownFrames, _edited_tracks, open_video
 from mmhvt.datasets.reading import wrap_readers
 from mmhvt.registry import DATASETS, TRANSFORMS
@@ -136,6 +136,8 @@ def test_what_a_player_shows_is_read_once_each(name: str, edits: str, plain: byt
     reader = open_video(path)
     assert len(reader) == len(numbers) and reader.get_avg_fps() == pytest.approx(FPS)
     assert [number_in(reader[i].asnumpy()) for i in range(len(reader))] == numbers
+    frames = pyav_reader.open_video(path).get_batch(range(len(numbers))).asnumpy()
+    assert [number_in(frame) for frame in frames] == numbers
     # in any order, from a path and from memory
     rng = np.random.RandomState(0)
     for file in (path, path.read_bytes()):

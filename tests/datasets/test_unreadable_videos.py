@@ -81,7 +81,8 @@ def assert_unreadable(path: Path, mode: str = 'accurate') -> None:
 )
 def test_rare_errors_of_decord(error: Exception, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decord, 'VideoReader', Mock(side_effect=error))
-    dataset = DATASETS.build(dataset_cfg(videos, on_unreadable='raise'))
+    pipeline = [dict(type='mmhvt.DecordInit', backend='decord'), *READ[1:], *PACK]
+    dataset = DATASETS.build(dataset_cfg(videos, on_unreadable='raise', pipeline=pipeline))
     with pytest.raises(UnreadableVideoError, match=f'0.mp4: {type(error).__name__}: {error}'):
         dataset[0]
 

@@ -20,7 +20,7 @@ from helpers.broken_videos import in_child, mutations, write_videos
 from helpers.training import dataset_cfg
 from mmhvt.apis.streams import check_readable
 from mmhvt.apis.videos import Video
-from mmhvt.datasets import UnreadableVideoError
+from mmhvt.datasets import UnreadableVideoError, pyav_reader
 from mmhvt.datasets.edit_lists import open_video
 from mmhvt.datasets.reading import DecodeErrorWrapper
 from mmhvt.registry import DATASETS
@@ -57,17 +57,22 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def read_clip(path: Path) -> None:
+def read_clip(path: Path, open_it: Callable = open_video) -> None:
     """Frames in any order, as a dataset reads them."""
 
     def read(results: dict) -> dict:
-        reader = open_video(path)
+        reader = open_it(path)
         indices = np.random.RandomState(0).randint(0, len(reader), 8)
         batch = reader.get_batch(indices).asnumpy()
         assert batch.shape[0] == 8 and batch.shape[3] == 3
         return results
 
     DecodeErrorWrapper(read)(dict(filename=str(path)))
+
+
+def read_by_pyav(path: Path) -> None:
+    """Where it is installed."""
+    read_clip(path, pyav_reader.open_video)
 
 
 def read_whole(path: Path) -> None:
@@ -110,7 +115,7 @@ def endings(paths: list[Path], read: Callable[[Path], None], seconds: int = 20) 
     return found
 
 
-@pytest.mark.parametrize('read', [read_clip, read_whole])
+@pytest.mark.parametrize('read', [read_clip, read_by_pyav, read_whole])
 @pytest.mark.parametrize('name', FILES)
 def test_mutated_files_are_decoded_or_named(
     name: str, read: Callable[[Path], None], corpus: Path, tmp_path: Path, record_property: Callable

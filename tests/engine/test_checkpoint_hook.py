@@ -13,6 +13,7 @@ import pytest
 import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import Hook
+from mmengine.runner import FlexibleRunner, Runner
 
 from helpers.tiny_runs import Scores, loader, tiny_runner
 
@@ -212,12 +213,25 @@ def test_training_on_in_the_same_process(tmp_path: Path) -> None:
     assert tiny_runner(tmp_path, scores=(0.1,), **test).test() == dict(acc=0.5, f1=-0.5)
 
 
-def test_what_torchrun_starts_again_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny_runner(tmp_path, 1).train()
+class Steps(Hook):
+    """Iterations of a run."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        self.done.append(runner.iter)
+
+
+@pytest.mark.parametrize('kind', [Runner, FlexibleRunner])
+def test_what_torchrun_starts_again_goes_on(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_runner(tmp_path, 1, kind=kind).train()
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
-    runner = tiny_runner(tmp_path, 2)
+    runner = tiny_runner(tmp_path, 2, kind=kind, custom_hooks=[steps := Steps()])
     runner.train()
-    assert runner._resume and runner._load_from == str(tmp_path / 'epoch_1.pth') and runner.iter == 4
+    assert runner._resume and steps.done == [2, 3]
+    if kind is Runner:
+        assert runner._load_from == str(tmp_path / 'epoch_1.pth')
 
 
 @contextmanager

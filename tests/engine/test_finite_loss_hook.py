@@ -90,7 +90,8 @@ def test_stops_at_the_first(spoil: Callable, layer: str, config: Config) -> None
     assert not list(Path(config.work_dir).glob('*.pth'))
 
 
-def test_the_layer_is_found_by_the_same_random_numbers() -> None:
+@pytest.mark.parametrize('compiled', [False, True])
+def test_the_layer_is_found_by_the_same_random_numbers(compiled: bool) -> None:
     """Masks, dropout and stochastic depth are drawn again as they were."""
 
     class Lottery(nn.Module):
@@ -100,12 +101,15 @@ def test_the_layer_is_found_by_the_same_random_numbers() -> None:
     class Model(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.drawn = Lottery()
+            self.drawn = nn.Sequential(Lottery())
 
         def forward(self, x: torch.Tensor) -> dict:
             return dict(loss=self.drawn(x).sum())
 
     model, hook = Model(), FiniteLossHook(find_layer=True)
+    if compiled:
+        model.drawn.compile(backend='eager')
+        model(torch.ones(3))
     hook.before_train(SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=())))
     found = 0
     for _ in range(100):
@@ -116,7 +120,7 @@ def test_the_layer_is_found_by_the_same_random_numbers() -> None:
         torch.rand(())
         assert torch.equal(after, torch.get_rng_state())
         if not loss.isfinite():
-            assert hook._layer == 'the first output that is not finite is that of drawn (Lottery)'
+            assert hook._layer == 'the first output that is not finite is that of drawn.0 (Lottery)'
             hook._layer, found = None, found + 1
         assert hook._layer is None
     assert 0 < found < 100

@@ -38,11 +38,11 @@ def test_a_config_that_inherits_leaves_hooks_out(root: Path, tmp_path: Path) -> 
         f"_base_ = ['{root}/configs/_base_/default_runtime.py']\n"
         'off = dict(enabled=False)\n'
         'default_hooks = dict(checkpoint_check=off, num_classes_check=off, schedule_check=off, unreadable_video=off)\n'
-        'default_hooks.update(config_check=off, exact_resume=off, finite_loss=off, timer=None)\n'
+        'default_hooks.update(config_check=off, exact_resume=off, compile=off, finite_loss=off, timer=None)\n'
     )
     config = Config.fromfile(tmp_path / 'mine.py')
     with DefaultScope.overwrite_default_scope('mmaction'):
         hooks = [type(HOOKS_REGISTRY.build(hook)) for hook in config.default_hooks.values() if hook]
     # MMEngine's own can be replaced by type='CheckpointHook'
     assert [hook for hook in hooks if hook.__module__.startswith('mmhvt.')] == [CheckpointHook]
-    assert hooks.count(Hook) == 7 and {LoggerHook, CheckpointHook} <= set(hooks)
+    assert hooks.count(Hook) == 8 and {LoggerHook, CheckpointHook} <= set(hooks)

@@ -48,6 +48,7 @@ def tiny_runner(
     hook: dict | None = None,
     scores: tuple[float, ...] = (),
     width: int = 4,
+    kind: type = Runner,
     **kwargs,
 ) -> Runner:
     """A runner of two iterations an epoch that saves with `mmhvt.CheckpointHook`.
@@ -58,6 +59,7 @@ def tiny_runner(
         hook: Options of the checkpoint hook.
         scores: What validation gives, which comes after each epoch.
         width: Of the model, four bytes each.
+        kind: Class of the runner.
         **kwargs: Further arguments of the runner.
     """
     init_default_scope('mmengine')
@@ -76,4 +78,4 @@ def tiny_runner(
     )
     if scores:
         arguments.update(val_dataloader=loader(width), val_cfg=dict(), val_evaluator=[Scores(*scores)])
-    return Runner(**arguments | kwargs)
+    return kind(**arguments | kwargs)

@@ -1,1 +1,1 @@
-"""Benchmarks beside other code, each measurement in a process of its own."""
+"""Speed and memory of our models, beside other implementations in the same process."""

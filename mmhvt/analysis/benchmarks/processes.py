@@ -1,9 +1,9 @@
-"""Measurements in processes of their own, in alternation."""
+"""Measurements in processes of their own."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 
@@ -25,28 +25,3 @@ def call_in_process(function: Callable[..., Any], *args: str) -> Any:
     if done.returncode:
         raise RuntimeError((done.stderr.strip() or 'killed').splitlines()[-1])
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def alternate(
-    function: Callable[..., Any], case: str, names: Sequence[str], rounds: int, *args: str
-) -> dict[str, list]:
-    """Results of all rounds by name; models take turns, so that all meet the same load.
-
-    Args:
-        function: Measurement, called with `case`, a name and `args`.
-        case: Case to measure.
-        names: Models of the case.
-        rounds: Number of measurements of each.
-        args: Further arguments.
-
-    Raises:
-        RuntimeError: If a measurement fails; names the model.
-    """
-    results: dict[str, list] = {name: [] for name in names}
-    for _ in range(rounds):
-        for name, found in results.items():
-            try:
-                found.append(call_in_process(function, case, name, *args))
-            except RuntimeError as error:
-                raise RuntimeError(f'{name}: {error}') from None
-    return results

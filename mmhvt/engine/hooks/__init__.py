@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
         'checkpoint_check_hook': ['CheckpointCheckHook'],
         'checkpoint_hook': ['CheckpointHook'],
         'class_names_check_hook': ['ClassNamesCheckHook'],
+        'compile_hook': ['CompileHook'],
         'config_check_hook': ['ConfigCheckHook'],
         'exact_resume_hook': ['ExactResumeHook'],
         'finite_loss_hook': ['FiniteLossHook'],

@@ -62,6 +62,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             # torchrun --max-restarts started this run again, whose first start found the folder empty
             runner._resume, runner._load_from = True, None
             find_resumed(runner)
+            if not isinstance(runner, Runner):
+                runner.load_or_resume()  # FlexibleRunner has been there before its hooks run
         elif saved:
             raise ValueError(
                 f'{folder.path} holds {saved[0].name} of an earlier run: go on with --resume, choose another '

@@ -23,7 +23,7 @@ _SECTIONS = {
     'default_hooks': (
         *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint', 'visualization'),
         *('num_classes_check', 'config_check', 'checkpoint_check', 'schedule_check', 'class_names_check'),
-        *('key_frames_check', 'exact_resume', 'finite_loss', 'unreadable_video'),
+        *('key_frames_check', 'exact_resume', 'finite_loss', 'unreadable_video', 'compile'),
     ),
 }
 

@@ -45,7 +45,9 @@ def _faults(runner: Runner, checkpoint: dict) -> Iterator[str]:
         for name, one in wrapper.items():
             yield from _faults_of_optimizer(one, checkpoint['optimizer'].get(name), f'optimizer.{name}')
     elif isinstance(wrapper, OptimWrapper):
-        yield from _faults_of_optimizer(wrapper, checkpoint['optimizer'], 'optimizer')
+        # of mmhvt.FSDPStrategy, whose optimizer has shards
+        whole = getattr(getattr(runner, 'strategy', None), 'whole_parameters', None)
+        yield from _faults_of_optimizer(wrapper, checkpoint['optimizer'], 'optimizer', whole)
     yield from _faults_of_averages(runner, checkpoint.get('ema_state_dict', {}))
     schedulers = getattr(runner, 'param_schedulers', None)
     found = checkpoint.get('param_schedulers')
@@ -94,7 +96,9 @@ def _is_log(state: dict[str, Any]) -> bool:
     )
 
 
-def _faults_of_optimizer(wrapper: OptimWrapper, found: Any, name: str) -> Iterator[str]:
+def _faults_of_optimizer(
+    wrapper: OptimWrapper, found: Any, name: str, whole: list[torch.nn.Parameter] | None = None
+) -> Iterator[str]:
     optimizer: Optimizer = wrapper.optimizer
     own = optimizer.state_dict()
     if not isinstance(found, dict):
@@ -111,7 +115,7 @@ def _faults_of_optimizer(wrapper: OptimWrapper, found: Any, name: str) -> Iterat
     for key in ('loss_scaler', 'base_param_settings'):
         if not isinstance(found.get(key, {}), dict):
             yield f'its {name} has {key}={_shown(found[key])}, not a dict'
-    parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
+    parameters = whole or [parameter for group in optimizer.param_groups for parameter in group['params']]
     numbers: list[Any] = []
     for i, (theirs, ours) in enumerate(zip(found['param_groups'], own['param_groups'], strict=True)):
         group = f'group {i} of its {name}'

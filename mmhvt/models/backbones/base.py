@@ -5,14 +5,17 @@ Shapes: N batch, C channels, T frames, H height, W width, L tokens.
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import accumulate
 from numbers import Integral
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from mmhvt import migrate
@@ -20,7 +23,7 @@ from mmhvt.migrate.loadable import LoadableBackbone
 from mmhvt.models.layers import StageMap, channels_first, channels_last, is_hooked
 from mmhvt.utils import check_choice, check_options, split_pretrained
 from mmhvt.utils.option_configs import InitCfg
-from mmhvt.utils.option_types import Count, Index, Size, Strides
+from mmhvt.utils.option_types import Count, Index, Recomputed, Size, Strides
 
 State = TypeVar('State')
 
@@ -49,7 +52,8 @@ class Backbone(LoadableBackbone, BaseModule):
         has_cls_token: Whether a class token precedes the others.
         frozen_stages: Parts without gradients that stay in evaluation mode: -1 for none, 0 for the patch embedding with
             positions and class token, n for the first n stages as well. Output norms are trained. Defaults to -1.
-        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        with_cp: Whether to recompute activations of blocks in the backward pass, or the stages in which to do so, as
+            `out_indices` counts them. Defaults to False.
         as_tuple: Whether to return a tuple, as mmpretrain, mmdet and mmseg take it, or the tensor of a single output,
             as mmaction2's heads do. Defaults to True.
         init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes any file that :mod:`mmhvt.migrate` knows,
@@ -83,19 +87,23 @@ class Backbone(LoadableBackbone, BaseModule):
         out_type: OutType,
         has_cls_token: bool = False,
         frozen_stages: FrozenStages = -1,
-        with_cp: bool = False,
+        with_cp: Recomputed = False,
         as_tuple: bool = True,
         init_cfg: InitCfg = None,
     ):
         super().__init__(init_cfg)
         self.name = type(self).__name__
-        self.has_cls_token, self.with_cp, self.frozen_stages = has_cls_token, with_cp, frozen_stages
+        self.has_cls_token, self.frozen_stages = has_cls_token, frozen_stages
         self.input_size, self.patch_stride = self._check_size(input_size, patch_stride)
         self.token_grid(self.input_size)
         self.last_blocks = [end - 1 for end in accumulate(depths)]  # per stage
         check_choice(self.name, 'out_type', out_type, [t for t in OUT_TYPES if t != 'cls_token' or has_cls_token])
         self.out_type = out_type
-        self.out_indices = self._check_indices(out_indices)
+        self.out_indices = self._check_indices('out_indices', out_indices)
+        if isinstance(with_cp, Sequence):
+            self.recomputed_stages = self._check_indices('with_cp', with_cp)
+        else:
+            self.recomputed_stages = list(range(len(depths))) if with_cp else []
         if not as_tuple and len(self.out_indices) > 1:
             raise ValueError(
                 f'{self.name}: as_tuple=False returns one tensor, but out_indices={out_indices} are several'
@@ -114,17 +122,17 @@ class Backbone(LoadableBackbone, BaseModule):
             )
         return tuple(size), tuple(stride)
 
-    def _check_indices(self, out_indices: int | Sequence[int]) -> list[int]:
+    def _check_indices(self, name: str, given: int | Sequence[int]) -> list[int]:
         count = len(self.last_blocks)
-        indices = [int(i) for i in (out_indices if isinstance(out_indices, Sequence) else [out_indices])]
+        indices = [int(i) for i in (given if isinstance(given, Sequence) else [given])]
         if not indices:
-            raise ValueError(f'{self.name}: out_indices={out_indices} names no {self.unit}')
+            raise ValueError(f'{self.name}: {name}={given} names no {self.unit}')
         wrong = [i for i in indices if not -count <= i < count]
         if wrong:
-            raise ValueError(f'{self.name}: out_indices {wrong}: there are {self.unit}s 0 to {count - 1}')
+            raise ValueError(f'{self.name}: {name} {wrong}: there are {self.unit}s 0 to {count - 1}')
         found = sorted(i % count for i in indices)
         if len(set(found)) < len(found):
-            raise ValueError(f'{self.name}: out_indices={out_indices} names a {self.unit} twice')
+            raise ValueError(f'{self.name}: {name}={given} names a {self.unit} twice')
         return found
 
     def check_axes(self, patch_kernel: Sequence[int], patch_padding: Sequence[int], **others: Sequence[int]) -> None:
@@ -231,10 +239,14 @@ class Backbone(LoadableBackbone, BaseModule):
         raise NotImplementedError
 
     def run_block(self, block: nn.Module, x: Tensor, *args: Any) -> Any:
-        """`block(x, *args)`; if `with_cp`, the backward pass recomputes its activations."""
-        if self.with_cp and x.requires_grad:
+        """`block(x, *args)`; by `with_cp`, the backward pass recomputes its activations."""
+        if not (block.recomputed and x.requires_grad):
+            return block(x, *args)
+        norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+        # compiled graphs take no contexts, and recompute nothing that has an effect
+        if not norms or torch.compiler.is_compiling():
             return checkpoint(block, x, *args, use_reentrant=False)
-        return block(x, *args)
+        return checkpoint(block, x, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), _same_batch(norms)))
 
     def finish_stage(self, stage: int, state: Any) -> Any:
         """Layers at the end of a stage that belong to no block; the stage's map is their output."""
@@ -334,7 +346,8 @@ class Backbone(LoadableBackbone, BaseModule):
     def freeze(self, *unused: nn.Module | nn.Parameter | None) -> None:
         """Stop gradients of what no output depends on and of `frozen_stages`; for the end of a constructor.
 
-        DistributedDataParallel waits for gradients of parameters that no output depends on.
+        DistributedDataParallel waits for gradients of parameters that no output depends on. Blocks learn here, too,
+        whether they are recomputed.
 
         Args:
             *unused: Parts beside the blocks after the last output.
@@ -348,6 +361,8 @@ class Backbone(LoadableBackbone, BaseModule):
                 f'{self.name}: frozen_stages={stages!r}: choose from -1 (nothing), 0 (the patch embedding) and 1 to '
                 f'{count} (so many {self.unit}s as well)'
             )
+        for index, block in enumerate(self.blocks):
+            block.recomputed = bisect_left(self.last_blocks, index) in self.recomputed_stages
         for part in (*self.blocks[self.num_active_blocks :], *unused, *self.frozen_parts()):
             if part is not None:
                 part.requires_grad_(False)
@@ -373,6 +388,21 @@ class Backbone(LoadableBackbone, BaseModule):
             if isinstance(part, nn.Module):
                 part.eval()
         return self
+
+
+@contextmanager
+def _same_batch(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Leaves running statistics as they are: a batch that is seen again is no other one."""
+    momenta = [norm.momentum for norm in norms]
+    counts = [cast(Tensor, norm.num_batches_tracked).clone() for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum, count in zip(norms, momenta, counts, strict=True):
+            norm.momentum = momentum
+            cast(Tensor, norm.num_batches_tracked).copy_(count)
 
 
 class HierarchicalBackbone(Backbone):

@@ -47,6 +47,7 @@ from mmhvt.utils.option_types import (
     Range,
     Rate,
     Ratio,
+    Recomputed,
     Says,
     Side,
     Size,
@@ -549,7 +550,7 @@ class MViT(MaskedBackbone):
         in_channels: Channels of the input. Defaults to 3.
         drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
         norm_cfg: Config of the norms.
-        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of stages recomputes these alone. Defaults to False.
         out_indices: Stages to return. Each has a norm of its own, `norm` for the last and `norm0` … for the others.
             Defaults to the last.
         out_type: 'cls_token' (N, C), the default with a class token; 'avg_featmap' (N, C), the mean over the grid, the
@@ -582,7 +583,7 @@ class MViT(MaskedBackbone):
         in_channels: Channels = 3,
         drop_path_rate: Rate = 0.0,
         norm_cfg: TokenNorm = dict(type='LN', eps=1e-6),
-        with_cp: bool = False,
+        with_cp: Recomputed = False,
         out_indices: Index | Sequence[Index] = (-1,),
         out_type: OutType | None = None,
         mean_before_norm: bool = False,

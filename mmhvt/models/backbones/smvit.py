@@ -52,6 +52,7 @@ from mmhvt.utils.option_types import (
     Range,
     Rate,
     Ratio,
+    Recomputed,
     Says,
     Side,
     Size,
@@ -364,7 +365,7 @@ class SMViT(MaskedBackbone):
         in_channels: Number of input channels. Defaults to 3.
         drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
         norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-6.
-        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of stages recomputes these alone. Defaults to False.
         out_indices: Stages to return. Defaults to the last.
         out_type: 'avg_featmap' (N, C), the mean over tokens, followed by the final norm if the stage is the last, as
             the paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) are taken
@@ -399,7 +400,7 @@ class SMViT(MaskedBackbone):
         in_channels: Channels = 3,
         drop_path_rate: Rate = 0.0,
         norm_cfg: TokenNorm = dict(type='LN', eps=1e-6),
-        with_cp: bool = False,
+        with_cp: Recomputed = False,
         out_indices: Index | Sequence[Index] = (-1,),
         out_type: OutType = 'avg_featmap',
         norm_last: bool = False,

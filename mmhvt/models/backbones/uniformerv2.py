@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mmhvt.models.layers import resize_position_embedding
 from mmhvt.registry import MODELS
 from mmhvt.utils.option_configs import InitCfg
-from mmhvt.utils.option_types import Channels, Index, PassedTo, Rate, Ratio, Says, Size, Stride
+from mmhvt.utils.option_types import Channels, Index, PassedTo, Rate, Ratio, Recomputed, Says, Size, Stride
 
 from .arch import check_hidden, resolve_arch
 from .base import FrozenStages, OutType
@@ -242,7 +242,7 @@ class UniFormerV2(VisionTransformer):
             Defaults to False.
         inflation: How an image's patch embedding is inflated to several frames, 'center' or 'mean'. Defaults to
             'center'.
-        with_cp: Whether to recompute activations of layers in the backward pass. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of layers recomputes these alone. Defaults to False.
         out_indices: Layers to return, counted from 0; negative ones count from the last. Defaults to -1.
         out_type: 'cls_token', the norm of Z (N, C); 'featmap', the patches after local blocks (N, C, [T,] H, W), which
             leaves the global blocks idle; 'avg_featmap', the norm of their mean (N, C); 'raw', the patches as tokens
@@ -275,7 +275,7 @@ class UniFormerV2(VisionTransformer):
         global_dropout: Rate = 0.0,
         frozen: bool = False,
         inflation: Literal['center', 'mean'] = 'center',
-        with_cp: bool = False,
+        with_cp: Recomputed = False,
         out_indices: Index | Sequence[Index] = -1,
         out_type: OutType = 'cls_token',
         frozen_stages: FrozenStages = -1,

@@ -7,7 +7,7 @@ Shapes: N batch, C channels, T frames, H height, W width in patches, L = H·W, Q
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 import torch
@@ -117,10 +117,12 @@ class LT_MHRA(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Patches (N, T, L, C) -> the same shape."""
-        x = self.value(self.norm(x.flatten(0, 2)).view(x.shape))
+        value = self.value(self.norm(x.flatten(0, 2)))
+        value = value.view(*x.shape[:3], value.shape[-1])
         # channels stay last in memory, as the kernels of both layers prefer
-        x = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        return self.proj(x)
+        value = self.conv(value.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        # two axes: torch adds the bias of more in a pass of its own if they are not contiguous
+        return self.proj(value.flatten(0, 2)).view(x.shape)
 
 
 @MODELS.register_module()
@@ -217,6 +219,13 @@ class STAdapter(BaseModule):
         return self.up(self.act(x))
 
 
+def add_to_patches(x: Tensor, branch: Callable[[Tensor], Tensor], num_prefix: int) -> Tensor:
+    """Add to the patches what a branch makes of them; class tokens stay; (N, T, P + L, C) -> the same shape."""
+    # split and cat are each other's gradients: slices would be padded with zeros to the whole and added up
+    prefix, patches = x.split([num_prefix, x.shape[2] - num_prefix], 2)
+    return torch.cat([prefix, patches + branch(patches)], 2)
+
+
 def temporal_shift(x: Tensor, fraction: int = 8) -> Tensor:
     """TSM (table 15): one in `fraction` channels from the next frame, as many from the previous one; (N, T, L, C)."""
     fold = x.shape[-1] // fraction
@@ -265,7 +274,7 @@ class DPE(BaseModule):
 
 def add_dpe(dpe: DPE, x: Tensor, grid: Sequence[int], num_prefix: int) -> Tensor:
     """DPE(X) + X of the patches of a grid (T, H, W); class tokens stay; (N, T, P + H·W, C) -> the same shape."""
-    return x + F.pad(dpe(x[:, :, num_prefix:], grid), (0, 0, num_prefix, 0))
+    return add_to_patches(x, lambda patches: dpe(patches, grid), num_prefix)
 
 
 # ---------------------------------------------------------------------------------------------------- local UniBlock
@@ -355,8 +364,7 @@ class LocalUniBlock(ViTBlock):
         """Add the output of a temporal module to the patches; class tokens stay."""
         if module is None:
             return x
-        change = self.drop_path(module(x[:, :, self.num_prefix :]))
-        return x + F.pad(change, (0, 0, self.num_prefix, 0))
+        return add_to_patches(x, lambda patches: self.drop_path(module(patches)), self.num_prefix)
 
     def attend_in_space(self, x: Tensor, grid: Sequence[int] | None) -> Tensor:
         """The ViT's attention, which 'shift' and 'joint' extend to other frames."""
@@ -412,16 +420,21 @@ class C_MHRA(BaseModule):
 
     def forward(self, query: Tensor, x: Tensor) -> Tensor:
         """Queries (N, Q, C) and tokens (N, L, C) -> (N, Q, C)."""
-        q = split_heads(self.q(query), self.num_heads)  # (N, heads, Q, d)
+        q = self.q(query)
         if in_reference_math():
             k, v = (split_heads(part, self.num_heads) for part in self.kv(x).chunk(2, -1))
-            return self.proj(merge_heads(attend(q, k, v)))
-        heads, dims = self.num_heads, q.shape[-1]
-        to_keys, to_values = self.kv.weight.view(2, heads, dims, -1).unbind(0)  # (heads, d, C) each
-        scores = (q @ to_keys.to(q.dtype) * dims**-0.5).flatten(1, 2) @ x.transpose(1, 2)  # (N, heads · Q, L)
-        mean = (scores.softmax(-1).to(x.dtype) @ x).unflatten(1, (heads, -1))  # (N, heads, Q, C)
+            return self.proj(merge_heads(attend(split_heads(q, self.num_heads), k, v)))
+        (batch, count, _), heads = query.shape, self.num_heads
+        to_keys, to_values = self.kv.weight.to(q.dtype).view(2, heads, -1, x.shape[-1]).unbind(0)  # (heads, d, C) each
+        # the queries of all samples at once, so that the weights are not repeated for each
+        q = q.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(0, 1)  # (heads, N · Q, d)
+        q = (q * q.shape[-1] ** -0.5) @ to_keys
+        q = q.unflatten(1, (batch, count)).transpose(0, 1).flatten(1, 2)  # (N, heads · Q, C)
+        mean = (q @ x.transpose(1, 2)).softmax(-1).to(x.dtype) @ x
+        mean = mean.unflatten(1, (heads, -1)).transpose(0, 1).flatten(1, 2)  # (heads, N · Q, C)
         value = mean @ to_values.transpose(1, 2).to(mean.dtype)
-        return self.proj(merge_heads(value) + self.kv.bias.chunk(2)[1].to(value.dtype))
+        value = value.transpose(0, 1).flatten(1).view(query.shape)
+        return self.proj(value + self.kv.bias.chunk(2)[1].to(value.dtype))
 
 
 @MODELS.register_module()

@@ -13,9 +13,8 @@ shift along that axis, and grids that windows do not divide are padded with zero
 Shapes: N batch, C channels, T frames, H height, W width, L tokens, n tokens of a window.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -31,16 +30,14 @@ from mmhvt.models.layers import (
     PatchEmbed,
     WindowPositionBias,
     as_numbers,
-    attend,
     channels_first,
     channels_last,
     drop_path_rates,
-    merge_heads,
     merge_windows,
     pad_to_multiple,
-    split_heads,
     split_windows,
 )
+from mmhvt.models.layers.windows import attend_in_windows, reorder, shifted_order, shifted_places
 from mmhvt.registry import MODELS
 from mmhvt.utils import check_fields
 from mmhvt.utils.option_configs import InitCfg, TokenNorm
@@ -53,6 +50,7 @@ from mmhvt.utils.option_types import (
     PassedTo,
     Rate,
     Ratio,
+    Recomputed,
     Says,
     Size,
     Strides,
@@ -187,21 +185,6 @@ ARCHS = {
 }
 
 
-def shifted_window_mask(side: int, shift: int, device: torch.device) -> Tensor:
-    """Attention mask of shifted windows along one axis: pairs that are no neighbors, bool (side, side).
-
-    The cyclic shift brings `shift` tokens from the start of the grid to the end of its last window (Swin, figure 4).
-    They and the other tokens of that window must not attend to each other.
-    """
-    moved = torch.arange(side, device=device) >= side - shift
-    return moved[:, None] != moved
-
-
-def window_groups(shift: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-    """Groups of windows that have one mask, as slices along the axes: the last along shifted axes are by themselves."""
-    return itertools.product(*([slice(-1), slice(-1, None)] if cut else [slice(None)] for cut in shift))
-
-
 class WindowAttention(BaseModule):
     """3D(S)W-MSA: attention within (shifted) windows with a relative position bias (section 3.2).
 
@@ -234,56 +217,23 @@ class WindowAttention(BaseModule):
         """Attend within windows that are shifted by `shift` tokens per axis, (N, *grid, C) -> the same shape."""
         grid = as_numbers(x.shape[1:-1])
         window, shift = self.fit(grid, shift)
-        axes = [axis for axis, s in enumerate(shift) if s]
         x = pad_to_multiple(x, window)
-        padded = as_numbers(x.shape[1:-1])
-        if axes:
-            x = x.roll([-shift[axis] for axis in axes], [axis + 1 for axis in axes])
-        qkv = self.qkv(split_windows(x, window))
-        x = self._attend_shifted(qkv, window, shift, padded) if axes else self._attend(qkv, self.rel_pos(window))
-        x = merge_windows(self.proj(x), window, padded)
-        if axes:
-            x = x.roll([shift[axis] for axis in axes], [axis + 1 for axis in axes])
-        return x[(slice(None), *(slice(n) for n in grid))]
+        padded, length = as_numbers(x.shape[1:-1]), math.prod(window)
+        bias, where = self.rel_pos(window), (padded, window, shift)
+        if any(shift):
+            order, places = shifted_order(*where, x.device), shifted_places(*where, x.device)
+            qkv = self.qkv(reorder(x.flatten(1, -2), order, places))
+            x = self.proj(attend_in_windows(qkv.view(-1, length, qkv.shape[-1]), self.num_heads, bias, *where))
+            x = reorder(x.reshape(-1, math.prod(padded), x.shape[-1]), places, order).unflatten(1, padded)
+        else:
+            qkv = self.qkv(split_windows(x, window))
+            x = merge_windows(self.proj(attend_in_windows(qkv, self.num_heads, bias, *where)), window, padded)
+        return x if padded == grid else x[(slice(None), *(slice(n) for n in grid))]
 
     def fit(self, grid: Sequence[int], shift: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Window and shift on a grid: a window that covers an axis shrinks to it and need not shift."""
         window = tuple(min(side, n) for side, n in zip(self.window_size, grid, strict=True))
         return window, tuple(s if n > side else 0 for s, n, side in zip(shift, grid, self.window_size, strict=True))
-
-    def _attend(self, qkv: Tensor, bias: Tensor) -> Tensor:
-        """Equation 2: (B, n, 3 C) with a bias (heads, n, n) -> (B, n, C)."""
-        q, k, v = (split_heads(x, self.num_heads) for x in qkv.chunk(3, -1))
-        return merge_heads(attend(q, k, v, bias=bias[None].to(q.dtype)))
-
-    def _attend_shifted(
-        self, qkv: Tensor, window: tuple[int, ...], shift: tuple[int, ...], padded: Sequence[int]
-    ) -> Tensor:
-        """Equation 2 with the mask of shifted windows: (N · windows, n, 3 C) -> (N · windows, n, C).
-
-        Only the last windows along a shifted axis have a mask. They and the others are attended to separately, each of
-        :func:`window_groups` with one mask, so that no mask per window is needed.
-        """
-        bias = self.rel_pos(window)  # (heads, n, n)
-        masks = {axis: self._mask(axis, window, cut, qkv.device) for axis, cut in enumerate(shift) if cut}
-        qkv = qkv.reshape(-1, *(n // side for n, side in zip(padded, window, strict=True)), *qkv.shape[1:])
-        out = qkv.new_empty(*qkv.shape[:-1], qkv.shape[-1] // 3)
-        for group in window_groups(shift):
-            masked = bias.unflatten(2, window).unflatten(1, window)
-            for axis, mask in masks.items():
-                if group[axis].start == -1:
-                    masked = masked.masked_fill(mask, -math.inf)
-            where = (slice(None), *group)
-            windows = qkv[where]
-            attended = self._attend(windows.flatten(0, -3), masked.reshape(bias.shape))
-            out[where] = attended.view(*windows.shape[:-1], attended.shape[-1])
-        return out.flatten(0, -3)
-
-    @staticmethod
-    def _mask(axis: int, window: tuple[int, ...], shift: int, device: torch.device) -> Tensor:
-        """:func:`shifted_window_mask` of one axis as (*window, *window), with 1 along the other axes."""
-        shape = [side if i == axis else 1 for i, side in enumerate(window)]
-        return shifted_window_mask(window[axis], shift, device).view(*shape, *shape)
 
 
 class PatchMerging(BaseModule):
@@ -303,10 +253,11 @@ class PatchMerging(BaseModule):
         """(N, C, [T,] H, W) -> (N, 2 C, [T,] ⌈H / 2⌉, ⌈W / 2⌉), channels last in memory."""
         x = channels_last(x)
         x = pad_to_multiple(x, (*[1] * (x.ndim - 4), 2, 2))
+        *frames, height, width = as_numbers(x.shape[1:-1])
+        grid = (*frames, height // 2, width // 2)
         # channels in the order of the public code: the four tokens column by column
-        x = torch.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
-        grid = as_numbers(x.shape[1:-1])
-        x = self.reduction(self.norm(x.flatten(1, -2)))
+        x = x.reshape(-1, height // 2, 2, width // 2, 2, x.shape[-1]).permute(0, 1, 3, 4, 2, 5)
+        x = self.reduction(self.norm(x.reshape(-1, math.prod(grid), 4 * x.shape[-1])))
         return channels_first(x.reshape(-1, *grid, x.shape[-1]))
 
 
@@ -389,7 +340,7 @@ class VideoSwin(HierarchicalBackbone):
         bias_inflation: How the relative position bias of an image model is inflated (table 9): 'duplicate' or
             'center'. Defaults to 'duplicate'.
         norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-5.
-        with_cp: Whether to recompute activations of blocks in the backward pass. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of stages recomputes these alone. Defaults to False.
         out_indices: Stages to return, each with a norm of its own: `norm` for the last stage, `norm0` … for the others.
             Defaults to the last.
         out_type: 'avg_featmap' (N, C), 'featmap' (N, C, [T,] H, W) or 'raw' (N, L, C), all after the norm. Defaults to
@@ -421,7 +372,7 @@ class VideoSwin(HierarchicalBackbone):
         inflation: Literal['mean', 'center'] = 'mean',
         bias_inflation: Literal['duplicate', 'center'] = 'duplicate',
         norm_cfg: TokenNorm = dict(type='LN', eps=1e-5),
-        with_cp: bool = False,
+        with_cp: Recomputed = False,
         out_indices: Index | Sequence[Index] = (-1,),
         out_type: OutType = 'avg_featmap',
         frozen_stages: FrozenStages = -1,
@@ -539,7 +490,7 @@ class VideoSwin(HierarchicalBackbone):
         """
         self.input_grid(x)
         pad = [n for s, p in zip(x.shape[:1:-1], self.patch_stride[::-1], strict=True) for n in (0, -s % p)]
-        x = self.patch_embed(F.pad(x, pad))  # (N, [T,] H, W, C)
+        x = self.patch_embed(F.pad(x, pad) if any(pad) else x)  # (N, [T,] H, W, C)
         if self.patch_norm is not None:
             x = self.patch_norm(x.flatten(1, -2)).view_as(x)
         return self.pack(self._output(stage, maps) for stage, maps in self.run_stages(channels_first(x)))

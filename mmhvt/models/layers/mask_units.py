@@ -146,7 +146,9 @@ def gather_units(
     for axis, (m, k, s) in enumerate(zip(unit, kernel, stride, strict=True), start=2):
         x = x.unfold(axis, (m - 1) * s + k, m * s)  # a view: (N, C, *counts, *window) in the end
     samples = torch.arange(x.shape[0], device=x.device)[:, None]
-    return x.movedim(1, 1 + len(counts))[(samples, *torch.unravel_index(index, counts))]
+    # not by torch.unravel_index, which copies `counts` to the device and waits for it
+    places = [index // math.prod(counts[axis + 1 :]) % count for axis, count in enumerate(counts)]
+    return x.movedim(1, 1 + len(counts))[(samples, *places)]
 
 
 def check_mask_unit_size(mask_unit_size: Sequence[int], q_stride: Sequence[int], num_levels: int) -> None:

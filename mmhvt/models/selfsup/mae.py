@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmhvt.models.backbones.masking import MaskedBackbone
 from mmhvt.models.layers import as_numbers
 from mmhvt.registry import MODELS
 from mmhvt.utils import split_pretrained
+from mmhvt.utils.lazy import is_sharded
 from mmhvt.utils.option_configs import InitCfg, TokenNorm
 from mmhvt.utils.option_types import Range, Says
 
@@ -166,7 +166,7 @@ class MAE(BaseSelfSupervisor):
 
     def encode(self, inputs: Tensor, visible: Tensor) -> tuple[Tensor, ...]:
         """All stages of the encoder on the visible mask units; see :meth:`MaskedBackbone.forward_units`."""
-        if isinstance(self.backbone, FullyShardedDataParallel):
+        if is_sharded(self.backbone):
             with _called_as_forward(self.backbone.module, 'forward_units'):
                 return self.backbone(inputs, visible, self.mask_token)
         return self.backbone.forward_units(inputs, visible, self.mask_token)

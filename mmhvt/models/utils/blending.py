@@ -5,7 +5,6 @@ from typing import Annotated
 import torch
 from mmaction.models.utils.blending_utils import BaseMiniBatchBlending
 from torch import Tensor
-from torchvision.transforms import v2
 
 from mmhvt.registry import MODELS
 from mmhvt.utils.option_types import Number, Range
@@ -45,6 +44,8 @@ class MixupCutmix(BaseMiniBatchBlending):
                 raise ValueError(f'MixupCutmix: {name} must be greater than 0, got {alpha}')
         with torch.device('cpu'):  # their distributions check their values, which the meta device does not have
             # of an integer they make a tensor of integers, from which nothing can be drawn
+            from torchvision.transforms import v2  # imports torch._dynamo, which takes a second
+
             self.mixup, self.cutmix = v2.MixUp(alpha=float(mixup_alpha)), v2.CutMix(alpha=float(cutmix_alpha))
 
     def __call__(self, imgs: Tensor, labels: Tensor | list) -> tuple[Tensor, Tensor | list]:

@@ -1,13 +1,18 @@
 """RandAugment: one draw a clip, the operations and strengths of timm."""
 
+import math
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from timm.data import auto_augment
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from mmhvt.datasets.transforms import rand_augment
 from mmhvt.datasets.transforms.rand_augment import OPERATIONS, RandAugment
 
 TIMM_NAMES = dict(
@@ -58,6 +63,38 @@ def test_operation_equals_timm(name: str, magnitude: float, frame: np.ndarray, m
         found.add(int(np.argmin(differences)))
     if np.abs(references[0] - references[1]).mean() > 3:
         assert found == {0, 1}, 'both directions occur'
+
+
+WHOLE_CLIP = dict(
+    AutoContrast=lambda clip, strength: F.autocontrast(clip),
+    Equalize=lambda clip, strength: F.equalize(clip),
+    Invert=lambda clip, strength: F.invert(clip),
+    Rotate=lambda clip, strength: F.rotate(clip, strength * 30, InterpolationMode.BILINEAR, fill=128),
+    Posterize=lambda clip, strength: F.posterize(clip, max(1, 4 - int(abs(strength) * 4))),
+    Solarize=lambda clip, strength: torch.where(clip.int() < 256 - int(abs(strength) * 256), clip, 255 - clip),
+    SolarizeAdd=lambda clip, strength: torch.where(clip < 128, clip + int(abs(strength) * 110), clip),
+    Color=lambda clip, strength: F.adjust_saturation(clip, max(0.1, 1 + strength * 0.9)),
+    Contrast=lambda clip, strength: F.adjust_contrast(clip, max(0.1, 1 + strength * 0.9)),
+    Brightness=lambda clip, strength: F.adjust_brightness(clip, max(0.1, 1 + strength * 0.9)),
+    Sharpness=lambda clip, strength: F.adjust_sharpness(clip, max(0.1, 1 + strength * 0.9)),
+    ShearX=lambda clip, strength: affine(clip, shear=[math.degrees(math.atan(strength * 0.3)), 0.0]),
+    ShearY=lambda clip, strength: affine(clip, shear=[0.0, math.degrees(math.atan(strength * 0.3))]),
+    TranslateX=lambda clip, strength: affine(clip, translate=[round(strength * 0.45 * clip.shape[-1]), 0]),
+    TranslateY=lambda clip, strength: affine(clip, translate=[0, round(strength * 0.45 * clip.shape[-2])]),
+)
+
+
+def affine(clip: torch.Tensor, translate: Sequence[int] = (0, 0), shear: Sequence[float] = (0.0, 0.0)) -> torch.Tensor:
+    bilinear = InterpolationMode.BILINEAR
+    return F.affine(clip, 0.0, list(translate), 1.0, list(shear), interpolation=bilinear, fill=128, center=[0, 0])
+
+
+@pytest.mark.parametrize('name', OPERATIONS)
+def test_operation_equals_torchvision_on_the_whole_clip(name: str, frame: np.ndarray, monkeypatch) -> None:
+    clip = as_clip([frame, frame[::-1] // 3 + 20, np.full_like(frame, 77)])
+    for strength in (0.0, 0.34, -0.34, 0.71, -0.71, 1.0):
+        monkeypatch.setattr(rand_augment, '_sign', lambda sign=-1 if strength < 0 else 1: sign)
+        assert torch.equal(OPERATIONS[name](clip, abs(strength), 128), WHOLE_CLIP[name](clip, strength))
 
 
 def test_one_draw_a_clip(frame: np.ndarray) -> None:

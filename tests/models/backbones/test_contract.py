@@ -4,6 +4,7 @@ A new family is tested here as soon as it is registered and has an entry in test
 """
 
 import copy
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -132,11 +133,28 @@ def test_recomputation_changes_neither_outputs_nor_gradients(kind: str, family: 
     for with_cp in (False, True):
         model = build(family, kind, with_cp=with_cp).train()
         torch.manual_seed(0)
-        results.append((model(x)[0], gradients(model, x)))
-    (out, grads), (out_again, grads_again) = results
+        results.append((model(x)[0], gradients(model, x), dict(model.named_buffers())))
+    (out, grads, buffers), (out_again, grads_again, buffers_again) = results
     torch.testing.assert_close(out_again, out)
+    torch.testing.assert_close(buffers_again, buffers)  # of batch norms, which see a batch once
     for name, grad in grads.items():
         torch.testing.assert_close(grads_again[name], grad, msg=name, rtol=1e-4, atol=1e-5)
+
+
+@families
+def test_recomputation_of_some_stages(family: str) -> None:
+    """Blocks of the stages that `with_cp` lists run again in the backward pass, others do not."""
+    x, last = inputs('video'), len(MICRO[family].depths) - 1
+    expected = gradients(build(family).train(), x)
+    for with_cp, stages in (((0,), {0}), ([0, -1], {0, last})):
+        model, runs = build(family, with_cp=with_cp).train(), list[int]()
+        for index, block in enumerate(model.blocks):
+            block.register_forward_pre_hook(lambda *_, index=index, runs=runs: runs.append(index))
+        found = gradients(model, x)
+        for stage, (start, end) in enumerate(itertools.pairwise(MICRO[family].stage_ends)):
+            assert all(runs.count(index) == 1 + (stage in stages) for index in range(start, end))
+        for name, grad in expected.items():
+            torch.testing.assert_close(found[name], grad, msg=name, rtol=1e-4, atol=1e-5)
 
 
 @families
@@ -150,12 +168,18 @@ def test_autocast_is_close(family: str) -> None:
 
 
 @families
-@torch.no_grad()
 def test_compiles_as_one_graph(family: str) -> None:
+    """A training step, once for all batches of one size."""
     torch._dynamo.reset()
-    model, x = build(family), inputs('video')
+    model, x = build(family, drop_path_rate=0.2).train(), inputs('video')
     compiled = torch.compile(model, backend='eager', fullgraph=True)
-    torch.testing.assert_close(compiled(x)[0], model(x)[0], rtol=1e-4, atol=1e-5)
+    gradients(compiled, inputs('video').flip(0))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        torch.manual_seed(0)
+        found = gradients(compiled, x)
+    torch.manual_seed(0)
+    for name, grad in gradients(model, x).items():
+        torch.testing.assert_close(found[f'_orig_mod.{name}'], grad, msg=name, rtol=1e-4, atol=1e-5)
 
 
 @families

@@ -6,7 +6,7 @@ from torch import nn
 
 from helpers.micro_backbones import randomize
 from mmhvt.models import UniFormerV2, VisionTransformer
-from mmhvt.models.backbones.vit import ARCHS, VITS, ViTArch, ViTBlock, ViTStyle
+from mmhvt.models.backbones.vit import ARCHS, VITS, QuickGELU, ViTArch, ViTBlock, ViTStyle
 
 MICRO = dict(embed_dims=24, num_heads=3, depth=3, patch_size=8)
 
@@ -129,6 +129,24 @@ def test_wrong_options_are_named(kwargs, message) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         VisionTransformer(**dict(arch=MICRO, input_size=(32, 24)) | kwargs)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_quick_gelu_keeps_its_input_and_one_tensor_more(dtype) -> None:
+    x = torch.linspace(-200, 200, 4001).to(dtype)
+    ours, exact, kept = x.clone().requires_grad_(), x.double().requires_grad_(), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        out = QuickGELU()(ours)
+    expected = exact * (1.702 * exact).sigmoid()
+    tolerance = dict(rtol=10 * torch.finfo(dtype).eps, atol=torch.finfo(dtype).eps, check_dtype=False)
+    torch.testing.assert_close(out, expected, **tolerance)
+    out.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(ours.grad, exact.grad, **tolerance)
+    with torch.no_grad():
+        QuickGELU()(x)
+    assert torch.equal(ours, x)
+    assert [tensor.shape for tensor in kept] == [x.shape]
 
 
 def test_a_block_checks_its_own_options() -> None:

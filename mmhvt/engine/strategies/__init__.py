@@ -1,0 +1,5 @@
+"""Strategies of MMEngine's FlexibleRunner."""
+
+from mmhvt.utils.lazy import lazy_attributes
+
+__getattr__, __dir__, __all__ = lazy_attributes(__name__, {'fsdp': ['FSDPStrategy']})
