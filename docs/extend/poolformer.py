@@ -37,6 +37,7 @@ from mmhvt.utils.option_types import (
     Range,
     Rate,
     Ratio,
+    Recomputed,
     Size,
 )
 
@@ -132,7 +133,7 @@ class PoolFormer(HierarchicalBackbone):
         out_indices: Index | Sequence[Index] = -1,
         out_type: OutType = 'avg_featmap',
         frozen_stages: FrozenStages = -1,
-        with_cp: bool = False,
+        with_cp: Recomputed = False,
         init_cfg: InitCfg = None,
         **overrides: Annotated[Any, PassedTo(PoolFormerArch)],
     ):

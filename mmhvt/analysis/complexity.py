@@ -17,7 +17,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmhvt.models.layers.attention import reference_math
+from mmhvt.models.layers.reference import reference_math
 
 if TYPE_CHECKING:  # models without detection need no mmdet
     from mmdet.models import TwoStageDetector

@@ -1,4 +1,4 @@
-from .attention import attend, in_reference_math, merge_heads, reference_math, split_heads
+from .attention import attend, merge_heads, split_heads
 from .constants import constant
 from .depthwise import depthwise_conv
 from .drop_path import drop_path_rates
@@ -10,6 +10,7 @@ from .norm import LayerNorm2d
 from .patch_embed import PatchEmbed
 from .pooling_attention import POOL_KERNELS, POOL_MODES, Pooling, PoolingAttention, pool_shape
 from .position import PositionEmbedding, resize_position_embedding
+from .reference import in_reference_math, reference_math
 from .relative_position import (
     REL_POS,
     FramePositionBias,

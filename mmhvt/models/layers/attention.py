@@ -3,42 +3,17 @@
 Shapes: N batch, B batch (times windows), L tokens, Lq queries, Lk keys, C channels, d channels of a head.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .constants import zeros
+from .reference import in_reference_math
 from .relative_position import GridBias
 
 LONGEST_HEAD = 256  # channels, of the fused kernels of GPUs
-# a plain bool: torch.compile does not trace through a ContextVar
-_reference_math = False
-
-
-@contextlib.contextmanager
-def reference_math(enabled: bool = True) -> Iterator[None]:
-    """Compute products in the order in which the papers write and count them, rather than in the fastest one.
-
-    Attention is then QKᵀ and AV of the paper's sizes, which is what counts of multiply-adds assume. The results agree.
-
-    Args:
-        enabled: Whether to do so within the context. Defaults to True.
-    """
-    global _reference_math
-    before, _reference_math = _reference_math, enabled
-    try:
-        yield
-    finally:
-        _reference_math = before
-
-
-def in_reference_math() -> bool:
-    """Whether :func:`reference_math` is on."""
-    return _reference_math
 
 
 def attend(
@@ -65,7 +40,7 @@ def attend(
     scale = q.shape[-1] ** -0.5
     if isinstance(bias, GridBias):
         long = q.device.type != 'cpu' and q.shape[-1] + bias.width > LONGEST_HEAD
-        if _reference_math or long:
+        if in_reference_math() or long:
             bias = bias.dense().to(q.dtype)
         else:
             q, k = bias.extend(q, k)
@@ -112,4 +87,4 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
-__all__ = ['attend', 'in_reference_math', 'merge_heads', 'reference_math', 'split_heads']
+__all__ = ['attend', 'merge_heads', 'split_heads']

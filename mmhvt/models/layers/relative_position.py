@@ -37,6 +37,7 @@ from torch import Tensor, nn
 
 from .constants import constant, zeros
 from .layout import channels_first, channels_last
+from .reference import in_reference_math
 
 # ------------------------------------------------------------------------------------------------------------- MViTv2
 
@@ -257,6 +258,11 @@ class RelativePositionTables(BaseModule):
             table = channels_last(F.interpolate(channels_first(table[None]).float(), size=target, mode=mode))[0]
         return table.to(getattr(self, group).dtype)
 
+    def between(self, axis: int, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
+        """R of an axis with a table of its own, for each pair of coordinates: (q_grid[axis], k_grid[axis], d)."""
+        table = self.resized('thw'[-len(q_grid) :][axis], [max(q_grid[axis], k_grid[axis])])
+        return F.embedding(table_rows(q_grid[axis], k_grid[axis], table.device), table)
+
     def joined(self, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
         """R of all axes with a table of their own, one after the other, then zeros: (offsets + 1 or more, d).
 
@@ -389,11 +395,25 @@ class RelativePositions(ModuleDict):
             k_grid: Grid of the keys.
             width: Number of channels; those after the coordinates are 0.
         """
+        if in_reference_math():
+            return self._scores_by_axis(term, x, q_grid, k_grid, width)
         products = F.linear(x, self[term].joined(q_grid, k_grid).to(x.dtype))
         columns = table_columns(
             tuple(q_grid), tuple(k_grid), self.single_axes, term == 'k', self.prefix, width, x.device
         )
         return products.gather(-1, for_each_head(columns, products))
+
+    def _scores_by_axis(self, term: str, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int], width: int) -> Tensor:
+        """:meth:`_scores` by a product for each axis with what is needed of its table, as the papers count them."""
+        grid, parts = q_grid if term == 'q' else k_grid, []
+        for axis in self.single_axes:
+            vectors = self[term].between(axis, q_grid, k_grid).to(x.dtype)
+            vectors = vectors if term == 'q' else vectors.transpose(0, 1)
+            sides = math.prod(grid[:axis]), grid[axis], math.prod(grid[axis + 1 :])
+            along = x[:, :, self.prefix :].unflatten(2, sides)
+            parts.append(torch.einsum('bnpqrc,qkc->bnpqrk', along, vectors).flatten(2, 4))
+        scores = torch.cat(parts, -1)
+        return F.pad(scores, (0, width - scores.shape[-1], self.prefix, 0))
 
 
 # -------------------------------------------------------------------------------------------------------- Swin, BEiT

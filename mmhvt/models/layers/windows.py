@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .attention import attend, in_reference_math, merge_heads
+from .attention import attend, merge_heads
 from .constants import constant
 from .layout import as_numbers
+from .reference import in_reference_math
 
 # scores that a CPU's core works on at a time: they stay in its cache
 SCORES = 5 * 2**16

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers.micro_backbones import build
-from mmhvt.models.layers import FramePositionBias, table_rows
+from mmhvt.models.layers import FramePositionBias, reference_math, table_rows
 
 
 def naive_attention(attn, x, grid, prefix):
@@ -54,8 +54,10 @@ def test_relative_positions_are_those_of_a_plain_gather(kind, terms, cls) -> Non
     grid, attn = (2, 8, 6), model.blocks[0].attn
     x = torch.randn(2, int(cls) + math.prod(grid), 8)
     with torch.no_grad():
-        ours, expected = attn(x, grid)[0], naive_attention(attn, x, grid, int(cls))
-    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+        expected = naive_attention(attn, x, grid, int(cls))
+        for reference in (False, True):
+            with reference_math(reference):
+                torch.testing.assert_close(attn(x, grid)[0], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_frame_position_bias_looks_up_offsets() -> None:
