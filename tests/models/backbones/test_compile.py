@@ -4,7 +4,7 @@ Backends that need no compiler of C++ stand for inductor.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -45,13 +45,6 @@ class NothingWaits(TorchDispatchMode):
         source = dict(_to_copy=args[:1], copy_=args[1:2]).get(name, ())
         assert all(x.device.type == out.device.type for x in source), f'{func} copies from {source[0].device}'
         return out
-
-
-@pytest.fixture(autouse=True)
-def forget_graphs() -> Iterator[None]:
-    torch._dynamo.reset()
-    yield
-    torch._dynamo.reset()
 
 
 def mae() -> MAE:

@@ -170,7 +170,6 @@ def test_autocast_is_close(family: str) -> None:
 @families
 def test_compiles_as_one_graph(family: str) -> None:
     """A training step, once for all batches of one size."""
-    torch._dynamo.reset()
     model, x = build(family, drop_path_rate=0.2).train(), inputs('video')
     compiled = torch.compile(model, backend='eager', fullgraph=True)
     gradients(compiled, inputs('video').flip(0))
