@@ -17,6 +17,7 @@ from .attention import attend, merge_heads
 from .constants import constant
 from .layout import as_numbers
 from .reference import in_reference_math
+from .relative_position import fill_head
 
 # scores that a CPU's core works on at a time: they stay in its cache
 SCORES = 5 * 2**16
@@ -126,7 +127,7 @@ def shifted_channels(
         change, not even by rounding; those of others have :data:`FAR` added.
     """
     count = 2 ** len(grid)
-    count += -(dims + count) % 8  # fused kernels of GPUs want heads of a multiple of 8 channels
+    count += fill_head(dims + count)
     own = F.one_hot(shifted_regions(grid, window, shift, device), count).to(dtype)
     return torch.stack([FAR * (1 - own), own, torch.zeros_like(own)], 2)[:, :, :, None]
 
