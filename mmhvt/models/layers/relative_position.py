@@ -268,8 +268,8 @@ class RelativePositionTables(BaseModule):
 
         Zeros fill up to a multiple of 8 rows.
         """
-        axes = {axis: 'thw'[-len(q_grid) :][axis] for axis in self.single_axes}
-        tables = [self.resized(name, [max(q_grid[axis], k_grid[axis])]) for axis, name in axes.items()]
+        axes = {name: self.axes[name] for name in self.groups if len(name) == 1}
+        tables = [self.resized(name, [max(q_grid[axis], k_grid[axis])]) for name, axis in axes.items()]
         rows = sum(map(len, tables)) + 1
         like = tables[0]
         return torch.cat([*tables, zeros((1 + fill_head(rows), like.shape[1]), like.device, like.dtype)])
