@@ -14,6 +14,7 @@ from .reference import in_reference_math
 from .relative_position import GridBias
 
 LONGEST_HEAD = 256  # channels, of the fused kernels of GPUs
+SCORES_AT_ONCE = 2**23  # of a head: the biases of so many are made at a time
 
 
 def attend(
@@ -39,6 +40,9 @@ def attend(
     """
     scale = q.shape[-1] ** -0.5
     if isinstance(bias, GridBias):
+        if _in_runs(q, bias):
+            runs = bias.runs(max(1, SCORES_AT_ONCE // k.shape[2]))
+            return torch.cat([attend(q[:, :, run], k, v, key_mask, dense.to(q.dtype)) for run, dense in runs], 2)
         long = q.device.type != 'cpu' and q.shape[-1] + bias.width > LONGEST_HEAD
         if in_reference_math() or long:
             bias = bias.dense().to(q.dtype)
@@ -59,6 +63,17 @@ def attend(
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
     q, k, v = (_lengthen(x, length) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)[..., :dims]
+
+
+def _in_runs(q: Tensor, bias: GridBias) -> bool:
+    """Whether heads would be more than twice as long with a bias, on a CPU, which multiplies by each channel.
+
+    The bias of all pairs is then cheaper, made for a run of queries at a time. The backward pass would keep it whole.
+    """
+    eager = not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing())
+    return (
+        eager and q.device.type == 'cpu' and bias.width > q.shape[-1] and bias.key is None and not in_reference_math()
+    )
 
 
 def _lengthen(x: Tensor, length: int) -> Tensor:

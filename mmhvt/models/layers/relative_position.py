@@ -15,7 +15,7 @@ pairs, which is what a fused kernel avoids in the first place: longer heads cont
 
 q'_i · k'_j is the biased score, and the kernel needs no mask. In the same way, one-hot coordinates appended to the
 values come out of the kernel as Σ_j A_ij over the keys at each coordinate, which is all that E_v depends on.
-docs/relative_positions.md has the measurements.
+docs/how/relative_positions.md has the measurements.
 
 Swin (arXiv:2103.14030, equation 4) and BEiT (arXiv:2106.08254) learn a number for each head and offset on all axes:
 
@@ -26,8 +26,8 @@ Shapes: B batch, n heads, L tokens, Lq queries, Lk keys, d channels of a head, T
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -155,6 +155,13 @@ class GridBias:
         if self.key is not None:
             parts.append(self._over_grid(self.key, self.q_grid).transpose(2, 3))
         return reduce(torch.add, parts)
+
+    def runs(self, length: int) -> Iterator[tuple[slice, Tensor]]:
+        """:meth:`dense` for so many queries after the others: which they are, and (B, n, length, Lk); without `key`."""
+        assert self.query is not None and self.key is None
+        for start in range(0, self.query.shape[2], length):
+            run = slice(start, start + length)
+            yield run, replace(self, query=self.query[:, :, run]).dense()
 
     def _over_grid(self, scores: Tensor, grid: Sequence[int]) -> Tensor:
         """Sum over axes of the scores with each token of a grid, (B, n, L, prefix + prod(grid))."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmhvt.models.layers import GridBias, attend, in_reference_math, reference_math
+from mmhvt.models.layers import GridBias, attend, attention, in_reference_math, reference_math
 
 
 @pytest.mark.parametrize('prefix', [0, 1])
@@ -73,3 +73,25 @@ def test_heads_longer_than_gpus_fuse_have_a_dense_bias(device, side, dense, monk
     attend(q, k, k, bias=GridBias((side, 1), (side, side), (0, 1), query))
     assert (given['attn_mask'] is not None) == dense
     assert given['q'].shape[-1] == (96 if dense else 96 + 2 * side)
+
+
+@pytest.mark.parametrize('prefix', [0, 1])
+def test_without_gradients_a_long_bias_is_made_for_a_run_of_queries_at_a_time(prefix, monkeypatch) -> None:
+    torch.manual_seed(0)
+    q_grid, k_grid = (4, 6), (5, 5)
+    q, k, v = (torch.randn(2, 3, prefix + length, 8) for length in (24, 25, 25))
+    query = torch.randn(2, 3, prefix + 24, 10)
+    query[:, :, :prefix] = 0
+    bias = GridBias(q_grid, k_grid, (0, 1), query, prefix=prefix)
+    expected = attend(q, k, v, bias=bias)
+    monkeypatch.setattr(attention, 'SCORES_AT_ONCE', 7 * k.shape[2])
+    masks, fused = [], F.scaled_dot_product_attention
+    monkeypatch.setattr(
+        F, 'scaled_dot_product_attention', lambda *x, **options: masks.append(options['attn_mask']) or fused(*x, **options)
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(attend(q, k, v, bias=bias), expected)
+        assert [mask.shape[2] for mask in masks] == [7, 7, 7, 3 + prefix]
+        with reference_math():
+            torch.testing.assert_close(attend(q, k, v, bias=bias), expected)
+    assert masks[-1].shape[2] == 24 + prefix
