@@ -15,7 +15,7 @@ def depthwise_conv(
 
     Args:
         x: Maps; channels last in memory are fastest.
-        weight: Kernel (C, 1, *kernel).
+        weight: Kernel (C, 1, …kernel).
         bias: (C,) or None.
         stride: Per axis.
         padding: Per axis.
@@ -40,7 +40,7 @@ class _DepthwiseConv(torch.autograd.Function):
     """The gradient of the input as a convolution with the mirrored kernel, as in the forward pass.
 
     It is what torch computes, but oneDNN's kernel for gradients takes up to twelve times as long for depth-wise
-    convolutions over time and space: docs/performance.md.
+    convolutions over time and space: docs/guides/performance.md.
     """
 
     generate_vmap_rule = True

@@ -13,13 +13,13 @@ _HOOKS = ('_forward_pre_hooks', '_forward_hooks', '_backward_pre_hooks', '_backw
 
 
 def channels_first(x: Tensor) -> Tensor:
-    """(N, *grid, C) -> (N, C, *grid), a view."""
+    """(N, …grid, C) -> (N, C, …grid), a view."""
     # axes counted from the first: ONNX's older exporter copies negative ones into the file, where they are invalid
     return x.movedim(x.ndim - 1, 1)
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """(N, C, *grid) -> (N, *grid, C), a view."""
+    """(N, C, …grid) -> (N, …grid, C), a view."""
     return x.movedim(1, x.ndim - 1)
 
 

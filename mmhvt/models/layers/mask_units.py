@@ -41,7 +41,8 @@ def max_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None, keep: b
     if valid is not None:
         x = x.masked_fill(~valid[:, None], -math.inf)
     runs = x.unflatten(-2, (-1, stride))
-    pooled = runs.amax(-2) if keep or not torch.is_grad_enabled() else runs.max(-2).values
+    inferred = not torch.is_grad_enabled() or torch.jit.is_tracing()  # which checks traces without gradients
+    pooled = runs.amax(-2) if keep or inferred else runs.max(-2).values
     return pooled if valid is None else pooled.masked_fill(~pool_valid(valid, stride)[:, None], 0.0)
 
 

@@ -87,7 +87,7 @@ def test_without_gradients_a_long_bias_is_made_for_a_run_of_queries_at_a_time(pr
     monkeypatch.setattr(attention, 'SCORES_AT_ONCE', 7 * k.shape[2])
     masks, fused = [], F.scaled_dot_product_attention
     monkeypatch.setattr(
-        F, 'scaled_dot_product_attention', lambda *x, **options: masks.append(options['attn_mask']) or fused(*x, **options)
+        F, 'scaled_dot_product_attention', lambda *x, **given: masks.append(given['attn_mask']) or fused(*x, **given)
     )
     with torch.no_grad():
         torch.testing.assert_close(attend(q, k, v, bias=bias), expected)
