@@ -42,7 +42,7 @@ test: env lint ## all tests but those of the next two targets, the long ones las
 test-thorough: env ## what the slow tests show for some, for all: installations, tools of other packages, trainings, launchers
 	$(PYTEST) -m thorough
 
-test-faults: env ## break things on purpose: files, videos, settings, processes; what docs/reliability.md counts (under an hour)
+test-faults: env ## break things on purpose: files, videos, settings, processes; what docs/guides/reliability.md counts (under an hour)
 	$(PYTEST) -m faults --junitxml=work_dirs/faults.xml
 	$(BIN)/python tools/dev/reliability.py work_dirs/faults.xml
 

@@ -3,7 +3,7 @@ _base_ = ['mmaction::_base_/default_runtime.py']
 # makes type='mmhvt.…' known
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
-# Checks of what goes in (docs/bad_input.md). They stand among the default hooks, so that a config
+# Checks of what goes in (docs/guides/bad_input.md). They stand among the default hooks, so that a config
 # with custom_hooks of its own keeps them; default_hooks=dict(checkpoint_check=dict(enabled=False)) leaves one out.
 default_hooks = dict(
     # writes beside the old one, which is removed last; resume=True finds the newest whole one.
@@ -17,9 +17,9 @@ default_hooks = dict(
     checkpoint_check=dict(type='mmhvt.CheckpointCheckHook'),
     # does the schedule fit max_epochs, and the learning rate the batch?
     schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
-    # a resumed run gives the weights of one that was not interrupted (docs/training.md)
+    # a resumed run gives the weights of one that was not interrupted (docs/guides/training.md)
     exact_resume=dict(type='mmhvt.ExactResumeHook'),
-    # compile=True compiles the backbone, not the logs beside it (docs/training.md)
+    # compile=True compiles the backbone, not the logs beside it (docs/guides/training.md)
     compile=dict(type='mmhvt.CompileHook'),
     # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
     finite_loss=dict(type='mmhvt.FiniteLossHook'),

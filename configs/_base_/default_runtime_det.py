@@ -17,9 +17,9 @@ default_hooks = dict(
     class_names_check=dict(type='mmhvt.ClassNamesCheckHook'),
     # does the schedule fit max_epochs, and the learning rate the batch?
     schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
-    # a resumed run gives the weights of one that was not interrupted (docs/training.md)
+    # a resumed run gives the weights of one that was not interrupted (docs/guides/training.md)
     exact_resume=dict(type='mmhvt.ExactResumeHook'),
-    # compile=True compiles the backbone, not the logs beside it (docs/training.md)
+    # compile=True compiles the backbone, not the logs beside it (docs/guides/training.md)
     compile=dict(type='mmhvt.CompileHook'),
     # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
     finite_loss=dict(type='mmhvt.FiniteLossHook'))

@@ -28,8 +28,8 @@ SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.t
 def read_list(path: Path, root: Path) -> list[str]:
     """Paths of a list of videos, a line each, with or without labels after them; empty lines are skipped.
 
-    They are read as those of datasets that ignore labels (docs/bad_input.md#annotation-files). Where the whole line
-    names a file, it is one.
+    They are read as those of datasets that ignore labels (docs/guides/bad_input.md#annotation-files). Where the whole
+    line names a file, it is one.
 
     Raises:
         ValueError: If the list cannot be read or is empty.

@@ -1,6 +1,6 @@
 """Features and scores of videos, clip by clip, in memory that depends on neither their length nor their number.
 
-`tools/analysis/extract_features.py` calls :func:`extract_features`; docs/features.md describes the output.
+`tools/analysis/extract_features.py` calls :func:`extract_features`; docs/guides/features.md describes the output.
 """
 
 import hashlib

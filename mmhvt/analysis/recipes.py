@@ -241,7 +241,7 @@ def _as_yaml(value: Any) -> Any:
 
 
 @cache
-def _bases(config: Path) -> tuple[Path | str, ...]:
+def bases(config: Path) -> tuple[Path | str, ...]:
     """Files that a config inherits from, or their names in other libraries."""
     names = Config._get_base_files(str(config))
     return tuple(name if '::' in name else (config.parent / name).resolve() for name in names)
@@ -255,7 +255,7 @@ def own_values(config: Path) -> dict[str, Any]:
 def origin(config: Path, key: str) -> Path | str:
     """The config file that sets a value of a config, or the name of a library's."""
     value = _values(config)[key]
-    for base in reversed(_bases(config)):
+    for base in reversed(bases(config)):
         inherited = _values(base)
         if key in inherited and inherited[key] == value:
             return base if isinstance(base, str) else origin(base, key)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from mmengine.utils import ProgressBar
 
+from mmhvt.utils.drawing import BLUE, KeyFrame, draw_boxes, draw_video
+
 from .actions import ActionFinder, KeyFrameFinder, PersonDetector, file_key_frames, stream_key_frames
 from .boxes import read_boxes
-from .drawing import BLUE, KeyFrame, draw_boxes, draw_video
 from .models import check_device
 from .streams import FrameSource, RecentFrames, check_interval, stopped_by_interrupt
 from .videos import write_video

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mmhvt.analysis.feature_files import find_videos, output_names, read_list
 from mmhvt.datasets import UnreadableVideoError
+from mmhvt.utils.drawing import BLUE, draw_boxes
 
-from .drawing import BLUE, draw_boxes
 from .models import check_device
 from .recognition import ClipRecognizer, Label, LabeledClip, best_labels, label_clips, with_labels
 from .streams import (

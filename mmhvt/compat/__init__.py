@@ -1,4 +1,4 @@
-"""Compatibility of the released OpenMMLab packages with current packages. docs/compat.md describes it for users.
+"""Compatibility of the released OpenMMLab packages with current ones, described in docs/reference/compat.md.
 
 :mod:`.startup` is run by ``mmhvt-compat.pth`` at interpreter start. :mod:`.hook` repairs modules of mim, OpenMMLab and
 torchvision while they are imported, :mod:`.repairs` is the table of repairs, :mod:`.late` and :mod:`.mim` have what

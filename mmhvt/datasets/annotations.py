@@ -111,8 +111,8 @@ def read_lines(
 ) -> list[Line]:
     """Reads the lines of an annotation file, without empty lines and a header.
 
-    docs/bad_input.md#annotation-files has the rules. A line that breaks them is returned as it is, so that the dataset
-    can name it in an error.
+    docs/guides/bad_input.md#annotation-files has the rules. A line that breaks them is returned as it is, so that the
+    dataset can name it in an error.
 
     Args:
         path: Path of the file.

@@ -320,7 +320,7 @@ class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
     A video is unreadable if DecordInit or DecordDecode of the pipeline fails on it. In training, a random sample
     replaces it, whose metainfo `unreadable` maps the file to the error message; :class:`mmhvt.UnreadableVideoHook`
     warns and counts. In test mode an unreadable video is always an error, since metrics over fewer videos would not be
-    comparable. docs/bad_input.md lists what happens to which input.
+    comparable. docs/guides/bad_input.md lists what happens to which input.
 
     Of a video with an edit list (:mod:`mmhvt.datasets.edit_lists`), only frames that a player shows are sampled.
 

@@ -6,9 +6,9 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.fileio import load
 
-from mmhvt.apis.drawing import Color, KeyFrame, draw_video, iou
 from mmhvt.apis.labels import read_names
 from mmhvt.apis.videos import Video, write_video
+from mmhvt.utils.drawing import Color, KeyFrame, draw_video, iou
 
 from .runs import CONFIGS, StepError, generate, mim, print_metrics, read_metrics, run_test, train, training_options
 

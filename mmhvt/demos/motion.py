@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from mmengine.config import Config
 from mmengine.fileio import load
 
 from mmhvt.apis.videos import Video
 from mmhvt.synthetic.moving_shapes import MOTIONS
 
-from .plots import BLUE, DASHED, GREEN, INK, MUTED, ORANGE, RED, finish_axes, new_picture, plot_points
+from .plots import BLUE, DASHED, GREEN, INK, MUTED, ORANGE, RED, STYLE, finish_axes, new_picture, plot_points
 from .runs import CONFIGS, StepError, generate, mim, newest_log, print_metrics, read_metrics, step
 
 CONFIG = CONFIGS / 'smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py'
@@ -29,13 +32,20 @@ def choose_clips(dump: Path) -> list[dict]:
     return [first[label] for label in sorted(first)]
 
 
-def read_clip(filename: str, config: Config) -> list[np.ndarray]:
-    """The frames that the model saw, at the size that the video has."""
+def read_clip(filename: str, config: Config, skipped: bool = False) -> list[np.ndarray]:
+    """The frames that the model saw, at the size that the video has.
+
+    Args:
+        filename: Video.
+        config: Config that was tested.
+        skipped: Whether to read the frames between them, too. Defaults to False.
+    """
     video = Video(Path(filename))
     sample = next(t for t in config.test_pipeline if t['type'] == 'SampleFrames')
     length, interval = sample['clip_len'], sample['frame_interval']
-    start = max(len(video) - ((length - 1) * interval + 1), 0) // 2  # SampleFrames in test mode
-    return video.get_batch(start + interval * np.arange(length)).asnumpy()
+    span = (length - 1) * interval + 1
+    start = max(len(video) - span, 0) // 2  # SampleFrames in test mode
+    return video.get_batch(start + np.arange(0, span, 1 if skipped else interval)).asnumpy()
 
 
 def draw_clips(figure: Figure, clips: list[dict], config: Config) -> None:
@@ -57,6 +67,37 @@ def draw_clips(figure: Figure, clips: list[dict], config: Config) -> None:
         verdict = f'predicted: {guess}' if truth == guess else f'predicted: {guess} (wrong)'
         panels[0].set_title(f'{truth}   ', loc='left', fontsize=11, weight='bold', color=INK, pad=5)
         panels[-1].set_title(verdict, loc='right', fontsize=10, color=color, pad=5)
+
+
+def film(path: Path, clips: list[dict], config: Config) -> None:
+    """Write the clips as one moving picture, each with what the model saw in it.
+
+    Args:
+        path: WebP or GIF to write.
+        clips: Predictions, see :func:`choose_clips`.
+        config: Config that was tested.
+    """
+    names, dark = list(MOTIONS), '#16181d'
+    films = [read_clip(clip['filename'], config, skipped=True) for clip in clips]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8, 4.7), dpi=100, facecolor=dark)
+        grid = figure.subplots(2, len(clips) // 2, gridspec_kw=dict(left=0.01, right=0.99, top=0.92, bottom=0.01))
+        shown = []
+        for axes, clip, frames in zip(grid.flat, clips, films, strict=True):
+            truth, guess = names[int(clip['gt_label'])], names[int(clip['pred_label'])]
+            shown.append(axes.imshow(frames[0], interpolation='nearest'))
+            axes.set_axis_off()
+            right = truth == guess
+            title = f'✓ {truth}' if right else f'✗ {guess}, not {truth}'
+            axes.set_title(title, fontsize=11, color='#7ee2a8' if right else '#ff8f80')
+
+        def turn(time: int) -> list[AxesImage]:
+            for image, frames in zip(shown, films, strict=True):
+                image.set_data(frames[time])
+            return shown
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        FuncAnimation(figure, turn, frames=len(films[0])).save(path, PillowWriter(fps=12))
 
 
 def draw_training(figure: Figure, scalars: list[dict]) -> None:
@@ -126,8 +167,10 @@ def run(clips_per_class: int, val_clips_per_class: int, min_top1: float) -> None
     (top1,), (shuffled,) = read_metrics(test, 'acc/top1'), read_metrics(shuffle, 'acc/top1')
     picture = WORK_DIR / 'demo.png'
     scalars = newest_log(folder, '*/vis_data/scalars.json')
-    draw(picture, choose_clips(dump), Config.fromfile(CONFIG), scalars, top1, shuffled)
-    print(f'\npicture: {picture}')
+    clips, config = choose_clips(dump), Config.fromfile(CONFIG)
+    draw(picture, clips, config, scalars, top1, shuffled)
+    film(picture.with_suffix('.webp'), clips, config)
+    print(f'\npicture: {picture}, moving: {picture.with_suffix(".webp")}')
     print_metrics(top1=top1, top1_shuffled=shuffled, seconds=seconds)
     if top1 < min_top1:
         raise StepError(f'top-1 is {top1:.4f}, below the {min_top1} that this demo must reach')

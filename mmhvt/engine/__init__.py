@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,
     {
         'hooks': [
+            'BatchVisualizationHook',
             'CheckpointCheckHook',
             'CheckpointHook',
             'ClassNamesCheckHook',

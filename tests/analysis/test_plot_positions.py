@@ -1,4 +1,4 @@
-"""tools/analysis/plot_positions.py, and docs/positions.md, which has what it prints."""
+"""tools/analysis/plot_positions.py, and docs/how/positions.md, which has what it prints."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_page_on_positions_has_what_the_tool_prints(
     monkeypatch.setattr(sys, 'argv', ['plot_positions.py', '--out', str(tmp_path / 'positions.png')])
     tool.main()
     printed = capsys.readouterr().out
-    assert printed in (root / 'docs/positions.md').read_text()
+    assert printed in (root / 'docs/how/positions.md').read_text()
     assert (tmp_path / 'positions.png').stat().st_size > 10000
 
 

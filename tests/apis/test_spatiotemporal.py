@@ -22,10 +22,10 @@ from helpers import ROOT
 from mmhvt.apis import actions, detect
 from mmhvt.apis.actions import ActionFinder
 from mmhvt.apis.boxes import inside
-from mmhvt.apis.drawing import BLUE
 from mmhvt.apis.videos import write_video
 from mmhvt.synthetic.moving_actors import write_dataset
 from mmhvt.synthetic.moving_shapes import MOTIONS
+from mmhvt.utils.drawing import BLUE
 
 CONFIG = ROOT / 'configs/ava/smvit-micro_1xb8-8x2x1-2e_moving-actors-rgb.py'
 RECOGNIZER = ROOT / 'configs/smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py'

@@ -24,7 +24,7 @@ UNSAFE = re.compile(
 # most files have none of these words
 HINT = re.compile(r'eval|exec|pickle|dill|joblib|marshal|shelve|runpy|load_url|fromstring|_load|load\(')
 
-CONFIG = 'evaluates a config file, which is a program (docs/security.md)'
+CONFIG = 'evaluates a config file, which is a program (docs/guides/security.md)'
 OURS = 'reads what this process, or another one of the run, has written a moment before'
 ARRAY = 'numpy.load refuses pickles, unless allow_pickle=True'
 FIXED = 'evaluates one of a few names that stand in the source'

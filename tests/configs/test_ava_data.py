@@ -144,8 +144,10 @@ def test_center_and_whole_picture(ava: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_videos_are_read_as_the_docs_say(ava: Path, tmp_path: Path) -> None:
-    """The configuration in docs/ava.md is the recipe on videos of 15 minutes."""
-    (text,) = re.findall(r'```python\n(_base_ = .*?videos_15min.*?)```', (ROOT / 'docs/ava.md').read_text(), re.S)
+    """The configuration in docs/guides/ava.md is the recipe on videos of 15 minutes."""
+    (text,) = re.findall(
+        r'```python\n(_base_ = .*?videos_15min.*?)```', (ROOT / 'docs/guides/ava.md').read_text(), re.S
+    )
     (tmp_path / 'config.py').write_text(text.replace("_base_ = '", f"_base_ = '{ROOT}/configs/ava/"))
     config = Config.fromfile(tmp_path / 'config.py')
     plain = Config.fromfile(re.search(r"_base_ = '(.*)'", (tmp_path / 'config.py').read_text())[1])

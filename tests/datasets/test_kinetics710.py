@@ -41,7 +41,7 @@ from mmhvt.models import CoTrainingHead, RecognitionHead
 from mmhvt.registry import DATASETS, METRICS, MODELS
 
 LISTS = DATA / 'kinetics710'
-PAGE = ROOT / 'docs/kinetics710.md'
+PAGE = ROOT / 'docs/guides/kinetics710.md'
 SIZES = dict(k400=400, k600=600, k700=700)
 
 

@@ -177,7 +177,7 @@ def test_missing_images_and_lists(tmp_path: Path) -> None:
 
 
 def test_the_config_of_docs_reads_frames(tmp_path: Path) -> None:
-    ((_, text),) = [block for block in blocks('data.md') if block[0] == 'python']
+    ((_, text),) = [block for block in blocks('guides/data.md') if block[0] == 'python']
     (tmp_path / 'frames.py').write_text(text)
     config = Config.fromfile(tmp_path / 'frames.py')
     for folder in ('train', 'val'):
@@ -204,7 +204,7 @@ def braces(text: str) -> set[str]:
 
 @pytest.mark.parametrize('name', NAMES)
 def test_docs_lay_it_out(name: str) -> None:
-    text = (ROOT / 'docs/data.md').read_text()
+    text = (ROOT / 'docs/guides/data.md').read_text()
     assert f'`{name}`' in text
     paths = set().union(*map(braces, re.findall(r'^data/\S+', text, re.M)))
     for expected in (path for part in parts_of(name) for path in part.expected):

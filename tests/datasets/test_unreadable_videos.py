@@ -1,4 +1,4 @@
-"""Bad videos, annotation files, class counts and checkpoints, end to end (docs/bad_input.md)."""
+"""Bad videos, annotation files, class counts and checkpoints, end to end (docs/guides/bad_input.md)."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Hundreds of broken videos, and ten thousands of reads of them: no crash, no hang, no leak (docs/reliability.md)."""
+"""Hundreds of broken videos, read ten thousand times: no crash, no hang, no leak (docs/guides/reliability.md)."""
 
 import os
 import pickle

@@ -90,7 +90,7 @@ def assert_resumed(whole: Path, resumed: Path, last: str) -> dict:
 
 
 def record(record_property: Callable[[str, object], None], tried: int, held: int) -> None:
-    """For docs/reliability.md."""
+    """For docs/guides/reliability.md."""
     for name, value in dict(section='B resumed runs that are the run', tried=tried, held=held).items():
         record_property(name, value)
 

@@ -1,4 +1,4 @@
-"""The checks of hooks on any dataset, head, batch and metric, and how to do without them (docs/bad_input.md)."""
+"""The checks of hooks on any dataset, head, batch and metric, and how to do without them (docs/guides/bad_input.md)."""
 
 import copy
 from argparse import ArgumentParser

@@ -39,7 +39,7 @@ def micro_ava(family: str) -> Config:
     return config
 
 
-# what docs/ava.md says of videos
+# what docs/guides/ava.md says of videos
 def reading_videos(pipeline: list[dict]) -> list[dict]:
     """A pipeline of frames for videos."""
     decode = [transform.type for transform in pipeline].index('RawFrameDecode')

@@ -1,11 +1,11 @@
-"""Pytest plugin that adds the worked example of docs/extend/ as a family, the way its page says."""
+"""Pytest plugin that adds the worked example of docs/contributing/ as a family, the way its page says."""
 
 import sys
 from importlib import import_module
 
 from helpers import ROOT, micro_backbones
 
-sys.path.insert(0, str(ROOT / 'docs/extend'))
+sys.path.insert(0, str(ROOT / 'docs/contributing'))
 import_module('poolformer')  # registers it
 
 micro_backbones.MICRO['PoolFormer'] = micro_backbones.Micro(

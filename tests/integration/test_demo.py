@@ -65,3 +65,4 @@ def test_whole_demo_on_few_videos(tmp_path: Path) -> None:
     assert result.returncode == 1 and 'below the 1.01' in result.stderr
     picture = Image.open(tmp_path / 'work_dirs/demo/demo.png').convert('RGB')
     assert picture.width > 1000 and len(picture.getcolors(1 << 24)) > 1000
+    assert Image.open(tmp_path / 'work_dirs/demo/demo.webp').n_frames == 15

@@ -5,11 +5,17 @@ import re
 import pytest
 import yaml
 
-import mmhvt.registry
 from helpers import ROOT
 
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'tests/README.md')]
-PAGES += [page for folder in ('docs', 'configs') for page in sorted((ROOT / folder).rglob('*.md'))]
+# without the pages that the site writes
+PAGES += [ROOT / 'docs/zoo/index.md']
+PAGES += [
+    page
+    for folder in ('docs', 'configs')
+    for page in sorted((ROOT / folder).rglob('*.md'))
+    if page.parent.name != 'zoo'
+]
 TARGETS = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.M))
 
 
@@ -31,11 +37,6 @@ def test_readme_shows_the_commands_that_ci_runs() -> None:
     for line in (ROOT / '.ci/run').read_text().splitlines():
         if line.startswith('make '):
             assert line in commands, line
-
-
-def test_api_reference_has_every_registry() -> None:
-    text = (ROOT / 'docs/api.md').read_text()
-    assert sorted(re.findall(r'<!-- registered: (\w+) -->', text)) == sorted(mmhvt.registry.__all__)
 
 
 def test_workflow_and_hooks_run_what_developers_run() -> None:

@@ -1,4 +1,4 @@
-"""The worked examples of docs/extend/: a family, weights of timm that load into it, and a task that learns."""
+"""The worked examples of docs/contributing/: a family, weights of timm that load into it, and a task that learns."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from helpers import ROOT
 # in a process of its own: a registered family stays registered
 WEIGHTS = """
 import sys
-sys.path.insert(0, 'docs/extend')
+sys.path.insert(0, 'docs/contributing')
 import poolformer, timm, torch
 from torch import nn
 from mmhvt import migrate
@@ -38,7 +38,7 @@ print('equal')
 
 SCORES = """
 import sys
-sys.path.insert(0, 'docs/extend')
+sys.path.insert(0, 'docs/contributing')
 from pathlib import Path
 import torch
 from video_score import ScoreDataset, ScoreHead
@@ -79,7 +79,7 @@ def test_the_example_task_learns(tmp_path: Path) -> None:
     """By the commands of its page, but for one epoch."""
     for folder in ('configs', 'docs', 'tools'):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    commands = re.search(r'```bash\n(.*?)\n```', (ROOT / 'docs/extend/new_task.md').read_text(), re.S)[1]
+    commands = re.search(r'```bash\n(.*?)\n```', (ROOT / 'docs/contributing/new_task.md').read_text(), re.S)[1]
     environment = os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
     script = f'set -e\n{commands} --cfg-options train_cfg.max_epochs=1'
     run = subprocess.run(['bash', '-c', script], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What docs/inference.md and the README say of inference, run as it stands there, on small videos and micro models."""
+"""What docs/guides/inference.md and the README say of inference, run as it stands, on small videos and micro models."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from mmhvt.apis.videos import write_video
 from mmhvt.hub import metafile_models
 from mmhvt.synthetic.moving_shapes import MOTIONS
 
-DOCS = {page: (ROOT / page).read_text() for page in ('docs/inference.md', 'README.md')}
+DOCS = {page: (ROOT / page).read_text() for page in ('docs/guides/inference.md', 'README.md')}
 VIDEO_MODEL = 'mvitv2-small-p244_3rdparty-torchvision_16x4x1_kinetics400-rgb'
 IMAGE_MODEL = 'mvitv2-tiny_3rdparty-fair_in1k'
 SHAPES = ROOT / 'configs/smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py'
@@ -101,7 +101,7 @@ def run(code: str, capsys: pytest.CaptureFixture) -> tuple[dict, str]:
 
 
 def python_block(word: str) -> str:
-    (block,) = (block for block in blocks('docs/inference.md', 'python') if word in block)
+    (block,) = (block for block in blocks('docs/guides/inference.md', 'python') if word in block)
     return block
 
 
@@ -188,7 +188,7 @@ def test_spatiotemporal_command(
 ) -> None:
     pytest.importorskip('mmcv._ext', reason='detection needs mmcv with compiled ops')
     save(ACTORS, home / 'epoch_2.pth')
-    (words,) = (words for words in commands('docs/inference.md') if 'tools/demo/spatiotemporal.py' in words)
+    (words,) = (words for words in commands('docs/guides/inference.md') if 'tools/demo/spatiotemporal.py' in words)
     monkeypatch.setattr(sys, 'argv', words[1:])
     assert load_tool('demo/spatiotemporal.py').main() == 0
     entries = json.loads((home / 'shown/video.json').read_text())['key_frames']

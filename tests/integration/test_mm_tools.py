@@ -1,4 +1,4 @@
-"""Scripts of mmaction2, mmpretrain and mmdet that take a config run on configs of ours (docs/mm_tools.md)."""
+"""Scripts of mmaction2, mmpretrain and mmdet that take a config run on configs of ours (docs/guides/mm_tools.md)."""
 
 import os
 import subprocess
@@ -152,7 +152,7 @@ def test_mmengine_publishes(mmaction: Path) -> None:
     assert 'acc/top1' in run(ROOT / 'tools/test.py', 'own.py', published, '--work-dir', 'tested', cwd=mmaction)
 
 
-# what docs/mm_tools.md says cannot run, and why
+# what docs/guides/mm_tools.md says cannot run, and why
 BROKEN = [
     ('mmaction', 'analysis_tools/analyze_logs', 'plot_curve log.json --keys loss --out curve.png', 'IndexError'),
     ('mmaction', 'analysis_tools/bench_processing', 'own.py', "cannot import name 'Config' from 'mmcv'"),

@@ -25,7 +25,7 @@ def output(written: dict[str, str], command: str) -> str:
 
 def test_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # after a minute of training few scores are high
-    written = paste('own_coco.md', tmp_path, {'score > 0.3': 'score > 0.05'})
+    written = paste('tutorials/own_coco.md', tmp_path, {'score > 0.3': 'score > 0.05'})
     assert f'has 5 classes: {", ".join(FORMS)}' in output(written, 'tools/train.py')
     assert re.search(r'coco/bbox_mAP_50: \d\.\d+', output(written, 'tools/test.py'))
     printed = output(written, 'python predict.py')
@@ -33,7 +33,8 @@ def test_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list((tmp_path / 'predictions/vis').glob('*'))) == 8
     monkeypatch.chdir(tmp_path)
     # the other configs: models with as many classes as the data, from other weights than those of the page
-    configs = [re.match(r'# (\w+\.py)\n', text)[1] for language, text in blocks('own_coco.md') if language == 'python']
+    python = [text for language, text in blocks('tutorials/own_coco.md') if language == 'python']
+    configs = [re.match(r'# (\w+\.py)\n', text)[1] for text in python]
     assert {'own_cascade.py', 'own_mask_rcnn.py'} < set(configs)
     for name in ('own_cascade.py', 'own_mask_rcnn.py'):
         config = Config.fromfile(name)
@@ -48,7 +49,7 @@ def test_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_own_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = paste('own_ava.md', tmp_path)
+    written = paste('tutorials/own_ava.md', tmp_path)
     trained = output(written, 'tools/train.py')
     assert 'no proposal_file, so the boxes of persons are those of data/own_ava/train.csv' in trained
     assert 'no proposal_file, so the boxes of persons are those of data/own_ava/val.csv' in trained

@@ -43,7 +43,7 @@ from mmhvt import migrate
 from mmhvt.migrate import adapt_backbone
 from mmhvt.registry import MODELS
 
-PAGE = (ROOT / 'docs' / 'checkpoints.md').read_text()
+PAGE = (ROOT / 'docs' / 'guides' / 'checkpoints.md').read_text()
 # Two rows of mmaction2's metafile repeat the accuracies of a third, which its README of 1.2.0 does not; a data set is
 # called by another's name; and the README has other URLs for two files, of which the metafile's cannot be: one has the
 # hash of another file, one lacks the folder that all files have beside it.

@@ -374,7 +374,7 @@ def test_detectors_go_there_and_back(file: dict[str, Tensor]) -> None:
 
 
 def test_a_file_is_converted_for_a_config(path: Path, tmp_path: Path, cascade: bool, capsys) -> None:
-    """Whole, by the command that docs/checkpoints.md names."""
+    """Whole, by the command that docs/guides/checkpoints.md names."""
     config = micro_config(cascade)
     config.dump(tmp_path / 'micro.py')
     convert_checkpoint(str(path), str(tmp_path / 'ours.pth'), config=str(tmp_path / 'micro.py'))

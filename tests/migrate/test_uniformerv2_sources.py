@@ -595,7 +595,7 @@ def test_files_of_mmaction_go_both_ways() -> None:
 
 
 def test_config_of_the_page_loads(root, published, tmp_path) -> None:
-    page = (root / 'docs' / 'pretrained_vits.md').read_text()
+    page = (root / 'docs' / 'guides' / 'pretrained_vits.md').read_text()
     snippet = re.search(r'```python\n(model = .*?)```', page, re.S)[1]
     (tmp_path / 'config.py').write_text(snippet)
     backbone = Config.fromfile(tmp_path / 'config.py').model.backbone

@@ -1,6 +1,6 @@
 """Our backbones under the heads of mmaction2 and mmpretrain, and their backbones under our heads.
 
-docs/mixing.md has these tables. Detectors are in detectors/test_mixing.py, segmentors in test_segmentation.py.
+docs/guides/mixing.md has these tables. Detectors are in detectors/test_mixing.py, segmentors in test_segmentation.py.
 """
 
 import re
@@ -497,8 +497,8 @@ def test_a_tensor_is_the_only_output(kind: str, family: str) -> None:
 
 @pytest.mark.parametrize('name', ['I3DHead', 'mmaction.ResNet3dSlowOnly'])
 def test_configs_of_the_page_build(name: str) -> None:
-    """Those of docs/mixing.md, as they are."""
-    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/mixing.md').read_text(), re.S)
+    """Those of docs/guides/mixing.md, as they are."""
+    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/guides/mixing.md').read_text(), re.S)
     (text,) = (block for block in blocks if name in block)
     model = Config.fromstring(text, '.py').model
     with DefaultScope.overwrite_default_scope('mmaction'):

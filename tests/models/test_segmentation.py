@@ -1,4 +1,4 @@
-"""Our backbones under UPerNet of mmsegmentation, by the config of docs/mixing.md."""
+"""Our backbones under UPerNet of mmsegmentation, by the config of docs/guides/mixing.md."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def upernet(tmp_path: Path, family: str, **outputs) -> nn.Module:
     """The config of the page with a backbone of few channels."""
     from mmseg.registry import MODELS as MMSEG_MODELS
 
-    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/mixing.md').read_text(), re.S)
+    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/guides/mixing.md').read_text(), re.S)
     (text,) = (block for block in blocks if "default_scope = 'mmseg'" in block)
     (tmp_path / 'config.py').write_text(text)
     config = Config.fromfile(tmp_path / 'config.py')

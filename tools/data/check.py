@@ -7,8 +7,8 @@ from mmhvt.datasets.layouts import NAMES, check, describe, parts_of
 
 DETAILS = f"""
 NAME is one of {', '.join(NAMES)}.
-ROOT is the folder that configs call data. docs/data.md says what belongs there. The exit status is 0 if nothing is
-missing or broken, and 1 otherwise. No code of any file is run.
+ROOT is the folder that configs call data. docs/guides/data.md says what belongs there. The exit status is 0 if
+nothing is missing or broken, and 1 otherwise. No code of any file is run.
 
   python tools/data/check.py kinetics400 data --sample 100
 """

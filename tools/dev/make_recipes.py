@@ -211,7 +211,7 @@ def generated(recipes: Recipes) -> dict[Path, str]:
     for folder in FAMILIES:
         files[CONFIGS / folder / 'README.md'] = readme(recipes, folder)
         files[CONFIGS / folder / 'metafile.yml'] = metafile(recipes, folder)
-    page = ROOT / 'docs/checkpoints.md'
+    page = ROOT / 'docs/guides/checkpoints.md'
     files[page] = filled(page.read_text(), published.checkpoint_tables(published.load()))
     return files
 

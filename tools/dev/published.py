@@ -1,4 +1,4 @@
-"""Published weights as docs/checkpoints.yml lists them: tables of docs/checkpoints.md and of READMEs, entries of
+"""Published weights as docs/checkpoints.yml lists them: tables of docs/guides/checkpoints.md and of READMEs, entries of
 metafiles.
 
 The file has families, which are headings of the page, and in these publishers, which are headings below. These have
@@ -120,11 +120,11 @@ def files(data: Mapping[str, Any]) -> Iterator[File]:
                 yield File(family, publisher, by=group.get('by', ''), code=group.get('code', ''), **given)
 
 
-# ------------------------------------------------------------------------------------------------- docs/checkpoints.md
+# ------------------------------------------------------------------------------------------ docs/guides/checkpoints.md
 
 
 def checkpoint_tables(data: Mapping[str, Any]) -> dict[str, str]:
-    """The tables of docs/checkpoints.md by their headings (:attr:`File.heading`), and a line of counts as 'Counts'."""
+    """Tables of docs/guides/checkpoints.md by their headings (:attr:`File.heading`), and its counts as 'Counts'."""
     tables: dict[str, list[File]] = {}
     for file in files(data):
         tables.setdefault(file.heading, []).append(file)

@@ -1,4 +1,4 @@
-"""Writes the counts of `make test-faults` into docs/reliability.md.
+"""Writes the counts of `make test-faults` into docs/guides/reliability.md.
 
 A test says by `record_property` its `section`, and how many faults it `tried` and how many were `held`; without numbers
 it is one fault, held if the test passed.
@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
-DOC = Path(__file__).parents[2] / 'docs/reliability.md'
+DOC = Path(__file__).parents[2] / 'docs/guides/reliability.md'
 # of modules whose tests are a fault each
 SECTIONS = {
     'test_config_check_hook': 'E settings of all recipes',

@@ -1,4 +1,4 @@
-# Own videos with annotations in AVA's format (docs/own_ava.md), as they stand in data/own_ava:
+# Own videos with annotations in AVA's format (docs/tutorials/own_ava.md), as they stand in data/own_ava:
 #   videos/VIDEO.mp4
 #   train.csv, val.csv    VIDEO,SECOND,x1,y1,x2,y2,CLASS,PERSON, with seconds from the start of the video
 #   classes.txt           a name per line; the first is class 1

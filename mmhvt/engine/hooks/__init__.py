@@ -5,6 +5,7 @@ from mmhvt.utils.lazy import lazy_attributes
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,
     {
+        'batch_visualization_hook': ['BatchVisualizationHook'],
         'checkpoint_check_hook': ['CheckpointCheckHook'],
         'checkpoint_hook': ['CheckpointHook'],
         'class_names_check_hook': ['ClassNamesCheckHook'],

@@ -291,7 +291,7 @@ class Backbone(LoadableBackbone, BaseModule):
                 warnings.warn(
                     f'{self.name}: a hook on {name} sees tokens, whose order and axes are not those of a map. Tools '
                     f'that draw maps, such as those for Grad-CAM, are right on stage_maps.0 to '
-                    f'stage_maps.{len(self.stage_maps) - 1}, one for each {self.unit}: docs/visualization.md',
+                    f'stage_maps.{len(self.stage_maps) - 1}, one for each {self.unit}: docs/guides/visualization.md',
                     stacklevel=2,
                 )
                 return

@@ -312,7 +312,7 @@ class VisionTransformer(Backbone):
             positions and class token, n for the first n layers as well. Defaults to -1.
         as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
         init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes files of image ViTs
-            (docs/pretrained_vits.md).
+            (docs/guides/pretrained_vits.md).
         **overrides: Fields of :class:`ViTArch` that differ from `arch`.
 
     Raises:

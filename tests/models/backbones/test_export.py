@@ -67,7 +67,7 @@ def test_onnx_by_tracing(family: str, kwargs: dict, tmp_path: Path) -> None:
     """`dynamo=False`, which mmdeploy calls."""
     pytest.importorskip('onnx')
     if 'rel_pos_terms' in kwargs:
-        pytest.skip('fixes the batch: docs/export.md')
+        pytest.skip('fixes the batch: docs/guides/export.md')
     model, path = build(family, **kwargs), tmp_path / 'model.onnx'
     axes = {'x': {0: 'N'}} | {f'y{i}': {0: 'N'} for i in range(len(model.out_indices))}
     names = dict(input_names=['x'], output_names=list(axes)[1:], dynamic_axes=axes)

@@ -164,7 +164,7 @@ def test_local_uniblock_without_a_temporal_module_is_the_block_of_the_vit(kwargs
 
 
 def test_snippets_of_the_docs_run(root, capsys) -> None:
-    page = (root / 'docs/uniblocks.md').read_text()
+    page = (root / 'docs/how/uniblocks.md').read_text()
     config, program = re.findall(r'```python\n(.*?)```', page, re.S)
     names = {}
     exec(config, names)

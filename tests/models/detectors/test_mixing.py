@@ -173,8 +173,8 @@ def test_forgotten_options_are_named(
 
 @pytest.mark.parametrize('detector', ['mmdet::retinanet', 'mmdet::dino'])
 def test_configs_of_the_page_build(detector: str, tmp_path: Path) -> None:
-    """Those of docs/mixing.md, as they are."""
-    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/mixing.md').read_text(), re.S)
+    """Those of docs/guides/mixing.md, as they are."""
+    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/guides/mixing.md').read_text(), re.S)
     (text,) = (block for block in blocks if detector in block)
     (tmp_path / 'config.py').write_text(text)
     model = build(Config.fromfile(tmp_path / 'config.py'))
