@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image test test-thorough test-faults lint format recipes docs lock
+.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image evidence test test-thorough test-faults lint format recipes docs lock
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ demo-image: base ## write handwritten digits, train MViTv2 and SMViT on them, dr
 MEMORY := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 8000000 ] 2>/dev/null && echo -p /dev/shm)
 PYTEST = @tmp=$$(mktemp -d $(MEMORY)) && trap "rm -rf $$tmp" EXIT && TMPDIR=$$tmp OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+
+PART ?=
+evidence: base ## small trainings that show, or fail to show, what the papers claim; PART=shuffling trains one part
+	OMP_NUM_THREADS=1 $(BIN)/python tools/analysis/evidence.py $(PART)
 
 test: env lint ## all tests but those of the next two targets, the long ones last
 	$(PYTEST) -m 'not slow and not thorough and not faults'

@@ -1,0 +1,1 @@
+"""Small trainings that show, or fail to show, what the papers claim: `make evidence`."""
