@@ -270,7 +270,7 @@ class MaskUnitAttention(BaseModule):
         """
         batch, length, _ = x.shape
         q, k, v = self.qkv(x).chunk(3, dim=-1)
-        q = max_pool_tokens(q, self.q_stride, valid, keep=True)  # attention keeps k and v, which share its memory
+        q = max_pool_tokens(q, self.q_stride, valid)
         unit = self.mask_unit or length
         x = attend(
             split_heads(q, self.num_heads, unit // self.q_stride),

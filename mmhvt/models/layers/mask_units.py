@@ -23,27 +23,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def max_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None, keep: bool = False) -> Tensor:
+def max_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None) -> Tensor:
     """Max over each run of `stride` tokens in unit order, which is max pooling over space (section 3.2).
 
     Args:
         x: Tokens (..., L, C).
         stride: Number of tokens that are joined, over all axes: 4 for 2×2.
         valid: Mask (L,), False for padding, which the max ignores. Defaults to None for no padding.
-        keep: Whether `x` is kept for the backward pass by something else, too. Defaults to False, which keeps the
-            places of the maxima instead: half as many bytes with a stride of 4.
 
     Returns:
         Tensor: (..., L / stride, C), zero where all tokens of a run are padding.
     """
     if stride == 1:
         return x
-    if valid is not None:
-        x = x.masked_fill(~valid[:, None], -math.inf)
-    runs = x.unflatten(-2, (-1, stride))
-    inferred = not torch.is_grad_enabled() or torch.jit.is_tracing()  # which checks traces without gradients
-    pooled = runs.amax(-2) if keep or inferred else runs.max(-2).values
-    return pooled if valid is None else pooled.masked_fill(~pool_valid(valid, stride)[:, None], 0.0)
+    if valid is None:
+        return x.unflatten(-2, (-1, stride)).amax(-2)
+    x = x.masked_fill(~valid[:, None], -math.inf).unflatten(-2, (-1, stride)).amax(-2)
+    return x.masked_fill(~pool_valid(valid, stride)[:, None], 0.0)
 
 
 def mean_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None) -> Tensor:
