@@ -22,7 +22,7 @@ def test_maxima_and_their_gradients(valid) -> None:
 
 
 def test_equal_maxima_share_the_gradient() -> None:
-    """Plain ground gives equal tokens. With it all at one of them, the demo learned less: docs/guides/performance.md."""
+    """Plain ground gives equal tokens; with all of it at one, the demo learned less: docs/guides/performance.md."""
     x = torch.ones(1, 4, 1, requires_grad=True)
     max_pool_tokens(x, 4).backward(torch.ones(1, 1, 1))
     assert x.grad.flatten().tolist() == [0.25] * 4
