@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmhvt.apis.videos import write_video
-
-from .generate import SPLITS, begin_dataset, check_arguments, draw_in_parallel, finish_dataset
+from .clip_files import write_clips
+from .generate import check_arguments
 from .shapes import SHAPE_LEVELS, SHAPES, draw_ground, paint
 
 # motion: (coordinate of the pose that it advances, direction); opposites stand side by side
@@ -75,17 +74,8 @@ def draw_clip(motion: str, frames: int, size: int, rng: np.random.Generator) -> 
     return paint(poses, polygon, head, draw_ground(size, rng))
 
 
-def _clip_name(motion: str, index: int) -> str:
-    return f'{motion}_{index:05d}.mp4'
-
-
-def _write_some(task: tuple[str, str, int, int], out: Path, size: int, frames: int, seed: int) -> None:
-    """Clips `first` to `last` (exclusive) of one motion in one split."""
-    split, motion, first, last = task
-    for index in range(first, last):
-        # a clip depends on its own number alone, whichever process draws it and however many there are
-        rng = np.random.default_rng([seed, SPLITS.index(split), list(MOTIONS).index(motion), index])
-        write_video(out / f'videos_{split}' / _clip_name(motion, index), draw_clip(motion, frames, size, rng), FPS)
+def _draw(motion: str, split: str, rng: np.random.Generator, frames: int, size: int) -> np.ndarray:
+    return draw_clip(motion, frames, size, rng)
 
 
 def write_dataset(
@@ -97,12 +87,9 @@ def write_dataset(
     seed: int = 0,
     processes: int = 2,
 ) -> bool:
-    """Write videos and the annotation files that mmaction2's VideoDataset reads.
+    """Write videos and the annotation files that mmaction2's VideoDataset reads: :func:`.clip_files.write_clips`.
 
-    `out` then holds `videos_train/`, `videos_val/`, `moving_shapes_{train,val}_list_videos.txt` (lines of file name and
-    label), `label_map.txt` (class names in order of their labels) and `manifest.json` (these arguments). The arguments
-    alone, less `processes`, decide the contents. Annotation files and manifest come last and together: a folder that
-    an interrupted call left cannot be trained on, and the next call with the same arguments finishes it.
+    The arguments alone, less `processes`, decide the contents.
 
     Args:
         out: Folder; new, empty, or what an earlier call with the same arguments left.
@@ -121,29 +108,10 @@ def write_dataset(
         FileExistsError: If `out` holds anything else.
         OSError: If a file cannot be written.
     """
-    out = Path(out)
-    counts = {'train': clips_per_class, 'val': val_clips_per_class}
     arguments = dict(
         clips_per_class=clips_per_class, val_clips_per_class=val_clips_per_class, size=size, frames=frames, seed=seed
     )
     check_arguments(arguments, processes, least=dict(size=16, frames=2), size_multiple=2)
-    videos = {f'videos_{split}': count * len(MOTIONS) for split, count in counts.items()}
-    if not begin_dataset(out, arguments, videos, 'moving shapes'):
-        return False
-    some = 20  # clips a task: often enough to see progress
-    tasks = [
-        (split, motion, first, min(first + some, count))
-        for split, count in counts.items()
-        for motion in MOTIONS
-        for first in range(0, count, some)
-    ]
-    write = partial(_write_some, out=out, size=size, frames=frames, seed=seed)
-    draw_in_parallel(write, tasks, processes, keep_order=False)
-    for split, count in counts.items():
-        lines = [
-            f'{_clip_name(motion, index)} {label}' for index in range(count) for label, motion in enumerate(MOTIONS)
-        ]
-        (out / f'moving_shapes_{split}_list_videos.txt').write_text('\n'.join(lines) + '\n')
-    (out / 'label_map.txt').write_text('\n'.join(MOTIONS) + '\n')
-    finish_dataset(out)
-    return True
+    counts = dict(train=clips_per_class, val=val_clips_per_class)
+    draw = partial(_draw, frames=frames, size=size)
+    return write_clips(Path(out), 'moving_shapes', list(MOTIONS), draw, counts, arguments, FPS, processes)

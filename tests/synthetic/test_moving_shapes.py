@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from helpers import ROOT
 from mmhvt.registry import TRANSFORMS
-from mmhvt.synthetic import moving_shapes
+from mmhvt.synthetic import clip_files
 from mmhvt.synthetic.moving_shapes import MOTIONS, draw_clip, draw_poses, write_dataset
 
 CONFIGS = sorted((ROOT / 'configs/smvit').glob('smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb*.py'))
@@ -115,7 +115,7 @@ def test_interrupted_call_leaves_nothing_that_trains(
 
     out = tmp_path / 'd'
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(moving_shapes, 'draw_in_parallel', interrupted)
+        patch.setattr(clip_files, 'draw_in_parallel', interrupted)
         write_dataset(out, **SMALL)
     assert not list(out.glob('*.txt')) and not (out / 'manifest.json').exists()
     with pytest.raises(FileExistsError, match='made with seed=0'):
