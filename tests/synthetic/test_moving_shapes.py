@@ -13,7 +13,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from helpers import ROOT
 from mmhvt.registry import TRANSFORMS
-from mmhvt.synthetic import clip_files
+from mmhvt.synthetic import clip_files, moving_shapes
 from mmhvt.synthetic.moving_shapes import MOTIONS, draw_clip, draw_poses, write_dataset
 
 CONFIGS = sorted((ROOT / 'configs/smvit').glob('smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb*.py'))
