@@ -97,6 +97,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_training(entry: dict) -> bool:
+    return 'iter' in entry or 'lr' in entry
+
+
 def read_run(path: Path, name: str) -> Run:
     """A run whose logs are joined: what a resumed run logged replaces all that was logged from its first step on.
 
@@ -113,7 +117,7 @@ def read_run(path: Path, name: str) -> Run:
     length: int | None = None
     for log in find_logs(path):
         entries = read_log(log)
-        trained = [entry for entry in entries if 'iter' in entry or 'lr' in entry]
+        trained = [entry for entry in entries if _is_training(entry)]
         length = _epoch_length(trained) or length
         if trained:
             first = min(entry['step'] for entry in trained)
@@ -122,7 +126,7 @@ def read_run(path: Path, name: str) -> Run:
                     del series[step]
         last = max((entry['epoch'] for entry in trained if _is_number(entry.get('epoch'))), default=math.inf)
         for entry in entries:
-            is_training, step = 'iter' in entry or 'lr' in entry, entry['step']
+            is_training, step = _is_training(entry), entry['step']
             # LoggerHook counts validations in epochs, unless log_metric_by_epoch=False
             if not is_training and length and step <= last:
                 step *= length

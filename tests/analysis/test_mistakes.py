@@ -2,12 +2,10 @@
 
 import copy
 import pickle
-import sys
 import uuid
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -59,23 +57,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def call(
-    load_tool: Callable[[str], ModuleType],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> Callable[..., tuple[str, str]]:
-    """Calls the tool in a folder; gives what it prints and its errors."""
-    tool = load_tool('analysis/mistakes.py')
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: str | Path) -> tuple[str, str]:
-        monkeypatch.setattr(sys, 'argv', ['mistakes.py', *map(str, args)])
-        capsys.readouterr()
-        tool.main()
-        return tuple(capsys.readouterr())
-
-    return run
+def call(caller: Callable[[str], Callable[..., tuple[str, str]]]) -> Callable[..., tuple[str, str]]:
+    """Calls the tool."""
+    return caller('mistakes.py')
 
 
 def dump_test(config: Config, tmp_path: Path) -> dict[str, float]:

@@ -1,11 +1,9 @@
 """Curves of runs from their logs."""
 
 import json
-import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -38,23 +36,9 @@ def write_log(work_dir: Path, start: str, *entries: dict) -> Path:
 
 
 @pytest.fixture
-def call(
-    load_tool: Callable[[str], ModuleType],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> Callable[..., tuple[str, str]]:
-    """Calls the tool in a folder; gives what it prints and its errors."""
-    tool = load_tool('analysis/plot_log.py')
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: str | Path) -> tuple[str, str]:
-        monkeypatch.setattr(sys, 'argv', ['plot_log.py', *map(str, args)])
-        capsys.readouterr()
-        tool.main()
-        return tuple(capsys.readouterr())
-
-    return run
+def call(caller: Callable[[str], Callable[..., tuple[str, str]]]) -> Callable[..., tuple[str, str]]:
+    """Calls the tool."""
+    return caller('plot_log.py')
 
 
 def curves(figure: object) -> dict[tuple[str, str], tuple[list[float], list[float]]]:

@@ -53,10 +53,32 @@ METRICS = {
 # ------------------------------------------------------------------------------------------------------------- READMEs
 
 
+def dataset(name: str, known: dict[str, str] = DATA) -> str:
+    """The data set of a config's name, in words.
+
+    Raises:
+        ValueError: If it is none of the known.
+    """
+    found = re.findall(rf'_({"|".join(sorted(known, key=len, reverse=True))})(?![a-z0-9])', name)
+    if not found:
+        raise ValueError(f'{name}: the name ends in none of the data sets {", ".join(known)}')
+    return known[found[-1]]
+
+
+def side(name: str) -> int:
+    """Pixels of a side in a config's name."""
+    return int((re.findall(r'-(\d+)px', name) or [224])[-1])
+
+
+def is_other_test(name: str) -> bool:
+    """Whether a config tests what another one trains."""
+    return bool(re.search(r'_(10x5|shuffled|full)$', name))
+
+
 def batch(name: str) -> str:
     """'200 epochs, 128 × 4' of a recipe's name."""
     match = TRAINING.search(name)
-    if not match or re.search(r'_(10x5|shuffled|full)$', name):
+    if not match or is_other_test(name):
         return 'test'
     gpus, samples, epochs, repeats = match.groups()
     return f'{epochs} × {repeats} epochs, {gpus} × {samples}' if repeats else f'{epochs} epochs, {gpus} × {samples}'
@@ -142,7 +164,7 @@ def entry(recipes: Recipes, folder: str, about: dict[str, Any], row: dict[str, A
     family = re.search(r'(?:^|_)(mvitv2|mvit|smvit|video-swin|uniformerv2|vit)-', name)[1]
     family = {'vit': 'mvit'}.get(family, family.replace('-', '_'))
     collection = published.COLLECTIONS.get(folder) or published.COLLECTIONS[family]
-    data = DATA[re.findall(rf'_({"|".join(sorted(DATA, key=len, reverse=True))})(?![a-z0-9])', name)[-1]]
+    data = dataset(name)
     architecture = re.split(r',? (?=\d+×\d+|\d+ frames|\d+²)', row['model'])[0].rstrip(',')
     image = not re.search('-rgb', name)
     metadata: dict[str, Any] = {'Architecture': about.get('architecture', '{}').format(architecture)}
@@ -155,8 +177,7 @@ def entry(recipes: Recipes, folder: str, about: dict[str, Any], row: dict[str, A
     if row.get('from', 'scratch') != 'scratch':
         metadata['Pretrained'] = row['from']
     if folder != 'coco':
-        side = (re.findall(r'-(\d+)px', name) or ['224'])[-1]
-        metadata['Resolution'] = f'{side}x{side}'
+        metadata['Resolution'] = f'{side(name)}x{side(name)}'
     metadata['Training Data'] = data
     found: dict[str, Any] = {
         'Name': name,

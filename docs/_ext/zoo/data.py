@@ -247,9 +247,6 @@ class Zoo:
         """
         name, folder = path.stem, path.relative_to(self.configs).parts[0]
         family = _family(path)
-        data = re.findall(rf'_({"|".join(sorted(DATA, key=len, reverse=True))})(?![a-z0-9])', name)
-        if not data:
-            raise ValueError(f'{path}: the name ends in none of the data sets {", ".join(DATA)}')
         title, row = self._rows.get(path, ('', {}))
         results = self._results.get(path, [])
         first = next((result for result in results if not result.options), None)
@@ -265,7 +262,7 @@ class Zoo:
             kind=self._kind(path),
             family=FAMILIES[family],
             task=_task(folder, name),
-            dataset=DATA[data[-1]],
+            dataset=make_recipes.dataset(name, DATA),
             model=self._model(path),
             start=row.get('from', '') if row.get('from') != 'scratch' else '',
             input=self._input(path, chain),
@@ -286,7 +283,7 @@ class Zoo:
     def _kind(self, path: Path) -> str:
         if path.parent.name == 'ablations':
             return 'ablation'
-        if path in self._rows and not re.search(r'_(10x5|shuffled|full)$', path.stem):
+        if path in self._rows and not make_recipes.is_other_test(path.stem):
             return 'recipe'
         return 'demo' if 'micro' in path.stem else 'weights' if '3rdparty' in path.stem else 'variant'
 
@@ -317,7 +314,7 @@ class Zoo:
         if 'micro' in name or re.search(r'_\d+x\d+$', name.replace('_10x5', '')):
             return tuple(analysis.values(path)[INPUT])
         frames = re.search(r'[_-](?:(\d+)x\d+x\d+|u(\d+))(?=[_-])', name)
-        side = int((re.findall(r'-(\d+)px', name) or [224])[-1])
+        side = make_recipes.side(name)
         return (*([int(frames[1] or frames[2])] if frames else []), side, side)
 
     def _figure(self, path: Path, title: str, row: Mapping[str, Any], key: str) -> Figure | None:

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmhvt import migrate
 from mmhvt.migrate.loadable import LoadableBackbone
-from mmhvt.models.layers import StageMap, channels_first, channels_last, is_hooked
+from mmhvt.models.layers import StageMap, channels_first, channels_last, is_hooked, is_traced
 from mmhvt.utils import check_choice, check_options, split_pretrained
 from mmhvt.utils.option_configs import InitCfg
 from mmhvt.utils.option_types import Count, Index, Recomputed, Size, Strides
@@ -183,8 +183,7 @@ class Backbone(LoadableBackbone, BaseModule):
         Raises:
             ValueError: See :meth:`token_grid`.
         """
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        if torch.is_grad_enabled() and not (self.training or self._warned_of_hooks or traced):
+        if torch.is_grad_enabled() and not (self.training or self._warned_of_hooks or is_traced()):
             self._warn_of_hooks()
         return self.token_grid(x.shape[2:])
 

@@ -22,6 +22,7 @@ from .relative_position import (
     one_hot_coordinates,
     table_rows,
 )
+from .tracing import is_traced
 from .windows import merge_windows, pad_to_multiple, split_windows
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     'gather_units',
     'in_reference_math',
     'is_hooked',
+    'is_traced',
     'max_pool_tokens',
     'mean_pool_tokens',
     'merge_heads',

@@ -12,6 +12,7 @@ from torch import Tensor
 from .constants import zeros
 from .reference import in_reference_math
 from .relative_position import GridBias
+from .tracing import is_traced
 
 LONGEST_HEAD = 256  # channels, of the fused kernels of GPUs
 SCORES_AT_ONCE = 2**23  # of a head: the biases of so many are made at a time
@@ -70,10 +71,9 @@ def _in_runs(q: Tensor, bias: GridBias) -> bool:
 
     The bias of all pairs is then cheaper, made for a run of queries at a time. The backward pass would keep it whole.
     """
-    eager = not (torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing())
-    return (
-        eager and q.device.type == 'cpu' and bias.width > q.shape[-1] and bias.key is None and not in_reference_math()
-    )
+    if torch.is_grad_enabled() or is_traced() or in_reference_math():
+        return False
+    return q.device.type == 'cpu' and bias.key is None and bias.width > q.shape[-1]
 
 
 def _lengthen(x: Tensor, length: int) -> Tensor:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch._guards import detect_fake_mode
 
+from .tracing import is_traced
+
 # blocks share most sizes of a run, and images of all sizes must not fill the memory
 LIMIT = 512
 LARGEST = 2**24  # bytes of what is worth keeping: larger tensors are rare, and making them is little of what they serve
@@ -28,7 +30,7 @@ def constant(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(make)
     def get(*args: Hashable) -> Tensor:
-        if torch.compiler.is_compiling() or torch.jit.is_tracing() or detect_fake_mode() is not None:
+        if is_traced() or detect_fake_mode() is not None:
             return make(*args)
         found = kept.get(args)
         if found is not None:

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .tracing import is_traced
+
 
 def depthwise_conv(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int]
@@ -21,9 +23,7 @@ def depthwise_conv(
         padding: Per axis.
     """
     rewritten = (
-        x.device.type == 'cpu'
-        and torch.is_grad_enabled()
-        and not (torch.is_autocast_enabled('cpu') or torch.compiler.is_compiling() or torch.jit.is_tracing())
+        x.device.type == 'cpu' and torch.is_grad_enabled() and not (torch.is_autocast_enabled('cpu') or is_traced())
     )
     if not rewritten:
         return _conv(x, weight, bias, stride, padding)

@@ -18,6 +18,7 @@ from .constants import constant
 from .layout import as_numbers
 from .reference import in_reference_math
 from .relative_position import fill_head
+from .tracing import is_traced
 
 # scores that a CPU's core works on at a time: they stay in its cache
 SCORES = 5 * 2**16
@@ -219,8 +220,7 @@ def form_of_attention(x: Tensor) -> Literal['fused', 'cached', 'plain', 'referen
         return 'reference'
     if torch.onnx.is_in_onnx_export():
         return 'plain'
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    if traced or x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64):
+    if is_traced() or x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64):
         return 'fused'
     transformed = torch._C._functorch.is_functorch_wrapped_tensor(x)  # by torch.func
     return 'cached' if x.shape[1] > LARGE and not transformed else 'plain'
