@@ -28,5 +28,6 @@ autodoc_typehints = 'description'
 html_theme = 'furo'
 html_title = f'mmhvt {release}'
 html_static_path = ['_static']
+html_favicon = '_static/favicon.svg'  # browsers ask for one
 html_css_files = ['mmhvt.css']
 exclude_patterns = ['_build']
