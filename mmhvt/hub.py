@@ -1,6 +1,6 @@
 """Our models by their names, which are those of the metafiles.
 
-:mod:`mmhvt.compat` makes the functions of other packages that take the name of a model look here as well:
+:mod:`mmhvt.compat` makes functions of other packages that find a model by its name look here as well:
 ``mmpretrain.get_model``, ``mmaction.apis.MMAction2Inferencer``, ``mmdet.apis.DetInferencer`` and the like.
 """
 
@@ -36,10 +36,10 @@ INFERENCERS = {
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Says in a few words which names are most like an unknown one, to end an error message.
+    """Returns the end of an error message that lists the names most similar to an unknown one.
 
     Args:
-        name: Unknown name, of which the end may be missing.
+        name: Unknown name, whose end may be missing.
         names: Known names.
     """
 
@@ -51,7 +51,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def list_configs(folder: str) -> list[str]:
-    """Lists the config files below a folder, whose links are followed, by their paths relative to it."""
+    """Lists the config files below a folder as paths relative to it; follows links."""
     paths = (Path(root, file) for root, _, files in os.walk(folder, followlinks=True) for file in files)
     return [path.relative_to(folder).as_posix() for path in paths if path.suffix == '.py']
 
@@ -73,7 +73,7 @@ def config_path(folder: str, name: str) -> str:
 
 
 def recipe_of(path: str | os.PathLike) -> str | None:
-    """The recipe, below configs/, that writes a checkpoint, if its folder has a recipe's name."""
+    """The recipe below configs/ that writes a checkpoint, or None if its folder is not named after one."""
     name = f'{Path(path).parent.name}.py'
     return next((config for config in list_configs(str(MIM / 'configs')) if Path(config).name == name), None)
 
@@ -85,7 +85,7 @@ def missing_checkpoint(path: str | os.PathLike) -> str:
         path: Path, such as work_dirs/RECIPE/epoch_200.pth.
     """
     recipe = recipe_of(path)
-    remedy = f': training by configs/{recipe} writes it (mim train mmhvt {Path(recipe).stem})' if recipe else ''
+    remedy = f': training with configs/{recipe} writes it (mim train mmhvt {Path(recipe).stem})' if recipe else ''
     return f'there is no checkpoint {path}{remedy}'
 
 
@@ -105,14 +105,14 @@ def metafile_models() -> dict[str, dict]:
 
 
 def named_models() -> dict[str, dict]:
-    """Returns :func:`metafile_models`, and the `Config` of what no metafile has, by its name: the micro recipes."""
+    """Returns :func:`metafile_models`, and the `Config` of the micro recipes, which no metafile has, by name."""
     configs = MIM / 'configs'
     paths = (configs / path for path in list_configs(str(configs)) if not path.startswith('_base_/'))
     return {path.stem: dict(Config=str(path)) for path in paths} | metafile_models()
 
 
 def model_of_inferencer(name: str, scope: str, others: Iterable[str]) -> tuple['Config', str | None]:
-    """Finds what an inferencer of MMEngine needs of one of our models.
+    """Finds what an inferencer of MMEngine needs to run one of our models.
 
     Args:
         name: Name of the model.

@@ -39,7 +39,7 @@ _MVITV2 = "type='mmhvt.MViT', arch='v2_small' (or v2_tiny, v2_base, v2_large, v2
 _SMVIT = "type='mmhvt.SMViT', arch='base' (or tiny, small, base_plus, large, huge)"
 _SWIN = "type='mmhvt.VideoSwin', arch='tiny' (or small, base, large)"
 _VIT = "type='mmhvt.VisionTransformer' for images, type='mmhvt.MViT', arch='vit_base' for video"
-# what to write for the names that other packages have for our models; a name may go on, as hiera_base_224
+# what to write for other packages' names of our models; a name may continue, like hiera_base_224
 OTHER_NAMES = {
     'mvitv2': _MVITV2,
     'mvit': _MVIT,
@@ -57,8 +57,8 @@ OTHER_NAMES = {
 class LazyRegistry(Registry):
     """Registry that imports a class when it is first asked for it, and whose classes check their options.
 
-    Its locations are packages that list their classes in ``__all__`` (:func:`mmhvt.utils.lazy.lazy_attributes`). A
-    class is checked by being registered: :mod:`mmhvt.utils.options`.
+    Its locations are packages that list their classes in ``__all__`` (:func:`mmhvt.utils.lazy.lazy_attributes`).
+    Registering a class makes it check its options: see :mod:`mmhvt.utils.options`.
     """
 
     _imported: bool
@@ -71,14 +71,14 @@ class LazyRegistry(Registry):
             check_options(module)
 
     def get(self, key: str) -> type | None:
-        """A class by its name, imported if it is one of this package.
+        """Get a class by its name and import it if it is in this package.
 
         Args:
             key: Name, with or without a scope.
 
         Raises:
             MissingDependencyError: If the class needs a package that is not installed.
-            KeyError: If there is no such class; names those that may be meant.
+            KeyError: If there is no such class; suggests similar ones.
         """
         scope, name = self.split_scope_key(key)
         if scope not in (None, self.scope):
@@ -87,7 +87,7 @@ class LazyRegistry(Registry):
         found = self.module_dict.get(name) or super().get(key)
         # a name with dots may be the path of a class, which MMEngine looks up after this
         if found is None and '.' not in name:
-            # the words of MMEngine, which would not say more
+            # MMEngine's wording, plus advice
             raise KeyError(f'mmhvt.{name} is not in the {self.root.scope}::{self.name} registry: {self._advice(name)}')
         return found
 
@@ -102,7 +102,7 @@ class LazyRegistry(Registry):
         plain = name.lower().replace('_', '')
         near = [f"type='mmhvt.{each}'" for each in nearest(name, self.module_dict)]
         known = [start for start in OTHER_NAMES if plain.startswith(start)] if self is MODELS else []
-        # a name in other letters alone is nothing but that
+        # a name that differs in case only needs no other advice
         if known and plain not in (each.lower() for each in self.module_dict):
             near = [OTHER_NAMES[max(known, key=len)]]
         near += [f"type='{scope}.{name}'" for scope, other in self.root.children.items() if name in other.module_dict]

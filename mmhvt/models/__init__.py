@@ -1,4 +1,4 @@
-"""Models. Each is imported when it is first used, so that a backbone needs mmcv alone."""
+"""Models. Each is imported when it is first used, so that a backbone needs only mmcv."""
 
 from mmhvt.utils.lazy import lazy_attributes
 

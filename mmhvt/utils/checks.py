@@ -18,13 +18,13 @@ def check_choice(owner: str, name: str, value: Any, choices: Iterable) -> None:
         ValueError: If the value is not among them; lists them.
     """
     choices = tuple(choices)
-    # `in` compares by equality, by which 1 would be True
+    # `in` compares by equality, under which 1 is True
     if not any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in choices):
         raise ValueError(f'{owner}: {name}={value!r}: choose from {", ".join(map(str, choices))}')
 
 
 def nearest(name: str, choices: Iterable[str], cutoff: float = 0.7) -> list[str]:
-    """Up to three of `choices` that are spelled like `name`, upper or lower case, the nearest first.
+    """Up to three of `choices` that are spelled like `name`, ignoring case, the nearest first.
 
     Args:
         name: A name that is not among them.

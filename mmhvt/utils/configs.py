@@ -1,4 +1,4 @@
-"""Config files and `--cfg-options`, with errors of one line that name them."""
+"""Config files and `--cfg-options`, with one-line errors that name them."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from mmengine.config import Config, DictAction
 
 
 class CfgOptions(DictAction):
-    """MMEngine's DictAction, which refuses what is not KEY=VALUE as argparse refuses other arguments."""
+    """MMEngine's DictAction, which rejects what is not KEY=VALUE the way argparse rejects other arguments."""
 
     def __call__(
         self,
@@ -25,13 +25,13 @@ class CfgOptions(DictAction):
             if not re.match(r'[^=\s.]+(\.[^=\s.]+)*=', value):
                 raise argparse.ArgumentError(self, f'{value!r} is not KEY=VALUE, such as train_cfg.max_epochs=10')
             if any(value.count(left) != value.count(right) for left, right in ('()', '[]')):
-                raise argparse.ArgumentError(self, f'{value!r} has a bracket without its other half')
+                raise argparse.ArgumentError(self, f'{value!r} has an unmatched bracket')
         super().__call__(parser, namespace, values, option_string)
 
 
 @contextmanager
 def naming_config(config: str) -> Iterator[None]:
-    """Errors of a config, which is a program and may raise any, as a ValueError of one line that names it."""
+    """Turns any error of a config, which is a program, into a one-line ValueError that names it."""
     try:
         yield
     except ValueError as error:
@@ -44,12 +44,12 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     """Reads a config and applies options to it.
 
     Args:
-        path: File, or name in another library as in mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py. A config is a
-            program: it is run.
-        options: Values by keys with dots, as :class:`CfgOptions` gives them.
+        path: File, or name in another library such as mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py. A config is a
+            program and is executed.
+        options: Values by dotted keys, as :class:`CfgOptions` returns them.
 
     Raises:
-        ValueError: If there is no such file or it is no config, or an option does not fit it.
+        ValueError: If there is no such file, it is not a config, or an option does not fit it.
     """
     name = str(path)
     if '::' in name:
@@ -75,7 +75,7 @@ def _line(error: Exception) -> str:
 
 
 def _check_bases(path: Path, children: tuple[Path, ...] = ()) -> None:
-    """Refuses files that are no configs, and circles of bases, which MMEngine follows for 18 seconds."""
+    """Rejects files that are not configs, and circular bases, which MMEngine follows for 18 seconds."""
     within = f', a base of {children[-1]}' if children else ''
     if not path.is_file():
         raise ValueError(f'{path}{within}: no such config file')

@@ -1,7 +1,7 @@
 """Boxes with captions, drawn into frames of videos.
 
-torchvision's `draw_bounding_boxes` writes one line for a box, and lets it leave the frame; a caption here has several,
-and stays within.
+torchvision's `draw_bounding_boxes` writes a single line per box, which may leave the frame. Captions here have several
+lines and stay within the frame.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def follow(boxes: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
-    """Boxes on their way to the next key frame.
+    """Interpolate boxes on their way to the next key frame.
 
     Args:
         boxes: (n, 4) at a key frame.
@@ -87,7 +87,7 @@ def draw_video(
     Args:
         frames: (H, W, 3) uint8 each.
         fps: Frames a second.
-        key_frames: One or more in order of time; taken when the frames come to them, so that three are held at a time.
+        key_frames: One or more in temporal order; consumed as frames reach them, so that three are held at a time.
         zoom: Factor by which frames are enlarged. Defaults to 1.
 
     Yields:

@@ -1,4 +1,4 @@
-"""Files of data: checks before they are opened, errors that name them."""
+"""Data files: checks before they are opened, and errors that name them."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from yaml import YAMLError
 
-# what parsers raise on a file that is damaged, or made to do harm
+# what parsers raise on a file that is damaged or malicious
 READ_ERRORS = (
     pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
     ArithmeticError, AssertionError, ImportError, MemoryError, struct.error, YAMLError,
@@ -26,10 +26,10 @@ _KINDS = {
 
 
 def require_file(path: str | Path) -> Path:
-    """The path, if it is that of a file, or of a link to one. Opening a pipe or reading a device may never end.
+    """Return a path if it is a file or a link to one. Opening a pipe or reading a device may never end.
 
     Raises:
-        FileNotFoundError: If there is nothing of the name.
+        FileNotFoundError: If nothing has that name.
         ValueError: If it is a folder, named pipe, socket or device. The error is an OSError, too.
     """
     try:
@@ -43,7 +43,7 @@ def require_file(path: str | Path) -> Path:
 
 
 def parse(handler: Any, backend: Any, path: str, kwargs: dict[str, Any]) -> Any:
-    """Content of a JSON, YAML or pickle, for `mmengine.fileio.load`.
+    """Content of a JSON, YAML or pickle file, for `mmengine.fileio.load`.
 
     Args:
         handler: MMEngine's handler of the format.
@@ -52,7 +52,7 @@ def parse(handler: Any, backend: Any, path: str, kwargs: dict[str, Any]) -> Any:
         kwargs: Arguments of the handler.
 
     Raises:
-        OSError: If the file does not exist or is none (:func:`require_file`).
+        OSError: If the file does not exist or is not a file (:func:`require_file`).
         ValueError: If it cannot be read; names the file.
     """
     try:
@@ -69,14 +69,14 @@ def read_json(path: str | Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        FileNotFoundError: If there is nothing of the name.
+        FileNotFoundError: If nothing has that name.
         ValueError: If it is not a file, not JSON, not UTF-8, or nested too deeply. The message names it.
     """
     try:
         return json.loads(require_file(path).read_bytes())
     except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is no JSON: {error}') from None
+        raise ValueError(f'{path} is not JSON: {error}') from None
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is no JSON: it is no text in UTF-8 ({error})') from None
+        raise ValueError(f'{path} is not JSON: it is not UTF-8 text ({error})') from None
     except RecursionError:
-        raise ValueError(f'{path} is no JSON that can be read: it is nested too deeply') from None
+        raise ValueError(f'{path} is not JSON that can be read: it is nested too deeply') from None

@@ -1,7 +1,7 @@
-"""Types of options that our classes take over from other packages, by the names that these packages share.
+"""Types of options that our classes inherit from other packages, by the names that these packages share.
 
 Their own annotations are incomplete (``None`` is missing, a number has no range) or mean another thing. A key with a
-class, as ``'LayerNorm.bias'``, stands for the option of that class alone.
+class, such as ``'LayerNorm.bias'``, stands for the option of that class only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _Rule = Literal['greater', 'less']
 _FromMinusOne = Annotated[int, Range(-1)]
 _TopK = Annotated[int, Range(1)]
 _Names = str | Sequence[str]
-_Folders = Annotated[Mapping[str, str], Says(" must be a dict of folders, as data_prefix=dict(video='videos')")]
+_Folders = Annotated[Mapping[str, str], Says(" must be a dict of folders, such as data_prefix=dict(video='videos')")]
 
 
 def _init_problem(cfg: dict | list[dict] | None) -> str | None:
@@ -53,7 +53,7 @@ def _is_no_template(template: str | None) -> str | None:
         if template is not None:
             template.format(1)
     except (IndexError, KeyError, ValueError):
-        return " must have one place for the number, as 'epoch_{}.pth'"
+        return " must have one place for the number, such as 'epoch_{}.pth'"
     return None
 
 
@@ -77,7 +77,7 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     'track_running_stats': bool,
     'num_groups': Number,
     'LayerNorm.bias': bool,
-    'device': Any,  # of torch
+    'device': Any,  # torch's
     'dtype': Any,
     # initialization
     'init_cfg': Annotated[dict | list[dict] | None, Check(_init_problem)],
@@ -97,7 +97,7 @@ FOREIGN_OPTIONS: dict[str, Any] = {
     # heads and losses
     'num_classes': Number | None,
     'in_channels': Channels | None,
-    'RPNHead.num_classes': Annotated[int, Range(1, 1), Says(': regions are of one class, 1')],
+    'RPNHead.num_classes': Annotated[int, Range(1, 1), Says(': regions have one class, use 1')],
     'RPNHead.in_channels': Channels,
     'loss': Built,
     'loss_cls': Built,

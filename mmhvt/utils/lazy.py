@@ -1,6 +1,6 @@
 """Package attributes that are imported when they are first used.
 
-A backbone needs mmcv alone, a head needs mmaction2, a detector mmdet. A package that imported all of its classes would
+A backbone needs only mmcv, a head needs mmaction2, a detector mmdet. A package that imported all of its classes would
 need all of these libraries for any one of them.
 """
 
@@ -57,6 +57,6 @@ def lazy_attributes(
 
 
 def is_sharded(module: Any) -> bool:
-    """Whether a module is wrapped by FSDP, which takes a second to import and is imported where one is."""
+    """Whether a module is wrapped by FSDP. FSDP takes a second to import, and any such module has imported it."""
     fsdp = sys.modules.get('torch.distributed.fsdp')
     return fsdp is not None and isinstance(module, fsdp.FullyShardedDataParallel)

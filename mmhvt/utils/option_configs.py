@@ -23,7 +23,7 @@ def config_problem(
         find: Finds a class by its name; returns None if there is none.
         what: What the class is, for messages.
         known: Names of such classes, for messages. Defaults to none.
-        others: Keys that the class does not take, but what builds it. Defaults to none.
+        others: Keys for what builds the class rather than for the class. Defaults to none.
 
     Returns:
         str | None: End of a sentence that begins with the config, None if nothing is wrong.
@@ -44,7 +44,7 @@ def config_problem(
             return f': unknown key {key}, use {" or ".join(nearest(key, options.hints) or options.hints)}'
         if key in options.hints and (text := problem(value, options.hints[key])):
             return f': {key}={show(value)}{text}'
-    missing = [key for key in options.required if key not in cfg and what != 'a norm']  # the channels are added
+    missing = [key for key in options.required if key not in cfg and what != 'a norm']  # a norm gets its channels later
     return f': it needs {", ".join(missing)}' if missing else None
 
 

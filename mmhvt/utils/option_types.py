@@ -72,7 +72,7 @@ class PassedTo:
 
 
 class Sets:
-    """Options that a constructor gives the class that ``**kwargs`` goes to: ``**kwargs: Annotated[Any, Sets('x')]``."""
+    """Options that a constructor sets for the class that gets ``**kwargs``: ``**kwargs: Annotated[Any, Sets('x')]``."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
@@ -97,12 +97,12 @@ def _step_lacks_type(pipeline: Sequence) -> str | None:
 Channels = Annotated[int, Range(1, 65536)]
 Heads = Annotated[int, Range(1, 1024)]
 Count = Annotated[int, Range(1, 1000)]  # blocks, queries
-Depths = Annotated[Sequence[Count], Length(1, 64), Says(': each stage needs at least one block, a number to 1000')]
+Depths = Annotated[Sequence[Count], Length(1, 64), Says(': each stage needs at least one block and at most 1000')]
 Number = Annotated[int, Range(1, 1_000_000)]  # classes, samples
-# numbers whose range a constructor checks by itself
+# numbers whose range a constructor checks itself
 CheckedInt = Annotated[int, Range()]
 CheckedFloat = Annotated[float, Range()]
-Index = Annotated[int, Range(-1000, 999)]  # of blocks, which the constructor compares with their number
+Index = Annotated[int, Range(-1000, 999)]  # of blocks; the constructor checks it against their number
 # whether to recompute activations, or in which stages
 Recomputed = Annotated[bool | Sequence[Index], Says(' must be True or False, or a list of stages')]
 # of frames and pixels

@@ -11,13 +11,13 @@ A registered class says in its signature what its options may be, and the regist
 
 Annotations may be built of ``bool``, ``int``, ``float``, ``str``, ``None``, ``Literal``, unions, ``Sequence[…]``,
 ``tuple[…]``, ``Mapping[…]``, callables and classes, with :class:`Range`, :class:`Length`, :class:`Check` and
-:class:`Says` in ``Annotated``. A list does for a tuple, a NumPy number for a number; a bool is no number, and a number
-is finite. Options that go on to another constructor by ``**kwargs`` have its types; those of other packages stand in
-:mod:`mmhvt.utils.foreign_options`.
+:class:`Says` in ``Annotated``. A list is accepted for a tuple and a NumPy number for a number; a bool is not a number,
+and a number must be finite. Options passed on to another constructor by ``**kwargs`` have that constructor's types;
+those of other packages are listed in :mod:`mmhvt.utils.foreign_options`.
 
-Why not pydantic: in strict mode it refuses NumPy's integers and lists for tuples, as mm* configs have them, otherwise
-it takes '4' for 4; it copies a ConfigDict into a dict, and its messages have several lines. beartype and typeguard know
-no ranges.
+Why not pydantic: in strict mode it rejects NumPy integers, and lists for tuples, both of which mm* configs contain;
+otherwise it accepts '4' for 4. It copies a ConfigDict into a dict, and its messages have several lines. beartype and
+typeguard do not support ranges.
 """
 
 import functools
@@ -37,15 +37,15 @@ from .option_types import Check, Length, PassedTo, Range, Says, Sets
 
 Class = TypeVar('Class')
 
-# packages whose annotations are not checked, since many are incomplete: `FOREIGN_OPTIONS` are
+# packages whose annotations are not checked, since many are incomplete; `FOREIGN_OPTIONS` replaces them
 FOREIGN = ('builtins', 'mmaction', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'torch', 'torchvision')
 
 
-_SET = Annotated[Any, Check(lambda value: ' is what the class sets by itself: remove it')]
+_SET = Annotated[Any, Check(lambda value: ' is set by the class itself: remove it')]
 
 
 class OptionError(TypeError, ValueError):
-    """A wrong option: a TypeError as of any call, a ValueError as of a config."""
+    """A wrong option: a TypeError as for any call, a ValueError as for a config."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Options:
         hints: Annotation of each; None if its type is not known.
         required: Those without a default.
         positional: Those that may be given by position; None for any number of positions.
-        is_open: Whether it takes others, whose names cannot be known.
-        is_passed_on: Whether another class checks these.
+        is_open: Whether the constructor takes others, whose names cannot be known.
+        is_passed_on: Whether another class checks those others.
     """
 
     hints: dict[str, Any]
@@ -86,7 +86,7 @@ def problem(value: Any, hint: Any) -> str | None:
         problems = [(each, problem(value, each)) for each in args]
         if any(text is None for _, text in problems):
             return None
-        # a choice is the alternative that was meant by a string only
+        # only a string can have been meant as one of the choices
         telling = [
             text
             for each, text in problems
@@ -94,7 +94,7 @@ def problem(value: Any, hint: Any) -> str | None:
         ]
         return telling[0] if telling else f' must be {describe(hint)}'
     if origin is Literal:
-        # `in` compares by equality, by which 1 would be True
+        # `in` compares by equality, under which 1 is True
         if any(type(each) is type(value) and value == each for each in args):
             return None
         return f': choose from {", ".join(map(str, args))}'
@@ -252,7 +252,7 @@ def check_call(owner: str, options: Options, args: tuple, kwargs: Mapping[str, A
     hints, places = options.hints, options.positional
     for name in kwargs:
         if name not in hints and not options.is_passed_on:
-            # one that takes others is asked for the nearest name only where it can be nothing else
+            # if others are allowed, the nearest name is suggested only where nothing else can be meant
             near = nearest(name, hints, cutoff=0.9 if options.is_open else 0.7)
             if near:
                 raise OptionError(f'{owner}: unknown option {name}, did you mean {near[0]}?')
@@ -271,7 +271,7 @@ def check_call(owner: str, options: Options, args: tuple, kwargs: Mapping[str, A
 
 @functools.cache
 def options_of(cls: type) -> Options:
-    """Options of a class; those that ``**kwargs`` passes on are those of the next class that has a constructor."""
+    """Options of a class, including those that ``**kwargs`` passes on to the next class with a constructor."""
     hints: dict[str, Any] = {}
     required: tuple[str, ...] = ()
     positional: tuple[str, ...] | None = None
@@ -279,7 +279,7 @@ def options_of(cls: type) -> Options:
     for base in cls.__mro__:
         function = inspect.unwrap(vars(base).get('__init__', object.__init__))
         if base is object:
-            is_open = own is not None  # what nobody else takes is for those that have taken it
+            is_open = own is not None  # what no further constructor takes is used by those that have taken it
             positional = () if own is None else positional
             break
         if not inspect.isfunction(function):
@@ -301,7 +301,7 @@ def options_of(cls: type) -> Options:
         notes = getattr(found.get(rest), '__metadata__', ())
         for name in (name for note in notes if isinstance(note, Sets) for name in note.names):
             hints.setdefault(name, _SET)
-        # where the options of a class that is not ours go, it knows alone
+        # only a class that is not ours knows where its options go
         if _package(function) not in ('mmhvt', *FOREIGN) or any(isinstance(note, PassedTo) for note in notes):
             is_passed_on = True
             break
@@ -316,7 +316,7 @@ def _hints_of(function: Callable) -> dict[str, Any]:
     if _package(function) not in FOREIGN:
         try:
             return get_type_hints(function, include_extras=True)
-        except NameError:  # of what is imported for type checkers alone
+        except NameError:  # a name that is imported for type checkers only
             return {}
     names = inspect.signature(function).parameters
     owner = function.__qualname__.partition('.')[0]
@@ -324,7 +324,7 @@ def _hints_of(function: Callable) -> dict[str, Any]:
 
 
 def check_options(cls: type[Class]) -> type[Class]:
-    """Have a class check its options before its constructor. Our registries do so; for others, a decorator.
+    """Make a class check its options before its constructor. Our registries call this; others use the decorator.
 
     Nothing else about the class changes: its signature, pickling and copying stay as they are.
     """

@@ -9,5 +9,5 @@ from .vit import VisionTransformer
 
 __all__ = ['Hiera', 'MViT', 'SMViT', 'UniFormerV2', 'VideoSwin', 'VisionTransformer']
 
-# models of other packages do not ask for a check when they are built, in whatever order and by whatever program
+# models of other packages run no such check themselves; the hook does, whatever builds them and in whatever order
 register_module_module_registration_hook(check_consumer)

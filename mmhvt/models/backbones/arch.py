@@ -15,7 +15,7 @@ Arch = TypeVar('Arch', bound='DataclassInstance')
 
 _SIZE, _HEAD = 'input_size=(T, H, W) or (H, W)', 'num_classes of the head'
 _PRETRAINED = "init_cfg=dict(type='Pretrained', checkpoint=…)"
-# our options by their names in mmaction2, mmpretrain, timm and torchvision, where the spelling does not tell
+# our options by their names in mmaction2, mmpretrain, timm and torchvision, where the spelling gives no hint
 OTHER_OPTIONS = {
     'act_checkpoint': 'with_cp',
     'dim': 'embed_dims',
@@ -61,8 +61,8 @@ def resolve_arch(
         An instance of `arch_class`, which checks its own values.
 
     Raises:
-        OptionError: If a field is unknown; lists what there is, and says what may be meant.
-        ValueError: If the name is unknown or a field is missing; lists what there is.
+        OptionError: If a field is unknown; lists the known ones and suggests the nearest.
+        ValueError: If the name is unknown or a field is missing; lists the choices.
     """
     known = {field.name: field for field in fields(arch_class) if field.init}
     if isinstance(arch, str):

@@ -29,7 +29,7 @@ State = TypeVar('State')
 
 # modules and parameters before the first block
 STEM = ('patch_embed', 'patch_norm', 'pos_embed', 'cls_token', 'pre_norm')
-# `freeze` checks it, in words that know the stages
+# checked by `freeze`, whose message can name the stages
 FrozenStages = Any
 OutType = Literal['featmap', 'avg_featmap', 'cls_token', 'raw']
 OUT_TYPES = get_args(OutType)
@@ -52,14 +52,14 @@ class Backbone(LoadableBackbone, BaseModule):
         has_cls_token: Whether a class token precedes the others.
         frozen_stages: Parts without gradients that stay in evaluation mode: -1 for none, 0 for the patch embedding with
             positions and class token, n for the first n stages as well. Output norms are trained. Defaults to -1.
-        with_cp: Whether to recompute activations of blocks in the backward pass, or the stages in which to do so, as
-            `out_indices` counts them. Defaults to False.
-        as_tuple: Whether to return a tuple, as mmpretrain, mmdet and mmseg take it, or the tensor of a single output,
-            as mmaction2's heads do. Defaults to True.
-        init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes any file that :mod:`mmhvt.migrate` knows,
-            and fails rather than load half of it.
+        with_cp: Whether to recompute activations of blocks in the backward pass, or a list of the stages to do so in,
+            numbered as in `out_indices`. Defaults to False.
+        as_tuple: Whether to return a tuple, which mmpretrain, mmdet and mmseg expect, or the tensor of a single output,
+            which mmaction2's heads expect. Defaults to True.
+        init_cfg: MMEngine's initialization config. `dict(type='Pretrained', checkpoint=…)` loads any file that
+            :mod:`mmhvt.migrate` knows, and fails rather than load half of it.
 
-    `stage_maps[i]` is where the output of stage i can be hooked as a map (N, C, [T,] H, W), whatever `out_type` is:
+    Hooks on `stage_maps[i]` see the output of stage i as a map (N, C, [T,] H, W), whatever `out_type` is: see
     :class:`~mmhvt.models.layers.StageMap`. If the output is a class token, the map of the last stage is the input of
     its last block, after which the class token no longer attends to patches.
 
@@ -71,7 +71,7 @@ class Backbone(LoadableBackbone, BaseModule):
     unit = 'stage'
     # how image kernels are inflated to video: 'center' or 'mean'
     inflation = 'center'
-    # channels of each stage's output, with which `in_channels` of other parts are compared; a family need not say them
+    # channels of each stage's output, to compare `in_channels` of other parts with; a family may leave them out
     stage_dims: Sequence[int] = ()
 
     init_cfg: dict | list | None
@@ -106,7 +106,7 @@ class Backbone(LoadableBackbone, BaseModule):
             self.recomputed_stages = list(range(len(depths))) if with_cp else []
         if not as_tuple and len(self.out_indices) > 1:
             raise ValueError(
-                f'{self.name}: as_tuple=False returns one tensor, but out_indices={out_indices} are several'
+                f'{self.name}: as_tuple=False returns one tensor, but out_indices={out_indices} names several'
             )
         self.as_tuple = as_tuple
         # blocks after the last output do not run
@@ -118,7 +118,7 @@ class Backbone(LoadableBackbone, BaseModule):
         if len(size) != len(stride):
             raise ValueError(
                 f'{self.name}: input_size={tuple(size)} with patches of {tuple(stride)}: '
-                'both are (H, W) for images or (T, H, W) for video'
+                'both must be (H, W) for images or (T, H, W) for video'
             )
         return tuple(size), tuple(stride)
 
@@ -144,7 +144,7 @@ class Backbone(LoadableBackbone, BaseModule):
         """
         for key, value in dict(patch_kernel=patch_kernel, patch_padding=patch_padding, **others).items():
             if len(value) != len(self.input_size):
-                raise ValueError(f'{self.name}: {key} {value} needs {len(self.input_size)} numbers, as input_size has')
+                raise ValueError(f'{self.name}: {key} {value} needs {len(self.input_size)} numbers, like input_size')
         gaps = [k - 2 * p for k, p in zip(patch_kernel, patch_padding, strict=True)]
         if any(not 0 < gap <= stride for gap, stride in zip(gaps, self.patch_stride, strict=True)):
             raise ValueError(
@@ -163,11 +163,11 @@ class Backbone(LoadableBackbone, BaseModule):
         size = tuple(size)
         if len(size) != len(self.input_size):
             kind = 'images (N, C, H, W)' if len(self.input_size) == 2 else 'video (N, C, T, H, W)'
-            raise ValueError(f'{self.name} was built for {kind} by input_size={self.input_size}, got a size of {size}')
+            raise ValueError(f'{self.name} was built for {kind} with input_size={self.input_size}, got size {size}')
         if any(n < s or n % s for n, s in zip(size, self.patch_stride, strict=True)):
             nearest = tuple(max(1, round(n / s)) * s for n, s in zip(size, self.patch_stride, strict=True))
             # batches of mmdet's detectors have the size of their largest images
-            padding = f', and so would pad_size_divisor={math.lcm(*self.patch_stride)} of a data_preprocessor'
+            padding = f', and so would pad_size_divisor={math.lcm(*self.patch_stride)} in the data_preprocessor'
             raise ValueError(
                 f'{self.name}: the patch stride {self.patch_stride} does not divide an input of {size}; '
                 f'{nearest} would do{padding if len(size) == 2 else ""}'
@@ -177,8 +177,8 @@ class Backbone(LoadableBackbone, BaseModule):
     def input_grid(self, x: Tensor) -> tuple[int, ...]:
         """Token grid of an input (N, C, [T,] H, W).
 
-        Warns once if hooks expect a map elsewhere than in `stage_maps` while gradients flow in evaluation mode, as with
-        tools for Grad-CAM.
+        Warns once about hooks outside `stage_maps`, which see no map, if gradients flow in evaluation mode, as with
+        Grad-CAM tools.
 
         Raises:
             ValueError: See :meth:`token_grid`.
@@ -188,7 +188,7 @@ class Backbone(LoadableBackbone, BaseModule):
         return self.token_grid(x.shape[2:])
 
     def stage_stride(self, stage: int) -> tuple[int, ...]:
-        """Stride per axis of a stage's tokens over those of the patch embedding; 1 in a plain ViT."""
+        """Stride per axis of a stage's tokens relative to the patch embedding's; 1 in a plain ViT."""
         return (1,) * len(self.patch_stride)
 
     @property
@@ -201,7 +201,7 @@ class Backbone(LoadableBackbone, BaseModule):
 
     @property
     def out_channels(self) -> list[int]:
-        """Channels of each output; empty if the family does not say them."""
+        """Channels of each output; empty if the family does not define them."""
         return [self.stage_dims[stage] for stage in self.out_indices] if self.stage_dims else []
 
     # ------------------------------------------------------------------------------------------------------ forward
@@ -220,7 +220,7 @@ class Backbone(LoadableBackbone, BaseModule):
         for stage in range(self.out_indices[-1] + 1):
             first = self.last_blocks[stage - 1] + 1 if stage else 0
             *others, last = (self.blocks[index] for index in range(first, self.last_blocks[stage] + 1))
-            # after its last block the class token attends to no patch, so that the map is what that block takes in
+            # the class token attends to no patch after its last block, so the map is that block's input
             map_is_input = self.out_type == 'cls_token' and stage == self.out_indices[-1]
             for block in others:
                 state = self.step(block, state)
@@ -238,11 +238,11 @@ class Backbone(LoadableBackbone, BaseModule):
         raise NotImplementedError
 
     def run_block(self, block: nn.Module, x: Tensor, *args: Any) -> Any:
-        """`block(x, *args)`; by `with_cp`, the backward pass recomputes its activations."""
+        """Run `block(x, *args)`; under `with_cp`, the backward pass recomputes its activations."""
         if not (block.recomputed and x.requires_grad):
             return block(x, *args)
         norms = [module for module in block.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-        # compiled graphs take no contexts, and recompute nothing that has an effect
+        # compiled graphs support no contexts, and recompute nothing that has side effects
         if not norms or torch.compiler.is_compiling():
             return checkpoint(block, x, *args, use_reentrant=False)
         return checkpoint(block, x, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), _same_batch(norms)))
@@ -252,7 +252,7 @@ class Backbone(LoadableBackbone, BaseModule):
         return state
 
     def after_map(self, stage: int, state: Any) -> Any:
-        """Layers that read a stage's output beside the next stage."""
+        """Layers that read a stage's output in parallel with the next stage."""
         return state
 
     def transition(self, stage: int, state: Any) -> Any:
@@ -260,7 +260,7 @@ class Backbone(LoadableBackbone, BaseModule):
         return state
 
     def route_map(self, stage: int, state: Any) -> Any:
-        """Send a stage's tokens through `stage_maps` if a hook waits there."""
+        """Send a stage's tokens through `stage_maps[stage]` if that is hooked."""
         raise NotImplementedError
 
     def show_map(self, stage: int, tokens: Tensor) -> Tensor:
@@ -278,7 +278,7 @@ class Backbone(LoadableBackbone, BaseModule):
         return tokens.flatten(1, -2) if self.out_type == 'raw' else tokens.flatten(1, -2).mean(1)
 
     def pack(self, outs: Iterable[Tensor]) -> tuple[Tensor, ...] | Tensor:
-        """What `forward` returns: a tuple of the outputs or, by `as_tuple`, the only one."""
+        """What `forward` returns: a tuple of the outputs or, with `as_tuple=False`, the only output."""
         outs = tuple(outs)
         return outs if self.as_tuple else outs[0]
 
@@ -288,8 +288,8 @@ class Backbone(LoadableBackbone, BaseModule):
             if is_hooked(module) and name not in maps and not isinstance(module, StageMap):
                 self._warned_of_hooks = True
                 warnings.warn(
-                    f'{self.name}: a hook on {name} sees tokens, whose order and axes are not those of a map. Tools '
-                    f'that draw maps, such as those for Grad-CAM, are right on stage_maps.0 to '
+                    f'{self.name}: a hook on {name} sees tokens, whose order and axes are not those of a map. Point '
+                    f'tools that draw maps, such as Grad-CAM, at stage_maps.0 to '
                     f'stage_maps.{len(self.stage_maps) - 1}, one for each {self.unit}: docs/guides/visualization.md',
                     stacklevel=2,
                 )
@@ -343,13 +343,13 @@ class Backbone(LoadableBackbone, BaseModule):
     # ------------------------------------------------------------------------------------------------------ freezing
 
     def freeze(self, *unused: nn.Module | nn.Parameter | None) -> None:
-        """Stop gradients of what no output depends on and of `frozen_stages`; for the end of a constructor.
+        """Freeze `frozen_stages` and what no output depends on; to be called at the end of a constructor.
 
-        DistributedDataParallel waits for gradients of parameters that no output depends on. Blocks learn here, too,
-        whether they are recomputed.
+        DistributedDataParallel would wait for gradients of parameters that no output depends on. This also marks the
+        blocks that are recomputed.
 
         Args:
-            *unused: Parts beside the blocks after the last output.
+            *unused: Unused parts other than the blocks after the last output.
 
         Raises:
             ValueError: If `frozen_stages` is not a number of stages; names the range.
@@ -358,7 +358,7 @@ class Backbone(LoadableBackbone, BaseModule):
         if isinstance(stages, bool) or not isinstance(stages, Integral) or not -1 <= int(stages) <= count:
             raise ValueError(
                 f'{self.name}: frozen_stages={stages!r}: choose from -1 (nothing), 0 (the patch embedding) and 1 to '
-                f'{count} (so many {self.unit}s as well)'
+                f'{count} (that many {self.unit}s as well)'
             )
         for index, block in enumerate(self.blocks):
             block.recomputed = bisect_left(self.last_blocks, index) in self.recomputed_stages
@@ -391,7 +391,7 @@ class Backbone(LoadableBackbone, BaseModule):
 
 @contextmanager
 def _same_batch(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Leaves running statistics as they are: a batch that is seen again is no other one."""
+    """Leaves running statistics unchanged, since recomputation sees the same batch again."""
     momenta = [norm.momentum for norm in norms]
     counts = [cast(Tensor, norm.num_batches_tracked).clone() for norm in norms]
     for norm in norms:
@@ -408,7 +408,7 @@ class HierarchicalBackbone(Backbone):
     """A backbone whose stages differ in resolution and channels, with a norm for each output."""
 
     def stage_stride(self, stage: int) -> tuple[int, ...]:
-        """Stride per axis of a stage's tokens over those of the patch embedding."""
+        """Stride per axis of a stage's tokens relative to the patch embedding's."""
         raise NotImplementedError
 
     def norm_name(self, stage: int) -> str:

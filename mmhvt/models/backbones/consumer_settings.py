@@ -1,7 +1,7 @@
-"""Settings of the parts of a model that its packages do not check, compared when the model is built.
+"""Checks of settings that the packages of a model leave unchecked, run when the model is built.
 
-RoIAlign or masks of size 0 end the process, anchors of other strides than the maps train on other places without a
-word, and a standard deviation of 0 gives NaN.
+RoIAlign or masks of size 0 crash the process, anchors whose strides differ from those of the maps silently train on the
+wrong locations, and a standard deviation of 0 yields NaN.
 """
 
 import math
@@ -15,21 +15,22 @@ from torch import nn
 
 from .base import Backbone
 
-# necks of which the strides of the outputs are known
+# necks whose output strides are known
 PYRAMIDS = {'FPN', 'SimpleFeaturePyramid'}
 
 
 def check_settings(model: nn.Module, name: str, part: nn.Module, backbone: Backbone) -> None:
-    """Checks a part of a model with a backbone of ours.
+    """Checks a part of a model with one of our backbones.
 
     Args:
-        model: What the part is set in.
-        name: Name of the part, such as 'roi_head'; of the backbone itself, the data_preprocessor before it is checked.
+        model: Module that the part is set on.
+        name: Name of the part, such as 'roi_head'. For the backbone itself, the data_preprocessor set before it is
+            checked.
         part: The part.
         backbone: The backbone.
 
     Raises:
-        ValueError: If a value is none that can be trained with. The message names it and what would do.
+        ValueError: If a model cannot be trained with a value. The message names it and what would do.
     """
     preprocessor = model._modules.get('data_preprocessor')
     if name in ('backbone', 'data_preprocessor') and preprocessor is not None:
@@ -40,7 +41,7 @@ def check_settings(model: nn.Module, name: str, part: nn.Module, backbone: Backb
         where = '.'.join(filter(None, (name, path)))
         smoothing = getattr(module, 'label_smooth_eps', None)
         if isinstance(smoothing, int | float) and not 0 <= smoothing < 1:
-            raise ValueError(f'{where}: label_smooth_eps={smoothing} must be from 0 to less than 1')
+            raise ValueError(f'{where}: label_smooth_eps={smoothing} must be at least 0 and less than 1')
         if type(module).__name__ in ('RoIAlign', 'RoIPool'):
             _check_roi_layer(where, module)
         stds = getattr(getattr(module, 'bbox_coder', None), 'stds', None)
@@ -65,9 +66,7 @@ def _check_preprocessor(preprocessor: Any, backbone: Backbone) -> None:
     kind = type(preprocessor).__name__
     divisor = getattr(preprocessor, 'pad_size_divisor', 1)
     if not isinstance(divisor, int) or divisor < 1:
-        raise ValueError(
-            f'{kind}: pad_size_divisor={divisor!r} must be an integer from 1, which leaves sizes as they are'
-        )
+        raise ValueError(f'{kind}: pad_size_divisor={divisor!r} must be a positive integer; 1 leaves sizes as they are')
     mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
     if not isinstance(mean, torch.Tensor) or not isinstance(std, torch.Tensor):
         return
@@ -79,7 +78,7 @@ def _check_preprocessor(preprocessor: Any, backbone: Backbone) -> None:
                 f'{kind}: {key} has {count} value{"s" * (count != 1)}, but {backbone.name} takes {channels} channels: '
                 'it needs one for each'
             )
-        if values.is_meta:  # the model is built for its shapes
+        if values.is_meta:  # the model is built only for its shapes
             continue
         if not values.isfinite().all() or (key == 'std' and (values <= 0).any()):
             shown = [round(value, 4) for value in values.flatten().tolist()]
@@ -89,17 +88,17 @@ def _check_preprocessor(preprocessor: Any, backbone: Backbone) -> None:
 def _check_roi_layer(where: str, layer: Any) -> None:
     size = layer.output_size if isinstance(layer.output_size, Sequence) else (layer.output_size,)
     if not all(isinstance(side, int) and side > 0 for side in size):
-        raise ValueError(f'{where} ({type(layer).__name__}): output_size={layer.output_size} must be integers from 1')
+        raise ValueError(f'{where} ({type(layer).__name__}): output_size={layer.output_size} must be positive integers')
     if getattr(layer, 'sampling_ratio', 0) < 0:
-        raise ValueError(f'{where}: sampling_ratio={layer.sampling_ratio} must be 0, for as many as there are, or more')
+        raise ValueError(f'{where}: sampling_ratio={layer.sampling_ratio} must be 0 (adaptive) or more')
 
 
-# shares of overlap and of samples in train_cfg and test_cfg
+# options of train_cfg and test_cfg that are fractions: IoU thresholds and shares of samples
 _SHARES = {'pos_iou_thr', 'neg_iou_thr', 'min_pos_iou', 'iou_threshold', 'pos_fraction'}
 
 
 def _check_cfg(where: str, cfg: Any) -> None:
-    """Checks a train_cfg or test_cfg, and those within it."""
+    """Checks a train_cfg or test_cfg and the configs within it."""
     entries = cfg.items() if isinstance(cfg, Mapping) else enumerate(cfg) if isinstance(cfg, list | tuple) else ()
     is_sampler = isinstance(cfg, Mapping) and str(cfg.get('type', '')).endswith('Sampler')
     for key, value in entries:
@@ -109,9 +108,9 @@ def _check_cfg(where: str, cfg: Any) -> None:
             if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in values):
                 raise ValueError(f'{name}={value!r} must be from 0 to 1')
         elif key == 'mask_size' or (key == 'num' and is_sampler):
-            # masks of size 0 end the process
+            # masks of size 0 crash the process
             if not all(isinstance(one, int) and one > 0 for one in values):
-                raise ValueError(f'{name}={value!r} must be an integer from 1')
+                raise ValueError(f'{name}={value!r} must be a positive integer')
         elif isinstance(value, float) and math.isnan(value):
             raise ValueError(f'{name} is NaN')
         else:
@@ -138,7 +137,7 @@ def _strides(neck: Any, backbone: Backbone) -> list[int] | None:
 
 
 def _heads(name: str, part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Dense heads: a part itself, or those within it."""
+    """Dense heads: the part itself, or those within it."""
     for path, module in part.named_modules():
         if hasattr(module, 'prior_generator'):
             yield '.'.join(filter(None, (name, path))), module
@@ -151,13 +150,13 @@ def _check_anchors(where: str, head: Any, strides: list[int] | None, channels: i
     for key in ('scales', 'ratios'):
         values = getattr(anchors, key, None)
         if isinstance(values, torch.Tensor) and not values.is_meta and not (len(values) and (values > 0).all()):
-            raise ValueError(f'{where}: anchor_generator.{key}={values.tolist()} must be positive, at least one')
-    _compare_strides(f'{where}: {option}', own, strides, f'set {option} to these, or num_outs of the neck')
+            raise ValueError(f'{where}: anchor_generator.{key}={values.tolist()} must be one or more positive numbers')
+    _compare_strides(f'{where}: {option}', own, strides, f'set {option} to these, or change num_outs of the neck')
     given = getattr(head, 'in_channels', None)
     if isinstance(channels, int) and isinstance(given, int) and given != channels:
-        # no error, since such a model may be built to look at its parameters
+        # no error, since such a model may be built only to inspect its parameters
         print_log(
-            f'{where} has in_channels={given}, but the maps that it takes have {channels} channels, on which it fails: '
+            f'{where} has in_channels={given}, but the maps that it takes have {channels} channels, so it will fail: '
             f'set in_channels={channels}',
             'current',
             WARNING,
@@ -165,7 +164,7 @@ def _check_anchors(where: str, head: Any, strides: list[int] | None, channels: i
 
 
 def _compare_strides(option: str, own: list, strides: list[int] | None, remedy: str) -> None:
-    """Compares the strides of an option with those of the maps: as many, and the same."""
+    """Checks that the strides of an option are those of the maps, in number and value."""
     if not all(stride > 0 for stride in own):
         raise ValueError(f'{option}={own} must be positive')
     if strides is None or not own or own == strides:
@@ -173,12 +172,12 @@ def _compare_strides(option: str, own: list, strides: list[int] | None, remedy: 
     fault = f'{option}={own}, but the maps that it takes have strides of {strides} pixels'
     if len(own) != len(strides):
         raise ValueError(f'{fault}: {remedy}')
-    # trains, on other places than the maps show
-    print_log(f'{fault}: boxes are compared with other places than they are at. Better {remedy}', 'current', WARNING)
+    # this trains, but on the wrong locations
+    print_log(f'{fault}, so boxes are compared with the wrong locations: {remedy}', 'current', WARNING)
 
 
 def _check_regions(roi_head: Any, strides: list[int] | None, channels: int | None) -> None:
-    """Compares the extractors and heads of regions with each other, and with the maps."""
+    """Compares RoI extractors and heads with each other and with the maps."""
     if roi_head._modules.get('shared_head') is not None:
         return
     for kind in ('bbox', 'mask'):
@@ -222,7 +221,7 @@ def _check_extractor(where: str, extractor: Any, channels: Any, strides: list[in
 
 
 def _listed(roi_head: nn.Module, name: str) -> list[tuple[str, nn.Module]]:
-    """A part of a head of regions, or those of a cascade, with their names."""
+    """A part of an RoI head, or one per stage of a cascade, with their names."""
     found = roi_head._modules.get(name)
     if found is None:
         return []

@@ -1,11 +1,11 @@
-"""Which outputs of a backbone the other parts of a model take, compared when the model is built.
+"""Checks that the other parts of a model fit the outputs of its backbone, run when the model is built.
 
-A backbone does not know what takes its output, and mmaction2, mmdet, mmpretrain and mmseg build the parts of a model
+A backbone does not know what consumes its output, and mmaction2, mmdet, mmpretrain and mmseg build the parts of a model
 without comparing them: a forgotten `out_type` fails in a convolution, `out_indices` in a bare assertion of an FPN. Both
-are known first where a part is set beside a backbone, of which PyTorch tells its hooks.
+sides are first known when a part is set next to a backbone, which triggers a PyTorch hook.
 
-Only what is sure to fail is refused. Parts that are not listed here, and heads behind a neck that does more than pool,
-are left alone.
+Only what is sure to fail raises an error. Parts that are not listed here, and heads behind a neck that does more than
+pool, are not checked.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ from torch import nn
 from .base import Backbone
 from .consumer_settings import check_settings
 
-# by the names of classes, since few of their packages are imported, or installed; a subclass counts as its base.
-# Heads of mmaction2 that pool maps, unless their `spatial_type` is None, and those that take pooled features
+# by class name, since few of these packages are imported, or even installed; a subclass counts as its base.
+# Heads of mmaction2 that pool maps, unless their `spatial_type` is None, and heads that take pooled features
 POOLING_HEADS = {'I3DHead', 'TRNHead', 'TSMHead', 'TSNHead', 'X3DHead'}
 VECTOR_HEADS = {'TimeSformerHead', 'UniFormerHead'}
 # heads of mmpretrain that do not pool
@@ -31,7 +31,7 @@ LINEAR_HEADS = {
 }
 # necks of mmpretrain that pool maps and keep their channels
 POOLING_NECKS = {'GeneralizedMeanPooling', 'GlobalAveragePooling'}
-# necks of mmdet and mmseg that take an input for each of their `in_channels`
+# necks of mmdet and mmseg that take one input per entry of `in_channels`
 PYRAMIDS = {'ChannelMapper', 'FPN', 'MultiLevelNeck', 'YOLOXPAFPN'}
 
 VECTORS, MAPS = ('avg_featmap', 'cls_token'), ('featmap',)
@@ -40,15 +40,16 @@ POOLABLE = (*VECTORS, *MAPS)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a part takes.
+    """What a part accepts.
 
     Args:
-        what: Its name and what it takes, for messages.
+        what: Name of the part and what it takes, for messages.
         out_types: Values of `out_type` that fit.
-        as_tuple: Whether it takes a tuple; False for a tensor, None for both.
-        outputs: Number of outputs. Defaults to None, any.
-        or_else: What else would do, for messages. Defaults to nothing.
-        channels: Values of its `in_channels` that fit the channels of the outputs. Defaults to those of the last.
+        as_tuple: Whether it takes a tuple; False for a tensor, None for either.
+        outputs: Number of outputs. Defaults to None for any number.
+        or_else: Alternative remedy, for messages. Defaults to none.
+        channels: Values of the part's `in_channels` that fit, from the channels of the outputs. Defaults to the last
+            output's.
     """
 
     what: str
@@ -60,15 +61,15 @@ class Wanted:
 
 
 def check_consumer(model: nn.Module, name: str, part: nn.Module | None) -> None:
-    """Compare a part of a model with its backbone; PyTorch calls this wherever a module is set.
+    """Compare a part of a model with its backbone; PyTorch calls this whenever a module is set.
 
     Args:
-        model: What the part is set in.
+        model: Module that the part is set on.
         name: Name of the part.
         part: The part.
 
     Raises:
-        ValueError: If the part does not take what the backbone returns; says which options would do.
+        ValueError: If the part does not take what the backbone returns. The message says which options would.
     """
     backbone = part if name == 'backbone' else model._modules.get('backbone')
     if part is None or not isinstance(backbone, Backbone):
@@ -83,7 +84,7 @@ def check_consumer(model: nn.Module, name: str, part: nn.Module | None) -> None:
         wanted = _classifier_neck(part, backbone)
     elif 'BaseClassifier' in kinds and name == 'head':
         wanted = _classifier_head(part, has_neck)
-    elif 'BaseDetector' in kinds and _is_ours(model):  # ActionDetector compares the rest by itself
+    elif 'BaseDetector' in kinds and _is_ours(model):  # ActionDetector checks the rest itself
         wanted = Wanted(f'{type(model).__name__} takes a tuple', (*POOLABLE, 'raw'), as_tuple=True)
     elif kinds & {'BaseDetector', 'BaseSegmentor'}:
         wanted = _dense_part(name, part, backbone, has_neck)
@@ -174,10 +175,10 @@ def _classifier_head(part: nn.Module, has_neck: bool) -> Wanted | None:
 
 
 def _dense_part(name: str, part: Any, backbone: Backbone, has_neck: bool) -> Wanted:
-    """A part of a detector or segmentor."""
+    """What a part of a detector or segmentor accepts."""
     kind, in_channels = type(part).__name__, _in_channels(part)
     if name == 'neck' and isinstance(in_channels, list):
-        count, first = len(in_channels), getattr(part, 'start_level', 0)  # an FPN reads no level before its first
+        count, first = len(in_channels), getattr(part, 'start_level', 0)  # an FPN skips levels before its first
         return Wanted(
             f'{kind} with {count} in_channels takes as many maps',
             MAPS,
@@ -185,7 +186,7 @@ def _dense_part(name: str, part: Any, backbone: Backbone, has_neck: bool) -> Wan
             outputs=count,
             channels=lambda found: (found, [*in_channels[:first], *found[first:]]),
         )
-    indices = getattr(part, 'in_index', None)  # of a head of mmseg, from either end
+    indices = getattr(part, 'in_index', None)  # of a head of mmseg; may count from the end
     if indices is None or has_neck:
         return Wanted(f'{kind} takes maps', MAPS, as_tuple=True)
     chosen = [indices] if isinstance(indices, int) else list(indices)
@@ -193,7 +194,7 @@ def _dense_part(name: str, part: Any, backbone: Backbone, has_neck: bool) -> Wan
 
     def channels(found: list[int]) -> Sequence:
         taken = [found[i] for i in chosen]
-        # a head that concatenates its maps keeps the sum
+        # a head that concatenates its maps stores the sum
         return (taken[0],) if isinstance(indices, int) else (taken, sum(taken))
 
     return Wanted(
@@ -206,16 +207,16 @@ def _dense_part(name: str, part: Any, backbone: Backbone, has_neck: bool) -> Wan
 
 
 def _in_channels(part: Any) -> int | list[int] | None:
-    """`in_channels` of a part if they are those of the backbone, a list for a part that takes several maps."""
+    """`in_channels` of a part that reads the backbone's outputs, a list if it takes several maps; else None."""
     kinds = _class_names(part)
     if 'ChannelMapper' in kinds:
         return [conv.in_channels for conv in part.convs]
-    if 'RFP' in kinds:  # an FPN that takes the image, too
+    if 'RFP' in kinds:  # an FPN that also takes the image
         return None
     value: Any = getattr(part, 'in_channels', None)
     if kinds & PYRAMIDS or hasattr(part, 'in_index'):
         return value if isinstance(value, int) else list(value)
-    # our heads compare in `forward`, with any backbone
+    # our heads compare channels in `forward`, with any backbone
     is_head = kinds & {'BaseHead', 'ClsHead', 'MultiLabelClsHead'} and not _is_ours(part)
     return value if isinstance(value, int) and (is_head or 'SimpleFeaturePyramid' in kinds) else None
 
@@ -228,9 +229,9 @@ def _compare_outputs(backbone: Backbone, wanted: Wanted) -> None:
     if wanted.as_tuple not in (None, backbone.as_tuple):
         options['as_tuple'] = wanted.as_tuple
     if wanted.outputs is not None and wanted.outputs != len(backbone.out_indices):
-        if backbone.unit == 'layer' and wanted.outputs > 2:  # as of a plain ViT
+        if backbone.unit == 'layer' and wanted.outputs > 2:  # as in a plain ViT
             raise ValueError(
-                f'{wanted.what}, but {backbone.name} has layers of one stride: set '
+                f'{wanted.what}, but the layers of {backbone.name} all have the same stride: set '
                 f"neck=dict(type='mmhvt.SimpleFeaturePyramid', in_channels={backbone.embed_dims}) and "
                 "out_type='featmap' in the backbone"
             )

@@ -1,4 +1,4 @@
-"""Backbones that compute some mask units alone, for masked pre-training (SMViT, arXiv:2306.00989, section 3, figure 4).
+"""Backbones that compute only some mask units, for masked pre-training (SMViT, arXiv:2306.00989, section 3, figure 4).
 
 Shapes: N batch, C channels, T frames, H height, W width, K mask units, t, h, w tokens of a mask unit per axis.
 """
@@ -21,7 +21,7 @@ class MaskedBackbone(HierarchicalBackbone):
     Attributes:
         mask_unit_size: Tokens of a mask unit in the first stage per axis; () for no mask units.
         q_stride: Stride of the pooling at a stage transition per axis.
-        q_pool: Number of stage transitions that pool, the first ones.
+        q_pool: Number of stage transitions that pool, counted from the first.
     """
 
     mask_unit_size: tuple[int, ...]
@@ -36,7 +36,7 @@ class MaskedBackbone(HierarchicalBackbone):
 
     @property
     def pooled_unit(self) -> tuple[int, ...]:
-        """Tokens of a mask unit after all poolings per axis; () without mask units.
+        """Tokens per axis of a mask unit after all poolings; () without mask units.
 
         Raises:
             ValueError: If a pooling joins tokens of several mask units, which works only if none is deleted.
@@ -46,8 +46,8 @@ class MaskedBackbone(HierarchicalBackbone):
         total = self.stage_stride(self.q_pool)
         if any(m % t for m, t in zip(self.mask_unit_size, total, strict=True)):
             raise ValueError(
-                f'{self.name}: mask units of {self.mask_unit_size} tokens do not outlast q_pool={self.q_pool} poolings '
-                f'by {self.q_stride}: masking needs units of a multiple of {total}, or a smaller q_pool'
+                f'{self.name}: mask units of {self.mask_unit_size} tokens do not survive q_pool={self.q_pool} poolings '
+                f'by {self.q_stride}: masking needs units that are a multiple of {total}, or a smaller q_pool'
             )
         return tuple(m // t for m, t in zip(self.mask_unit_size, total, strict=True))
 

@@ -1,9 +1,9 @@
 """MViT (arXiv:2104.11227) and MViTv2 (arXiv:2112.01526): multiscale vision transformers.
 
-Stages that trade resolution for channels (MViT, section 3.2), built of pooling attention
+The stages trade resolution for channels (MViT, section 3.2) and are built from pooling attention
 (:mod:`mmhvt.models.layers.pooling_attention`): queries are pooled at the start of a stage, which shortens the sequence;
 keys and values are pooled in every block, which makes attention affordable (section 3.1). MViTv2 replaces absolute
-positions by decomposed relative ones, adds the pooled queries to the output (section 4.1), expands channels in the
+positions with decomposed relative ones, adds the pooled queries to the output (section 4.1), expands channels in the
 attention that starts a stage rather than in the MLP that ends one, and has no class token (appendix B.1).
 
 Shapes: N batch, L tokens, C channels, T frames, H height, W width. Grids are ([T,] H, W).
@@ -64,7 +64,7 @@ PER_AXIS = ('patch_kernel', 'patch_stride', 'patch_padding', 'pool_kernel', 'q_s
 
 @dataclass(frozen=True)
 class BlockSpec:
-    """One block; its poolings have kernel, stride and padding, or are None for none."""
+    """One block. Each pooling is a dict of kernel, stride and padding, or None."""
 
     in_dims: int  # channels of the input
     attn_dims: int  # channels after attention
@@ -82,7 +82,7 @@ def hybrid_window(window_size: int | None, stage: int, index: int, depth: int) -
     """Window of a block in hybrid window attention ("Hwin", MViTv2, section 4.2).
 
     Attention is local except in the last block of each stage from the second on, where windows exchange information.
-    Windows cover the same pixels in all stages; a block that pools still has those of the stage before.
+    Windows cover the same pixels in all stages; a block that pools still has the windows of the previous stage.
 
     Args:
         window_size: Side of a window in tokens of the first stage; None for global attention everywhere.
@@ -99,13 +99,13 @@ def hybrid_window(window_size: int | None, stage: int, index: int, depth: int) -
 
 
 def last_two_axes(value: str | Sequence[int] | None) -> str | tuple[int, ...] | None:
-    """A field with one number per axis, for images; a word or None stays."""
+    """Version for images of a field with one number per axis; strings and None stay as they are."""
     return value if value is None or isinstance(value, str) else tuple(value[-2:])
 
 
 @dataclass(frozen=True)
 class MViTArch:
-    """Architecture of an MViT for video; :meth:`for_images` gives that for images.
+    """Architecture of an MViT for video; :meth:`for_images` returns the one for images.
 
     Args:
         embed_dims: Channels of the first stage.
@@ -117,13 +117,13 @@ class MViTArch:
         pool_mode: Pooling of queries, keys and values: 'max', 'avg' or 'conv' (MViT, table 15).
         pool_kernel: Kernel of that pooling per axis, or a function of the stride: 's', 's+1', '2s+1'.
         q_stride: Stride of query pooling at the start of each later stage, per axis.
-        q_pool: Number of stage transitions that pool, the first ones; None for all. Masked pre-training uses 2.
+        q_pool: Number of stage transitions that pool, counted from the first; None for all. Masked pre-training uses 2.
         kv_stride: Stride of key and value pooling in the first stage, per axis; 'none' for no such pooling.
-        adaptive_kv: Whether that stride shrinks as the resolution does (MViT, table 14).
+        adaptive_kv: Whether `kv_stride` shrinks with the resolution (MViT, table 14).
         full_q_pool: Whether queries are pooled in all blocks, with stride 1 within a stage (MViTv2, table A.7).
-        full_kv_pool: Whether keys and values are pooled where that stride has shrunk to 1, too.
+        full_kv_pool: Whether keys and values are also pooled where `kv_stride` has shrunk to 1.
         residual_pooling: Whether pooled queries are added to the output of attention (MViTv2, table A.7): True leaves
-            out the class token, as both public codes do; 'all' does not, as timm's port.
+            out the class token, like the public code of both papers; 'all' includes it, like timm's port.
         with_cls_token: Whether a class token precedes the others.
         abs_pos: Absolute position embedding: 'none', 'space', 'joint' or 'separate' (MViT, table 11).
         pos_mode: Interpolation of absolute positions in space, 'bilinear' or 'bicubic'.
@@ -135,15 +135,15 @@ class MViTArch:
             both through a linear layer, 'none' for no skip connection (MViT, table A.1).
         dim_mul: Factor of channels from stage to stage.
         head_mul: Factor of heads from stage to stage.
-        mlp_ratio: Hidden channels of an MLP over the channels of its input.
+        mlp_ratio: Ratio of an MLP's hidden channels to its input channels.
         qkv_bias: Whether the projections to queries, keys and values have a bias.
-        window_size: Window of hybrid window attention in tokens of the first stage, for images of any size in
-            detection: :func:`hybrid_window`. None for global attention everywhere.
-        coarse_last_kv: Whether the last blocks of inner stages from the second on, which attend globally in detection,
-            pool keys and values with twice the stride. Defaults to whether there are windows.
+        window_size: Side of the windows of hybrid window attention in tokens of the first stage, for images of any size
+            in detection: see :func:`hybrid_window`. None for global attention everywhere.
+        coarse_last_kv: Whether the last block of each inner stage from the second on, which attends globally in
+            detection, pools keys and values with twice the stride. Defaults to True if there are windows, else False.
         mask_unit_size: Tokens of a mask unit in the first stage per axis, for masked pre-training. Units are pooled
-            apart from one another, each padded with zeros, so that nothing leaks between them: "separate-and-pad", in
-            training and inference (SMViT, arXiv:2306.00989, figure 4d and section 3.2). None for no mask units.
+            separately, each padded with zeros, so that nothing leaks between them: "separate-and-pad", in training and
+            inference (SMViT, arXiv:2306.00989, figure 4d and section 3.2). None for no mask units.
 
     Raises:
         ValueError: For an unknown choice or for fields that contradict each other; names both.
@@ -185,21 +185,21 @@ class MViTArch:
         for stage, (dims, heads) in enumerate(zip(self.stage_dims, self.stage_heads, strict=True)):
             if heads < 1 or dims < 1 or dims % heads:
                 raise ValueError(
-                    f'MViT: {heads} heads do not divide {dims} channels of stage {stage}: num_heads times '
-                    'head_mul, embed_dims times dim_mul'
+                    f'MViT: {heads} heads do not divide {dims} channels of stage {stage}: change num_heads, '
+                    'head_mul, embed_dims or dim_mul'
                 )
         terms, window = tuple(self.rel_pos_terms), f'window_size={self.window_size}'
         if not terms:
             raise ValueError("MViT: rel_pos_terms=() needs one or more of 'q', 'k', 'v'")
         joint = self.rel_pos.startswith('joint')
         self._refuse({
-            f"{window} with pool_kernel='s': pooled windows would not fit images of any size": (
+            f"{window} with pool_kernel='s': pooled windows do not fit every image size": (
                 bool(self.window_size) and self.pool_kernel == 's'
             ),
             f'{window} with with_cls_token=True: a class token belongs to no window': (
                 bool(self.window_size) and self.with_cls_token
             ),
-            f'{window} with rel_pos={self.rel_pos!r}: a table of all axes together does not fit images of any size, '
+            f'{window} with rel_pos={self.rel_pos!r}: a joint table does not fit every image size; '
             '"space" does': bool(self.window_size) and joint,
             f'rel_pos={self.rel_pos!r} with rel_pos_terms={terms}: a table of several axes is for queries only': (
                 joint and terms != ('q',)
@@ -243,7 +243,7 @@ class MViTArch:
         return len(self.depths) - 1 if self.q_pool is None else self.q_pool
 
     def for_images(self) -> 'MViTArch':
-        """The same without time. Keys are pooled half as much (MViT, table A.3), and positions are joint."""
+        """The same, without time. Keys are pooled half as much (MViT, table A.3), and positions are joint."""
         axes = {name: getattr(self, name) for name in PER_AXIS}
         axes = {name: last_two_axes(value) for name, value in axes.items()}
         if self.kv_stride != 'none':
@@ -251,10 +251,10 @@ class MViTArch:
         return replace(self, **axes, abs_pos='joint' if self.abs_pos == 'separate' else self.abs_pos)
 
     def check_input(self, input_size: Sequence[int]) -> None:
-        """Check that the architecture suits an input of `input_size`, whose axes it has.
+        """Check that the architecture suits an input of `input_size`; both must have the same axes.
 
         Raises:
-            ValueError: If it has settings of video for images or the reverse, or strides that leave no token.
+            ValueError: If it has video settings for images or vice versa, or strides that leave no token.
         """
         images, size = len(input_size) == 2, f'input_size={tuple(input_size)}'
         self._refuse({
@@ -268,13 +268,13 @@ class MViTArch:
         q_stride, kv_stride = tuple(self.q_stride), self.kv_stride
         kv = (1,) * len(grid) if isinstance(kv_stride, str) else tuple(kv_stride)
         if min(*q_stride, *kv) < 1:
-            raise ValueError(f'MViT: q_stride={q_stride} and kv_stride={kv_stride} need numbers from 1')
+            raise ValueError(f'MViT: q_stride={q_stride} and kv_stride={kv_stride} must be 1 or more')
         # the pooling of the skip connection has kernel s + 1, or none where the stride is 1
         sides = () if isinstance(self.pool_kernel, str) else zip(self.pool_kernel, q_stride, strict=True)
         if any((kernel - (stride + 1 if stride > 1 else 1)) % 2 for kernel, stride in sides):
             raise ValueError(
-                f'MViT: pool_kernel={tuple(self.pool_kernel)} with q_stride={q_stride} pools queries to another size '
-                'than the skip connection: an odd kernel where the stride is 1 or even, an even one elsewhere would do'
+                f'MViT: pool_kernel={tuple(self.pool_kernel)} with q_stride={q_stride} pools queries to a different '
+                'size than the skip connection: use an odd kernel where the stride is 1 or even, an even one elsewhere'
             )
         transitions = self.num_poolings
         total = tuple(stride**transitions for stride in q_stride)
@@ -298,13 +298,13 @@ class MViTArch:
                 sides = [(n, pool['kernel'][i], pool['stride'][i], pool['padding'][i]) for i, n in enumerate(spec.grid)]
                 if any(n % s or (n + 2 * p - k) // s + 1 != n // s for n, k, s, p in sides):
                     raise ValueError(
-                        f'MViT: mask_unit_size={unit} becomes {spec.grid} tokens, from which a '
-                        f'pooling of kernel {pool["kernel"]} and stride {pool["stride"]} does not make one a stride: a '
-                        'larger or another mask unit, a smaller kv_stride or q_pool, or odd kernels would do'
+                        f'MViT: mask_unit_size={unit} becomes {spec.grid} tokens, which a '
+                        f'pooling of kernel {pool["kernel"]} and stride {pool["stride"]} does not reduce to one per '
+                        'stride: use a larger or different mask unit, a smaller kv_stride or q_pool, or odd kernels'
                     )
 
     def check_grid(self, grid: Sequence[int]) -> None:
-        """Check that no pooling is larger than what it pools, which kernels without padding may be.
+        """Check that no pooling kernel is larger than its grid, as can happen without padding.
 
         Raises:
             ValueError: If one is; names what would do.
@@ -438,8 +438,8 @@ def resolve_mvit_arch(
     """The architecture of a model for video or for images.
 
     Args:
-        arch: Name in `ARCHS`, a :class:`MViTArch`, or its fields as a dict with `version`, 1 for MViT or 2 for MViTv2.
-        images: Whether `arch` loses time; `overrides` are taken as they are. Defaults to False.
+        arch: Name in `ARCHS`, an :class:`MViTArch`, or its fields as a dict with `version`, 1 for MViT or 2 for MViTv2.
+        images: Whether to drop the time axis of `arch`; `overrides` are used as they are. Defaults to False.
         owner: Name of the model, for messages.
         **overrides: Fields that differ from `arch`.
 
@@ -462,7 +462,7 @@ def resolve_mvit_arch(
 
 
 class MViTBlock(BaseModule):
-    """Transformer block of pooling attention and MLP; either may expand the channels (MViT, 3.2; MViTv2, B.1).
+    """Transformer block of pooling attention and an MLP; either may expand the channels (MViT, 3.2; MViTv2, B.1).
 
     Args:
         spec: Shape of the block.
@@ -504,7 +504,7 @@ class MViTBlock(BaseModule):
             self.proj = nn.Linear(spec.in_dims, spec.out_dims)
 
     def forward(self, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
-        """(N, L, in_dims) of a grid -> (N, L', out_dims) and its grid; of a unit's grid if tokens are of mask units."""
+        """(N, L, in_dims) on a grid -> (N, L', out_dims) and its grid; with mask units, grids are those of one unit."""
         normed = self.norm1(x)
         attended, new_grid = self.attn(normed, grid)
         skip = self._skip(x, normed, self.expands_in_attn)
@@ -529,7 +529,7 @@ class TokenState(NamedTuple):
 
     Attributes:
         tokens: (N, L, C), the class token first; mask units follow one another.
-        grid: Grid of the tokens, or of those of one mask unit.
+        grid: Grid of the tokens, or of one mask unit's tokens.
         counts: Mask units per axis; None without mask units, () if some are deleted, so that there is no map.
     """
 
@@ -544,21 +544,21 @@ class MViT(MaskedBackbone):
 
     Args:
         arch: 'small', 'base', 'base_24', 'base_24_wide', 'v2_tiny', 'v2_small', 'v2_base', 'v2_large', 'v2_huge', or
-            'vit_base', the ViT that MViT is compared with; a :class:`MViTArch`; or its fields as a dict, with
-            `version`, 1 for MViT or 2 for MViTv2. For images it loses time: :meth:`MViTArch.for_images`.
+            'vit_base', the ViT that MViT is compared with; an :class:`MViTArch`; or its fields as a dict, with
+            `version`, 1 for MViT or 2 for MViTv2. For images its time axis is dropped: see :meth:`MViTArch.for_images`.
         input_size: (T, H, W) or (H, W) that position embeddings are built for. Defaults to (16, 224, 224).
         in_channels: Channels of the input. Defaults to 3.
         drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
         norm_cfg: Config of the norms.
-        with_cp: See :class:`Backbone`; a list of stages recomputes these alone. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of stages recomputes only those. Defaults to False.
         out_indices: Stages to return. Each has a norm of its own, `norm` for the last and `norm0` … for the others.
             Defaults to the last.
         out_type: 'cls_token' (N, C), the default with a class token; 'avg_featmap' (N, C), the mean over the grid, the
             default without; 'featmap' (N, C, [T,] H, W); 'raw' (N, L, C), the class token first. All are normalized.
-            Stages but the last have the channels of the next if `expand_in` is 'mlp'.
+            With `expand_in='mlp'`, all stages but the last have the channels of the next.
         mean_before_norm: Whether 'avg_featmap' averages tokens before the norm. Defaults to False.
         frozen_stages: See :class:`Backbone`. Defaults to -1.
-        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
+        as_tuple: Whether to return a tuple or the tensor of a single output; see :class:`Backbone`. Defaults to True.
         init_cfg: See :class:`Backbone`.
         **overrides: Fields of :class:`MViTArch` that differ from `arch`.
 
@@ -578,7 +578,7 @@ class MViT(MaskedBackbone):
 
     def __init__(
         self,
-        arch: Annotated[str | Mapping | MViTArch, Says(': give a name, a dict or a MViTArch')] = 'v2_small',
+        arch: Annotated[str | Mapping | MViTArch, Says(': give a name, a dict or an MViTArch')] = 'v2_small',
         input_size: Size = (16, 224, 224),
         in_channels: Channels = 3,
         drop_path_rate: Rate = 0.0,
@@ -705,7 +705,7 @@ class MViT(MaskedBackbone):
         return TokenState(tokens, grid, state.counts)
 
     def route_map(self, stage: int, state: TokenState) -> TokenState:
-        """Send a stage's tokens through `stage_maps` if a hook waits there; deleted units leave no map."""
+        """Send a stage's tokens through `stage_maps[stage]` if that is hooked; deleted units leave no map."""
         if state.counts == () or not self.stage_maps[stage].in_use:
             return state
         rows = self._in_rows(state)
@@ -724,5 +724,5 @@ class MViT(MaskedBackbone):
         x = x[:, self.num_extra_tokens :]
         if self.out_type == 'avg_featmap' and self.mean_before_norm:
             return norm(self.format_output(x.unflatten(1, grid)))
-        # normalized as a sequence: tools take four axes for a map
+        # normalized as a sequence: tools mistake four axes for a map
         return self.format_output(norm(x).unflatten(1, grid))

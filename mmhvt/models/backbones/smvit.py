@@ -3,9 +3,9 @@
 https://arxiv.org/abs/2306.00989; sections, figures and tables cited here are that paper's.
 
 Plain transformer blocks in four stages. Between stages channels double and space is max-pooled 2×2; the first two
-stages attend within mask units, the others globally (figure 2). There is no convolution but the patch embedding, no
-shifted window and no relative position: masked pre-training learns what these would give. Tokens are kept in the unit
-order of :mod:`mmhvt.models.layers.mask_units`, in which pooling and local attention are views.
+stages attend within mask units, the others globally (figure 2). Apart from the patch embedding there are no
+convolutions, no shifted windows and no relative positions: masked pre-training learns what these would provide. Tokens
+are kept in the unit order of :mod:`mmhvt.models.layers.mask_units`, in which pooling and local attention are views.
 
 Shapes: N batch, C channels, T frames, H height, W width, L tokens in unit order, K mask units.
 """
@@ -63,7 +63,7 @@ from .arch import check_hidden, resolve_arch
 from .base import FrozenStages, OutType
 from .masking import MaskedBackbone
 
-# defaults with one number per axis, (T, H, W); images have the last two
+# defaults with one number per axis, (T, H, W); images use the last two
 PER_AXIS = dict(
     patch_kernel=(3, 7, 7),
     patch_stride=(2, 4, 4),
@@ -112,7 +112,7 @@ class SMViTArch:
         mask_unit_attn: Whether each stage attends within mask units rather than globally. Defaults to the first two.
         pos_embed: Kind of position embedding, 'joint', 'separate' or, for images, 'windowed', see
             :class:`~mmhvt.models.layers.PositionEmbedding`. 'windowed' is tiled by the mask unit, for images much
-            larger than those of the training. Defaults to 'separate' for video and 'joint' for images.
+            larger than in training. Defaults to 'separate' for video and 'joint' for images.
         pos_grid: (H, W) of the resized table of 'windowed'. Defaults to the token grid of the input.
         dim_mul: Factor of the channels at a stage transition. Defaults to 2.
         head_mul: Factor of the attention heads at a stage transition. Defaults to 2.
@@ -159,7 +159,7 @@ class SMViTArch:
         """Fill in the defaults of images (H, W) or video (T, H, W).
 
         Raises:
-            ValueError: If images or video cannot have the position embedding.
+            ValueError: If the position embedding does not suit images or video.
         """
         axes = len(input_size)
         kind = self.pos_embed or ('separate' if axes == 3 else 'joint')
@@ -180,7 +180,7 @@ class SMViTArch:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedSMViTArch(SMViTArch):
-    """Architecture for images or for video, which :meth:`SMViTArch.for_input` gives: none of these is None."""
+    """Architecture for images or for video, as returned by :meth:`SMViTArch.for_input`: none of these is None."""
 
     patch_kernel: tuple[int, ...]
     patch_stride: tuple[int, ...]
@@ -204,7 +204,7 @@ class ResolvedSMViTArch(SMViTArch):
                 in_dims, q_stride = dims, math.prod(self.q_stride) if enters and stage <= self.q_pool else 1
                 if enters:
                     dims, heads = int(dims * self.dim_mul), int(heads * self.head_mul)
-                # the first block of a stage attends as the stage before does: its keys have that resolution
+                # the first block of a stage attends like the previous stage: its keys still have that resolution
                 local = self.mask_unit_attn[stage - 1 if enters else stage]
                 self._check_block(stage, dims, heads, unit // q_stride if local else None)
                 specs.append(
@@ -224,8 +224,8 @@ class ResolvedSMViTArch(SMViTArch):
     def _check_block(self, stage: int, dims: int, heads: int, unit_after: int | None) -> None:
         if heads < 1 or dims < 1 or dims % heads:
             raise ValueError(
-                f'SMViT: {heads} heads do not divide {dims} channels of stage {stage}: num_heads times '
-                'head_mul, embed_dims times dim_mul'
+                f'SMViT: {heads} heads do not divide {dims} channels of stage {stage}: change num_heads, '
+                'head_mul, embed_dims or dim_mul'
             )
         if unit_after == 0:
             raise ValueError(
@@ -283,7 +283,7 @@ class MaskUnitAttention(BaseModule):
 
 
 class SMViTBlock(BaseModule):
-    """Transformer block; where channels double, the shortcut is pooled as the queries are (figure 2).
+    """Transformer block; where channels double, the shortcut is pooled like the queries (figure 2).
 
     Args:
         in_dims, out_dims: Channels before and after.
@@ -294,7 +294,7 @@ class SMViTBlock(BaseModule):
         drop_path_rate: Stochastic depth rate. Defaults to 0.
         layer_scale: Initial value of layer scale. Defaults to None for no layer scale.
         expand: How the shortcut doubles its channels, see :class:`SMViTArch`. Defaults to 'linear'.
-        norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-6.
+        norm_cfg: Config of the norms. Defaults to LayerNorm with eps 1e-6.
     """
 
     def __init__(
@@ -330,11 +330,11 @@ class SMViTBlock(BaseModule):
 
     def _shortcut(self, x: Tensor, normed: Tensor, valid: Tensor | None) -> Tensor:
         if self.proj is not None:
-            # where channels change, the shortcut leaves after the norm, as in MViTv2
+            # where channels change, the shortcut branches off after the norm, as in MViTv2
             return max_pool_tokens(self.proj(normed), self.q_stride, valid)
         if self.expand == 'pool':
             return torch.cat([pool(x, self.q_stride, valid) for pool in (max_pool_tokens, mean_pool_tokens)], -1)
-        # channels may stay where a stage begins, by dim_mul=1
+        # with dim_mul=1, channels stay the same where a stage begins
         return x if self.q_stride == 1 else max_pool_tokens(x, self.q_stride, valid)
 
 
@@ -364,16 +364,16 @@ class SMViT(MaskedBackbone):
         input_size: (T, H, W) or (H, W) that the position embeddings are built for. Defaults to (16, 224, 224).
         in_channels: Number of input channels. Defaults to 3.
         drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
-        norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-6.
-        with_cp: See :class:`Backbone`; a list of stages recomputes these alone. Defaults to False.
+        norm_cfg: Config of the norms. Defaults to LayerNorm with eps 1e-6.
+        with_cp: See :class:`Backbone`; a list of stages recomputes only those. Defaults to False.
         out_indices: Stages to return. Defaults to the last.
-        out_type: 'avg_featmap' (N, C), the mean over tokens, followed by the final norm if the stage is the last, as
-            the paper's head takes it; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) are taken
-            before that norm. Defaults to 'avg_featmap'.
+        out_type: 'avg_featmap' (N, C), the mean over tokens, followed by the final norm if the stage is the last, as in
+            the paper's head; 'featmap' (N, C, [T,] H, W) and 'raw' (N, L, C, in row-major order) are taken before that
+            norm. Defaults to 'avg_featmap'.
         norm_last: Whether the final norm is applied to 'featmap' and 'raw' of the last stage, too, as PySlowFast does
             for action detection. Defaults to False.
         frozen_stages: See :class:`Backbone`. Defaults to -1.
-        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
+        as_tuple: Whether to return a tuple or the tensor of a single output; see :class:`Backbone`. Defaults to True.
         init_cfg: See :class:`Backbone`.
         **overrides: Fields of :class:`SMViTArch` that differ from `arch`.
 
@@ -395,7 +395,7 @@ class SMViT(MaskedBackbone):
 
     def __init__(
         self,
-        arch: Annotated[str | Mapping | SMViTArch, Says(': give a name, a dict or a SMViTArch')] = 'base',
+        arch: Annotated[str | Mapping | SMViTArch, Says(': give a name, a dict or an SMViTArch')] = 'base',
         input_size: Size = (16, 224, 224),
         in_channels: Channels = 3,
         drop_path_rate: Rate = 0.0,
@@ -481,7 +481,8 @@ class SMViT(MaskedBackbone):
     def forward(self, x: Tensor) -> tuple[Tensor, ...] | Tensor:
         """(N, C, [T,] H, W) -> one tensor for each of `out_indices`, in the shape of `out_type`.
 
-        A token grid that is no multiple of the mask unit is padded. No token attends to padding, and outputs have none.
+        A token grid that is not a multiple of the mask unit is padded. No token attends to padding, and outputs contain
+        none.
 
         Raises:
             ValueError: If the patch stride does not divide the size.

@@ -5,7 +5,7 @@ its later blocks gather the clip into a video token F, and the feature is the no
 
     Z = αF + (1 − α)F^C,   α = σ(alpha_logit),
 
-where F^C is the mean class token of the frames. All that is new begins at zero, so that the model is the ViT at first
+where F^C is the mean class token of the frames. All new parts start at zero, so that the model initially equals the ViT
 (appendix A).
 
 Shapes: N batch, C channels, T frames, H height, W width in patches.
@@ -35,10 +35,10 @@ Layers = str | Index | Sequence[Index] | None
 
 
 def parse_layers(layers: Layers, depth: int, name: str = 'layers') -> list[int]:
-    """Layers counted from 0, from layers counted from 1 as in the paper's tables.
+    """Convert layers counted from 1, as in the paper's tables, to layers counted from 0.
 
     Args:
-        layers: '9-12', '1-4, 9, 11-12', 'last 4', 'last 4 or all' (of a model of fewer layers), 'all', a list of
+        layers: '9-12', '1-4, 9, 11-12', 'last 4', 'last 4 or all' (for models with fewer layers), 'all', a list of
             numbers, or None for no layer.
         depth: Number of layers.
         name: Name of the option, for messages.
@@ -76,15 +76,15 @@ class UniFormerV2Arch(ViTArch):
         num_heads: Number of attention heads.
         depth: Number of layers.
         patch_size: Side of a patch in pixels.
-        mlp_ratio: Hidden channels of the ViT's MLPs over C. Defaults to 4.
+        mlp_ratio: Ratio of the hidden channels of the ViT's MLPs to C. Defaults to 4.
         qkv_bias: Whether the ViT's projections to queries, keys and values have a bias. Defaults to True.
-        vit: Kind of pre-training of the ViT, as of :class:`ViTArch`. Defaults to 'clip'.
+        vit: Kind of pre-training of the ViT, as in :class:`ViTArch`. Defaults to 'clip'.
         local_layers: Layers with a temporal module. Defaults to None, as for Kinetics (appendix A).
         global_layers: Layers that a global UniBlock follows. Defaults to 'last 4 or all'.
-        temporal: Temporal module of the local layers, as of :class:`LocalUniBlock`; or 'transformer', six blocks over
+        temporal: Temporal module of the local layers, as in :class:`LocalUniBlock`; or 'transformer', six blocks over
             the frames' class tokens after the last layer (table 15). Defaults to 'local_mhra'.
         local_times: 1 for LT_MHRA before the attention, 2 for a second one after it (table 9b). Defaults to 2.
-        local_reduction: C over the channels within the temporal module (table 9b). Defaults to 1.5.
+        local_reduction: Ratio of C to the channels within the temporal module (table 9b). Defaults to 1.5.
         temporal_kernel: Number of frames of a temporal convolution. Defaults to 3.
         local_dpe: Whether local blocks have DPE (table 9b, "Local MHRA + DPE"). Defaults to False.
         temporal_downsample: Whether patches have `patch_frames` frames and a stride of 2. Defaults to False.
@@ -92,10 +92,10 @@ class UniFormerV2Arch(ViTArch):
         fusion: 'sequential', 'parallel', 'hierarchical_kv' or 'hierarchical_q' (section 3.3). Defaults to 'sequential'.
         num_queries: Number of queries of a global block (table 14). Defaults to 1.
         global_dpe: Whether global blocks have DPE (table 9c). Defaults to True.
-        global_num_heads: Number of heads of the global blocks. Defaults to None, `num_heads`.
-        global_mlp_ratio: Hidden channels of the global blocks' MLPs over C. Defaults to 4.
-        with_class_token: Whether the feature is Z, rather than the video token F alone (table 12). Defaults to None:
-            unless the backbone is `frozen`, as the authors' code has it, or has no global UniBlock.
+        global_num_heads: Number of heads of the global blocks. Defaults to `num_heads`.
+        global_mlp_ratio: Ratio of the hidden channels of the global blocks' MLPs to C. Defaults to 4.
+        with_class_token: Whether the feature is Z, rather than the video token F alone (table 12). Defaults to True,
+            unless the backbone is `frozen`, as in the authors' code. Without global UniBlocks the feature is F^C.
 
     Raises:
         ValueError: For an unknown option or layer, or for options that contradict each other.
@@ -155,7 +155,7 @@ class UniFormerV2Arch(ViTArch):
         return {key: (times[key], *space) for key, (_, *space) in conv.items()}
 
     def blocks(self, grid: Sequence[int], drop_path_rate: float) -> list[dict[str, Any]]:
-        """Arguments of each local UniBlock, as of :meth:`ViTArch.blocks`; images have no neighboring frames."""
+        """Arguments of each local UniBlock, as in :meth:`ViTArch.blocks`; images have no neighboring frames."""
         local: dict[str, Any] = dict(
             temporal='none' if self.temporal == 'transformer' else self.temporal,
             times=self.local_times,
@@ -180,8 +180,8 @@ class UniFormerV2Arch(ViTArch):
         low = 1 if self.temporal == 'local_mhra' else 0
         if self.temporal in ('local_mhra', 'st_adapter') and not low <= self.local_reduction <= self.embed_dims:
             raise ValueError(
-                f'{self.owner}: local_reduction={self.local_reduction} of {self.embed_dims} channels: 1, 1.5, 2 or 4, '
-                'as in table 9b'
+                f'{self.owner}: local_reduction={self.local_reduction} of {self.embed_dims} channels: use 1, 1.5, 2 or '
+                '4, as in table 9b'
             )
 
     def global_block(self, axes: int) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class TemporalTransformer(ModuleList):
     Args:
         embed_dims: Number of channels C.
         num_heads: Number of attention heads.
-        num_frames: Number of frames of the position embedding; it is resized for others.
+        num_frames: Number of frames of the position embedding; it is resized for other numbers.
         num_layers: Number of blocks.
         act: Activation of the MLPs, 'gelu' or 'quick_gelu'.
         norm_cfg: Config of the norms.
@@ -237,21 +237,21 @@ class UniFormerV2(VisionTransformer):
             to 0.
         global_drop_path_rate: Stochastic depth rate of the last global block; grows linearly from 0. Defaults to 0.
         global_dropout: Dropout rate of the hidden channels in the global blocks' MLPs. Defaults to 0.
-        frozen: Whether to train the global blocks and the final norm only, as `frozen_stages` of all layers does; the
-            feature is the video token alone then, unless `with_class_token` says otherwise (table 1, "frozen").
+        frozen: Whether to train only the global blocks and the final norm, like `frozen_stages` set to all layers. The
+            feature is then the video token alone, unless `with_class_token` says otherwise (table 1, "frozen").
             Defaults to False.
         inflation: How an image's patch embedding is inflated to several frames, 'center' or 'mean'. Defaults to
             'center'.
-        with_cp: See :class:`Backbone`; a list of layers recomputes these alone. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of layers recomputes only those. Defaults to False.
         out_indices: Layers to return, counted from 0; negative ones count from the last. Defaults to -1.
         out_type: 'cls_token', the norm of Z (N, C); 'featmap', the patches after local blocks (N, C, [T,] H, W), which
             leaves the global blocks idle; 'avg_featmap', the norm of their mean (N, C); 'raw', the patches as tokens
             (N, L, C). Defaults to 'cls_token'.
         frozen_stages: Parts without gradients that stay in evaluation mode: -1 for none, 0 for the patch embedding with
             positions and class token, n for the first n layers, with their temporal modules, as well. Defaults to -1.
-        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
-        init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes files of CLIP and other image ViTs and of
-            UniFormerV2.
+        as_tuple: Whether to return a tuple or the tensor of a single output; see :class:`Backbone`. Defaults to True.
+        init_cfg: MMEngine's initialization config. `dict(type='Pretrained', checkpoint=…)` loads files of CLIP, of
+            other image ViTs and of UniFormerV2.
         **overrides: Fields of :class:`UniFormerV2Arch` that differ from `arch`.
 
     Raises:
@@ -335,16 +335,16 @@ class UniFormerV2(VisionTransformer):
             self.freeze(self.temporal_transformer, self.fusion, self.alpha_logit)
 
     def paper_init_cfg(self) -> list[dict]:
-        """Initialization of the ViT; batch norms one, biases zero.
+        """Initialization of the ViT; batch norm weights one, biases zero.
 
-        The paper has no model without a pre-trained ViT; the new parts begin as appendix A says.
+        The paper has no model without a pre-trained ViT; the new parts start as in appendix A.
         """
         return [*super().paper_init_cfg(), dict(type='Constant', layer='BatchNorm1d', val=1.0, bias=0.0)]
 
     def optional_part(self, name: str) -> str | None:
         """Parts that make the ViT a video model, which files of image ViTs lack.
 
-        A file with global UniBlocks and without α is of a model of the video token alone, another one.
+        A file with global UniBlocks but without α belongs to a different model, whose feature is the video token alone.
         """
         if name.startswith('blocks.'):
             return 'local' if '.temporal' in name or '.dpe.' in name else None
@@ -357,7 +357,7 @@ class UniFormerV2(VisionTransformer):
         return x if len(grid) == 3 else x[:, None], grid, ()
 
     def after_map(self, stage: int, state: tuple) -> tuple:
-        """Gather a layer's tokens by its global UniBlock."""
+        """Gather a layer's tokens with its global UniBlock."""
         if self.fusion is None or self.out_type != 'cls_token' or stage not in self.global_layers:
             return state
         x, grid, videos = state

@@ -36,7 +36,7 @@ from .vit import ACTIVATIONS, NORM, Activation, Attention, ViTBlock
 
 
 def zero_init(layer: nn.Linear | nn.Conv2d | nn.Conv3d) -> None:
-    """Set a layer to zero, so that the branch that it ends adds nothing at first (appendix A)."""
+    """Set the last layer of a branch to zero, so that the branch adds nothing at first (appendix A)."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
 
@@ -60,7 +60,7 @@ class DepthwiseTemporalConv(nn.Conv2d):
         super().__init__(channels, channels, (kernel_size, 1), padding=(kernel_size // 2, 0), groups=channels)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The kernel from one of another length; an image's, which sees a clip as one frame, is the sum over time."""
+        """Convert a kernel of another length; for images, which are clips of one frame, it is summed over time."""
         if 'weight' not in found:
             return {}
         kernel, size = found['weight'], self.kernel_size[0]
@@ -84,7 +84,7 @@ class LT_MHRA(BaseModule):
 
     Args:
         embed_dims: Number of channels C.
-        reduction: C over the channels of the tube (table 9b: 1, 1.5, 2, 4). Defaults to 1.5.
+        reduction: Ratio of C to the channels of the tube (table 9b: 1, 1.5, 2, 4). Defaults to 1.5.
         kernel_size: Number of frames t of the tube. Defaults to 3.
         norm_cfg: Config of the norm over the channels of (tokens, C).
 
@@ -102,7 +102,7 @@ class LT_MHRA(BaseModule):
     ):
         super().__init__(init_cfg)
         if not 1 <= reduction <= embed_dims:
-            raise ValueError(f'LT_MHRA: reduction={reduction} of {embed_dims} channels: 1, 1.5, 2 or 4, as in table 9b')
+            raise ValueError(f'LT_MHRA: reduction={reduction} of {embed_dims} channels: use 1, 1.5, 2 or 4 (table 9b)')
         dims = int(embed_dims / reduction)
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
         self.value = nn.Linear(embed_dims, dims)
@@ -121,7 +121,7 @@ class LT_MHRA(BaseModule):
         value = value.view(*x.shape[:3], value.shape[-1])
         # channels stay last in memory, as the kernels of both layers prefer
         value = self.conv(value.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        # two axes: torch adds the bias of more in a pass of its own if they are not contiguous
+        # flattened to two axes: with more, torch adds the bias in a separate pass if they are not contiguous
         return self.proj(value.flatten(0, 2)).view(x.shape)
 
 
@@ -163,7 +163,7 @@ class GS_MHRA(Attention):
 
 @MODELS.register_module()
 class TemporalAttention(BaseModule):
-    """Attention among the tokens of one place (table 15: the temporal half of divided space-time MHSA).
+    """Attention among the tokens at one position (table 15: the temporal half of divided space-time MHSA).
 
     Args:
         embed_dims: Number of channels C.
@@ -193,7 +193,7 @@ class STAdapter(BaseModule):
 
     Args:
         embed_dims: Number of channels C.
-        reduction: C over the channels between the projections. Defaults to 2.
+        reduction: Ratio of C to the channels between the projections. Defaults to 2.
         kernel_size: Number of frames of the kernel. Defaults to 3.
     """
 
@@ -220,14 +220,14 @@ class STAdapter(BaseModule):
 
 
 def add_to_patches(x: Tensor, branch: Callable[[Tensor], Tensor], num_prefix: int) -> Tensor:
-    """Add to the patches what a branch makes of them; class tokens stay; (N, T, P + L, C) -> the same shape."""
-    # split and cat are each other's gradients: slices would be padded with zeros to the whole and added up
+    """Add a branch to the patches that it reads, not to class tokens; (N, T, P + L, C) -> the same shape."""
+    # split and cat are each other's gradients; those of slices would be padded to full size and summed
     prefix, patches = x.split([num_prefix, x.shape[2] - num_prefix], 2)
     return torch.cat([prefix, patches + branch(patches)], 2)
 
 
 def temporal_shift(x: Tensor, fraction: int = 8) -> Tensor:
-    """TSM (table 15): one in `fraction` channels from the next frame, as many from the previous one; (N, T, L, C)."""
+    """TSM (table 15): 1/`fraction` of the channels from the next frame, as many from the previous one; (N, T, L, C)."""
     fold = x.shape[-1] // fraction
     following, previous, rest = x.split([fold, fold, x.shape[-1] - 2 * fold], -1)
     following = F.pad(following[:, 1:], (0, 0, 0, 0, 0, 1))
@@ -245,7 +245,7 @@ class DPE(BaseModule):
     Args:
         embed_dims: Number of channels C.
         axes: 3 for video, 2 for images. Defaults to 3.
-        zero: Whether it begins as zero, as it has to between layers that are pre-trained. Defaults to False.
+        zero: Whether it starts at zero, as it must between pre-trained layers. Defaults to False.
     """
 
     def __init__(self, embed_dims: Channels, axes: Literal[2, 3] = 3, zero: bool = False, init_cfg: InitCfg = None):
@@ -257,7 +257,7 @@ class DPE(BaseModule):
             zero_init(self.conv)
 
     def init_weights(self) -> None:
-        """Initialize as PyTorch's convolutions, with a bias of zero; or all as zero."""
+        """Initialize like PyTorch's convolutions, but with a bias of zero; with `zero`, set everything to zero."""
         super().init_weights()
         self.conv.reset_parameters()
         nn.init.zeros_(self.conv.get_parameter('bias'))
@@ -273,7 +273,7 @@ class DPE(BaseModule):
 
 
 def add_dpe(dpe: DPE, x: Tensor, grid: Sequence[int], num_prefix: int) -> Tensor:
-    """DPE(X) + X of the patches of a grid (T, H, W); class tokens stay; (N, T, P + H·W, C) -> the same shape."""
+    """DPE(X) + X for the patches of a grid (T, H, W), not for class tokens; (N, T, P + H·W, C) -> the same shape."""
     return add_to_patches(x, lambda patches: dpe(patches, grid), num_prefix)
 
 
@@ -294,19 +294,19 @@ class LocalUniBlock(ViTBlock):
         X^S = GS_MHRA(Norm(X^T)) + X^T
         X^L = FFN(Norm(X^S)) + X^S
 
-    With DPE, X^in is DPE(X) + X of its input X first, as in UniFormer (section 3.1, discussion II; table 9b).
+    With DPE, X^in is DPE(X) + X of the block's input X, as in UniFormer (section 3.1, discussion II; table 9b).
 
     Args:
         embed_dims: Number of channels C.
         num_heads: Number of heads of the spatial attention.
         temporal: 'local_mhra', or what tables 9b and 15 compare it with: 'none', 'conv', 'divided' (attention in time,
-            then in space), 'joint' (attention of all frames at once), 'shift' (channels of neighboring frames go into
+            then in space), 'joint' (attention over all frames at once), 'shift' (channels of neighboring frames go into
             the attention), 'st_adapter'. Defaults to 'local_mhra'.
         times: 1 for LT_MHRA before the spatial attention, 2 for a second one after it (table 9b). Defaults to 2.
         reduction: Channel reduction of :class:`LT_MHRA` and :class:`STAdapter`. Defaults to 1.5.
         temporal_kernel: Number of frames of the temporal convolution. Defaults to 3.
-        with_dpe: Whether there is DPE of the patches, which begins as zero. Defaults to False.
-        axes: 3 for video, 2 for images, to which DPE's kernel belongs. Defaults to 3.
+        with_dpe: Whether to apply DPE to the patches; it starts at zero. Defaults to False.
+        axes: Axes of DPE's kernel, 3 for video, 2 for images. Defaults to 3.
         num_prefix: Number P of class tokens of a frame, which only 'shift' and 'joint' touch. Defaults to 1.
         temporal_norm_cfg: Config of LT_MHRA's norm.
         act: Activation of the MLP, 'gelu' or 'quick_gelu'. Defaults to 'quick_gelu'.
@@ -361,7 +361,7 @@ class LocalUniBlock(ViTBlock):
         return x + self.drop_path(self.ls2(self.mlp(self.norm2(x))))
 
     def mix_frames(self, module: nn.Module | None, x: Tensor) -> Tensor:
-        """Add the output of a temporal module to the patches; class tokens stay."""
+        """Add the output of a temporal module to the patches, not to class tokens."""
         if module is None:
             return x
         return add_to_patches(x, lambda patches: self.drop_path(module(patches)), self.num_prefix)
@@ -383,9 +383,9 @@ class C_MHRA(BaseModule):
     """Cross relation aggregator (equations 11 to 13): a few queries attend to all tokens of the clip.
 
     Keys and values are not computed: with q_n = Q_n(q), the affinity q_n · (W_k x) equals (W_kᵀ q_n) · x up to a
-    constant that softmax drops, and Σ A W_v x equals W_v Σ A x. A projection of a few queries replaces two of all
-    tokens, and the softmax is taken here rather than in :func:`~mmhvt.models.layers.attend`. Within
-    :func:`~mmhvt.models.layers.reference_math` keys and values are computed.
+    constant that softmax drops, and Σ A W_v x equals W_v Σ A x. Projecting a few queries replaces two projections of
+    all tokens, and the softmax is taken here rather than in :func:`~mmhvt.models.layers.attend`. Under
+    :func:`~mmhvt.models.layers.reference_math`, keys and values are computed.
 
     Args:
         embed_dims: Number of channels C.
@@ -414,7 +414,7 @@ class C_MHRA(BaseModule):
         zero_init(self.proj)
 
     def init_weights(self) -> None:
-        """Initialize as the public code, by Xavier, and the output projection with zero (appendix A)."""
+        """Initialize like the public code, with Xavier, and the output projection with zero (appendix A)."""
         super().init_weights()
         self._reset()
 
@@ -450,8 +450,8 @@ class GlobalUniBlock(BaseModule):
     Args:
         embed_dims: Number of channels C.
         num_heads: Number of attention heads.
-        mlp_ratio: Hidden channels of the MLP over C. Defaults to 4.
-        with_dpe: Whether there is DPE (table 9c). Defaults to True.
+        mlp_ratio: Ratio of the MLP's hidden channels to C. Defaults to 4.
+        with_dpe: Whether to apply DPE (table 9c). Defaults to True.
         axes: 3 for video, 2 for images. Defaults to 3.
         num_prefix: Number P of class tokens of a frame, which DPE leaves alone. Defaults to 1.
         act: Activation of the MLP, 'gelu' or 'quick_gelu'. Defaults to 'quick_gelu'.
@@ -492,7 +492,7 @@ class GlobalUniBlock(BaseModule):
         zero_init(self.mlp.fc2)
 
     def forward(self, query: Tensor, x: Tensor, grid: Sequence[int], context: Tensor | None = None) -> Tensor:
-        """Video tokens from the queries.
+        """Turn queries into video tokens.
 
         Args:
             query: Queries (N, Q, C).
@@ -558,7 +558,7 @@ class MultiStageFusion(BaseModule):
         """Run one global block.
 
         Args:
-            index: Number of the block.
+            index: Index of the block.
             tokens: Video tokens of the previous blocks.
             x: Tokens (N, T, P + H·W, C) of the block's layer.
             grid: Grid (T, H, W) of the patches.

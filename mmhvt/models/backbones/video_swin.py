@@ -1,6 +1,6 @@
 """Video Swin: "Video Swin Transformer", https://arxiv.org/abs/2106.13230.
 
-Sections, equations and tables cited here are that paper's. On images, with windows of M×M tokens, the same blocks are
+Sections, equations and tables cited here are that paper's. On images, with windows of M×M tokens, the same blocks form
 the Swin Transformer (https://arxiv.org/abs/2103.14030).
 
 Transformer blocks attend within 3D windows of P×M×M tokens. Every second block shifts the windows by half their size,
@@ -92,8 +92,8 @@ class SwinArch:
         embed_dims: Channels of the first stage; each patch merging doubles them.
         num_heads: Number of attention heads in each stage.
         depths: Number of blocks in each stage.
-        patch_size: Patches per axis. Defaults to (2, 4, 4), for images (4, 4).
-        window_size: Tokens of a window per axis. Defaults to (8, 7, 7), for images (7, 7).
+        patch_size: Size of a patch per axis. Defaults to (2, 4, 4), or (4, 4) for images.
+        window_size: Tokens of a window per axis. Defaults to (8, 7, 7), or (7, 7) for images.
         mlp_ratio: Ratio of hidden to output channels of an MLP. Defaults to 4.
         qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
         patch_norm: Whether a norm follows the patch embedding. Defaults to True.
@@ -137,7 +137,7 @@ class SwinArch:
         """Fill in the defaults of images (H, W) or video (T, H, W).
 
         Raises:
-            ValueError: If images have a design of spatiotemporal attention.
+            ValueError: If images are combined with a spatiotemporal design.
         """
         axes = len(input_size)
         if self.design != 'joint' and axes == 2:
@@ -151,7 +151,7 @@ class SwinArch:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedSwinArch(SwinArch):
-    """Architecture for images or for video, which :meth:`SwinArch.for_input` gives: its sizes are known."""
+    """Architecture for images or for video, as returned by :meth:`SwinArch.for_input`: its sizes are known."""
 
     patch_size: tuple[int, ...]
     window_size: tuple[int, ...]
@@ -195,7 +195,7 @@ class WindowAttention(BaseModule):
         num_heads: Number of attention heads.
         window_size: Tokens of a window per axis.
         qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
-        inflation: How B of an image becomes that of a video, see :class:`~mmhvt.models.layers.WindowPositionBias`.
+        inflation: How an image model's B becomes a video model's; see :class:`~mmhvt.models.layers.WindowPositionBias`.
             Defaults to 'duplicate'.
     """
 
@@ -237,7 +237,7 @@ class WindowAttention(BaseModule):
 
 
 class PatchMerging(BaseModule):
-    """Patch merging: 2×2 neighboring tokens of a frame become one of twice the channels (section 3.1).
+    """Patch merging: 2×2 neighboring tokens of a frame become one with twice the channels (section 3.1).
 
     Args:
         dims: Channels before.
@@ -262,7 +262,7 @@ class PatchMerging(BaseModule):
 
 
 class VideoSwinBlock(BaseModule):
-    """Two branches with pre-norm, attention within windows and MLP.
+    """Two pre-norm branches: attention within windows and an MLP.
 
     Equation 1, with windows that every second block shifts (3DSW-MSA):
 
@@ -336,17 +336,17 @@ class VideoSwin(HierarchicalBackbone):
         in_channels: Number of input channels. Defaults to 3.
         drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
         inflation: How the patch embedding of an image model is inflated when it is loaded (table 8): 'mean', an equal
-            part in every frame of a patch (the paper's inflate), or 'center'. Defaults to 'mean'.
+            share in every frame of a patch (the paper's inflate), or 'center'. Defaults to 'mean'.
         bias_inflation: How the relative position bias of an image model is inflated (table 9): 'duplicate' or
             'center'. Defaults to 'duplicate'.
-        norm_cfg: Config of the norms. Defaults to LayerNorm of eps 1e-5.
-        with_cp: See :class:`Backbone`; a list of stages recomputes these alone. Defaults to False.
+        norm_cfg: Config of the norms. Defaults to LayerNorm with eps 1e-5.
+        with_cp: See :class:`Backbone`; a list of stages recomputes only those. Defaults to False.
         out_indices: Stages to return, each with a norm of its own: `norm` for the last stage, `norm0` … for the others.
             Defaults to the last.
         out_type: 'avg_featmap' (N, C), 'featmap' (N, C, [T,] H, W) or 'raw' (N, L, C), all after the norm. Defaults to
             'avg_featmap'.
         frozen_stages: See :class:`Backbone`; patch mergings after frozen stages are frozen, too. Defaults to -1.
-        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
+        as_tuple: Whether to return a tuple or the tensor of a single output; see :class:`Backbone`. Defaults to True.
         init_cfg: See :class:`Backbone`.
         **overrides: Fields of :class:`SwinArch` that differ from `arch`.
 
@@ -450,7 +450,7 @@ class VideoSwin(HierarchicalBackbone):
         """Tokens per axis; an input that the patch size does not divide is padded with zeros, as in the public code.
 
         Raises:
-            ValueError: If the size has another number of axes.
+            ValueError: If the size has the wrong number of axes.
         """
         if len(size) == len(self.patch_stride):
             size = [-(-n // s) * s for n, s in zip(size, self.patch_stride, strict=True)]
@@ -464,9 +464,9 @@ class VideoSwin(HierarchicalBackbone):
         return super().get_layer_depth(param_name, prefix)
 
     def paper_init_cfg(self) -> list[dict]:
-        """As in the public code: linear layers from a truncated normal of deviation 0.02; norms one, biases zero.
+        """As in the public code: linear layers from a truncated normal of std 0.02; norms one, biases zero.
 
-        The patch embedding, which that code leaves to PyTorch, is initialized as PyTorch's convolutions are, with a
+        The patch embedding, which that code leaves to PyTorch, is initialized like PyTorch's convolutions, but with a
         bias of zero.
         """
         return [
@@ -486,7 +486,7 @@ class VideoSwin(HierarchicalBackbone):
         """(N, C, [T,] H, W) of any size -> one tensor for each of `out_indices`, in the shape of `out_type`.
 
         Raises:
-            ValueError: If the input has other axes than `input_size`.
+            ValueError: If the input does not have the axes of `input_size`.
         """
         self.input_grid(x)
         pad = [n for s, p in zip(x.shape[:1:-1], self.patch_stride[::-1], strict=True) for n in (0, -s % p)]
@@ -517,7 +517,7 @@ class VideoSwin(HierarchicalBackbone):
         return self.merges[stage](state)
 
     def _output(self, stage: int, maps: Tensor) -> Tensor:
-        # normed as a sequence: tools take four axes for a map
+        # normed as a sequence: tools mistake four axes for a map
         tokens = channels_last(maps)
         normed = getattr(self, self.norm_name(stage))(tokens.flatten(1, -2))
         return self.format_output(normed.unflatten(1, tokens.shape[1:-1]))

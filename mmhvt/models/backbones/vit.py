@@ -50,7 +50,7 @@ from .arch import check_hidden, resolve_arch
 from .base import Backbone, FrozenStages, OutType
 
 NORM = dict(type='LN', eps=1e-5)
-# heads are compared with the channels
+# checked against the channels
 DividingHeads = Annotated[int, Range(high=1024)]
 PatchSide = Annotated[Side, Says(': a patch has 1 pixel or more')]
 PatchGrid = Annotated[Sequence[Side], Length(2, 2)]
@@ -71,7 +71,7 @@ ACTIVATIONS = {'gelu': nn.GELU, 'quick_gelu': QuickGELU}
 
 @dataclass(frozen=True)
 class ViTStyle:
-    """Details in which ViTs of one size differ by their pre-training.
+    """Details in which ViTs of the same size differ, depending on their pre-training.
 
     Args:
         act: Activation of the MLPs, 'gelu' or 'quick_gelu'.
@@ -83,7 +83,7 @@ class ViTStyle:
         eps: Epsilon of the norms.
 
     Raises:
-        ValueError: For an unknown activation, or a layer scale without a number.
+        ValueError: For an unknown activation, or a layer scale that is not a number.
     """
 
     act: Activation = 'gelu'
@@ -103,7 +103,7 @@ class ViTStyle:
         return dict(type='LN', eps=self.eps)
 
 
-# layer scale begins as in timm's models of the base size
+# layer scale starts as in timm's base-size models
 VITS = {
     'clip': ViTStyle(act='quick_gelu', pre_norm=True, patch_bias=False, eps=1e-5),
     'open_clip': ViTStyle(pre_norm=True, patch_bias=False, eps=1e-5),
@@ -123,7 +123,7 @@ class ViTArch:
         num_heads: Number of attention heads.
         depth: Number of blocks.
         patch_size: Side of a patch in pixels.
-        mlp_ratio: Hidden channels of the MLPs over C. Defaults to 4.
+        mlp_ratio: Ratio of the MLPs' hidden channels to C. Defaults to 4.
         qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
         vit: Kind of pre-training that the ViT's details suit (`VITS`): 'clip', 'open_clip', 'vit' (supervised, DINO,
             MAE), 'deit3', 'beit'; or a :class:`ViTStyle`, also as a dict. Defaults to 'vit'.
@@ -206,13 +206,13 @@ ARCHS = {'base': ViTArch(**BASE_16), 'large': ViTArch(**LARGE_14)}
 
 
 class Attention(BaseModule):
-    """Multi-head self-attention of the tokens of an image or a frame.
+    """Multi-head self-attention among the tokens of an image or a frame.
 
     Args:
         embed_dims: Number of channels C.
         num_heads: Number of attention heads.
         qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
-        rel_pos_grid: (H, W) of BEiT's table of relative positions. Defaults to None, no table.
+        rel_pos_grid: (H, W) of BEiT's table of relative positions. Defaults to None for no table.
 
     Raises:
         ValueError: If the heads do not divide the channels.
@@ -251,11 +251,11 @@ class ViTBlock(BaseModule):
     Args:
         embed_dims: Number of channels C.
         num_heads: Number of attention heads.
-        mlp_ratio: Hidden channels of the MLP over C. Defaults to 4.
+        mlp_ratio: Ratio of the MLP's hidden channels to C. Defaults to 4.
         qkv_bias: Whether the projections to queries, keys and values have a bias. Defaults to True.
         act: Activation of the MLP, 'gelu' or 'quick_gelu'. Defaults to 'gelu'.
-        layer_scale: Initial value of the factors s_1 and s_2 of each channel. Defaults to None, no layer scale.
-        rel_pos_grid: (H, W) of BEiT's table of relative positions. Defaults to None, no table.
+        layer_scale: Initial value of the factors s_1 and s_2 of each channel. Defaults to None for no layer scale.
+        rel_pos_grid: (H, W) of BEiT's table of relative positions. Defaults to None for no table.
         drop_path_rate: Stochastic depth rate. Defaults to 0.
         norm_cfg: Config of the norms.
 
@@ -296,22 +296,22 @@ class ViTBlock(BaseModule):
 
 @MODELS.register_module()
 class VisionTransformer(Backbone):
-    """ViT backbone for images; of clips it sees each frame by itself.
+    """ViT backbone for images; it processes each frame of a clip by itself.
 
     Args:
         arch: 'base' (B/16), 'large' (L/14), a :class:`ViTArch`, or its fields as a dict. Defaults to 'base'.
         input_size: (H, W) or (T, H, W). Defaults to (224, 224).
         in_channels: Number of channels of the input. Defaults to 3.
         drop_path_rate: Stochastic depth rate of the last block; grows linearly from 0. Defaults to 0.
-        with_cp: See :class:`Backbone`; a list of layers recomputes these alone. Defaults to False.
+        with_cp: See :class:`Backbone`; a list of layers recomputes only those. Defaults to False.
         out_indices: Layers to return, counted from 0; negative ones count from the last. Defaults to -1.
-        out_type: 'cls_token', the norm of the class token, for clips of its mean over frames (N, C); 'featmap',
+        out_type: 'cls_token', the norm of the class token, for clips of its mean over the frames, (N, C); 'featmap',
             patches (N, C, [T,] H, W); 'avg_featmap', the norm of their mean (N, C); 'raw', all tokens
             (N, [T ·] (1 + H·W), C). Defaults to 'cls_token'.
         frozen_stages: Parts without gradients that stay in evaluation mode: -1 for none, 0 for the patch embedding with
             positions and class token, n for the first n layers as well. Defaults to -1.
-        as_tuple: Whether to return a tuple or the tensor of a single output: :class:`Backbone`. Defaults to True.
-        init_cfg: MMEngine's. `dict(type='Pretrained', checkpoint=…)` takes files of image ViTs
+        as_tuple: Whether to return a tuple or the tensor of a single output; see :class:`Backbone`. Defaults to True.
+        init_cfg: MMEngine's initialization config. `dict(type='Pretrained', checkpoint=…)` loads files of image ViTs
             (docs/guides/pretrained_vits.md).
         **overrides: Fields of :class:`ViTArch` that differ from `arch`.
 
@@ -375,7 +375,7 @@ class VisionTransformer(Backbone):
         self.freeze(None if out_type in ('cls_token', 'avg_featmap') else self.norm)
 
     def init_weights(self) -> None:
-        """Initialize as :class:`Backbone`; the class token as CLIP's public code does."""
+        """Initialize like :class:`Backbone`, and the class token like CLIP's public code."""
         nn.init.normal_(self.cls_token, std=self.embed_dims**-0.5)
         super().init_weights()
 
@@ -394,7 +394,7 @@ class VisionTransformer(Backbone):
         """(N, C, [T,] H, W) of any size -> one tensor for each of `out_indices`, in the shape of `out_type`.
 
         Raises:
-            ValueError: If the patches do not divide the input.
+            ValueError: If the patch size does not divide the input size.
         """
         return self.pack(self.output(state) for _, state in self.run_stages(self.embed(x)))
 
@@ -415,7 +415,7 @@ class VisionTransformer(Backbone):
         return self.run_block(block, x, grid[-2:]), grid, *others
 
     def route_map(self, stage: int, state: tuple) -> tuple:
-        """Send the patches through `stage_maps` if a hook waits there."""
+        """Send the patches through `stage_maps[stage]` if that is hooked."""
         if not self.stage_maps[stage].in_use:
             return state
         x, grid, *others = state
@@ -438,6 +438,6 @@ class VisionTransformer(Backbone):
         return self.norm(x) if self.out_type == 'avg_featmap' else x
 
     def class_feature(self, state: tuple) -> Tensor:
-        """The class token, or its mean over frames, (N, C)."""
+        """The class token, or its mean over the frames, (N, C)."""
         x, grid, *_ = state
         return x[..., 0, :] if len(grid) == 2 else x[..., 0, :].mean(1)

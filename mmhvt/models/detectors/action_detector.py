@@ -1,4 +1,4 @@
-"""Detection of the actions of persons whose boxes are given.
+"""Action detection for persons whose boxes are given.
 
 Papers: MViT (https://arxiv.org/abs/2104.11227), MViTv2 (https://arxiv.org/abs/2112.01526), Hiera
 (https://arxiv.org/abs/2306.00989).
@@ -32,8 +32,9 @@ class ActionDetector(FastRCNN):
         kwargs: Arguments of mmdet's FastRCNN: train_cfg, test_cfg, neck, data_preprocessor, init_cfg.
 
     Raises:
-        TypeError: If the backbone has no `out_strides`, as those of other packages.
-        ValueError: If the backbone has no or several feature maps, or if `topk` in the config exceeds `num_classes`.
+        TypeError: If the backbone has no `out_strides`, like those of other packages.
+        ValueError: If the backbone does not return exactly one feature map, or if `topk` in the config exceeds
+            `num_classes`.
     """
 
     def __init__(self, backbone: dict, roi_head: dict, **kwargs) -> None:
@@ -46,7 +47,7 @@ class ActionDetector(FastRCNN):
         strides = self.backbone.out_strides
         if self.backbone.out_type != 'featmap' or len(strides) != 1:
             raise ValueError(
-                f"ActionDetector needs a backbone with out_type='featmap' and one of out_indices, got "
+                f"ActionDetector needs a backbone with out_type='featmap' and one entry in out_indices, got "
                 f"out_type='{self.backbone.out_type}' and {len(strides)} outputs"
             )
         *_, height, width = strides[0]
@@ -57,10 +58,10 @@ class ActionDetector(FastRCNN):
         extractor.spatial_scale = extractor.roi_layer.spatial_scale = 1 / width
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Computes feature maps of clips, which are padded to whole patches at the right and the bottom.
+        """Computes feature maps of clips, which are padded to whole patches on the right and at the bottom.
 
-        The padding is zero after normalization, like that of the convolution of the patch embedding. It leaves boxes
-        where they are, since they count from the top left.
+        The padding is zero after normalization, like that of the patch embedding's convolution. Boxes stay valid, since
+        their coordinates start at the top left.
 
         Args:
             batch_inputs: Clips (N, C, T, H, W).
@@ -83,7 +84,7 @@ class ActionDetector(FastRCNN):
         self._check_boxes(batch_data_samples, 'gt_instances')
         there = [i for i, sample in enumerate(batch_data_samples) if len(sample.gt_instances)]
         if not there:
-            # zero gradients of all parameters, for which DistributedDataParallel waits
+            # zero gradients for all parameters, since DistributedDataParallel waits for them
             return dict(loss_action_cls=sum(p.sum() * 0 for p in self.parameters() if p.requires_grad))
         if len(there) < len(batch_data_samples):
             batch_inputs, batch_data_samples = batch_inputs[there], [batch_data_samples[i] for i in there]
@@ -92,9 +93,9 @@ class ActionDetector(FastRCNN):
     def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
         """Adds `pred_instances` to each sample of a batch.
 
-        They have `scores` (num_boxes, num_classes) of the proposals in their order, and `bboxes` (num_boxes, 4)
-        relative to the size of the frame: `whole_proposals` of the metainfo if :class:`mmhvt.KeepWholeProposals` wrote
-        them, otherwise what crops left of the proposals.
+        They have `scores` (num_boxes, num_classes) in the order of the proposals, and `bboxes` (num_boxes, 4) relative
+        to the size of the frame: `whole_proposals` of the metainfo if :class:`mmhvt.KeepWholeProposals` wrote them,
+        otherwise what crops left of the proposals.
 
         Raises:
             ValueError: If a sample lacks proposals (they may be empty) or has a box with negative sides.
@@ -111,7 +112,7 @@ class ActionDetector(FastRCNN):
     def _predict_one(
         self, features: tuple[Tensor, ...] | None, sample: ActionDataSample, rescale: bool
     ) -> InstanceData:
-        """Predicts a sample from its maps (1, C, T, H, W), which are None if it has no proposals."""
+        """Predicts one sample from its maps (1, C, T, H, W), which are None if it has no proposals."""
         if features is None:
             boxes, classes = sample.proposals.bboxes, self.roi_head.bbox_head.num_classes
             return InstanceData(bboxes=boxes.new_zeros(0, 4), scores=boxes.new_zeros(0, classes))
@@ -124,7 +125,7 @@ class ActionDetector(FastRCNN):
 
     @staticmethod
     def _check_boxes(samples: list, *others: str) -> None:
-        """Refuses boxes on which RoIAlign fails or, on a GPU, has undefined results."""
+        """Rejects boxes on which RoIAlign fails or, on a GPU, has undefined results."""
         for sample in samples:
             where = f'key frame {sample.metainfo.get("img_key", "")}'.rstrip()
             if 'proposals' not in sample:
@@ -147,7 +148,7 @@ class ActionDetector(FastRCNN):
 
 
 def _with_topk(roi_head: dict) -> dict:
-    """Returns the config of a RoI head, with a `topk` in its BBoxHeadAVA that `num_classes` allows."""
+    """Returns the config of an RoI head, with a `topk` in its BBoxHeadAVA that `num_classes` allows."""
     head = roi_head.get('bbox_head')
     if not isinstance(head, dict):
         return roi_head

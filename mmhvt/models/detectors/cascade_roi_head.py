@@ -18,9 +18,9 @@ class OneMaskCascadeRoIHead(CascadeRoIHead):
     table A.1.
 
     mmdet has one mask head per stage and averages their masks. Here a single one learns from the regions of the first
-    stage and predicts the masks of the last stage's boxes. Gradients of the box heads with respect to the features of
-    regions are divided by the number of stages, so that `stage_loss_weights` may be 1 in all of them. In tests, the
-    probabilities of the stages are averaged, where mmdet averages their logits.
+    stage and predicts the masks of the last stage's boxes. Gradients of the box heads with respect to the region
+    features are divided by the number of stages, so that `stage_loss_weights` may be 1 in all of them. At test time,
+    the probabilities of the stages are averaged, where mmdet averages their logits.
 
     Args:
         kwargs: Arguments of mmdet's CascadeRoIHead. `mask_head` and `mask_roi_extractor` are dicts.
@@ -47,14 +47,14 @@ class OneMaskCascadeRoIHead(CascadeRoIHead):
         return results
 
     def _refine_roi(self, *args, **kwargs) -> tuple:
-        if self.bbox_head[-1].custom_cls_channels:  # its scores are no logits of a softmax
+        if self.bbox_head[-1].custom_cls_channels:  # its scores are not softmax logits
             return super()._refine_roi(*args, **kwargs)
         self._gives_probabilities = True
         try:
             rois, probabilities, boxes = super()._refine_roi(*args, **kwargs)
         finally:
             self._gives_probabilities = False
-        # the softmax of their logarithms, which follows, gives them back
+        # the softmax that follows turns their logarithms back into them
         tiny = torch.finfo(torch.float32).tiny
         return rois, [scores.clamp_min(tiny).log() for scores in probabilities], boxes
 

@@ -1,4 +1,4 @@
-"""Test-time augmentation of instance segmentation by scales and flips.
+"""Test-time augmentation for instance segmentation with scales and flips.
 
 Paper: MViTv2 (https://arxiv.org/abs/2112.01526).
 """
@@ -17,20 +17,20 @@ from mmhvt.utils.option_types import Number
 
 @MODELS.register_module()
 class InstanceTTAModel(DetTTAModel):
-    """Multi-scale testing of Mask R-CNN and Cascade Mask R-CNN (MViTv2, table A.1). mmdet's DetTTAModel refuses masks.
+    """Multi-scale testing of Mask R-CNN and Cascade Mask R-CNN (MViTv2, table A.1). mmdet's DetTTAModel rejects masks.
 
     The boxes of all views are merged by NMS, as in mmdet. Then every view predicts the masks of the merged boxes, and
     their mean is thresholded at the detector's `mask_thr_binary`. The feature maps of all views of a batch are in
     memory at once.
 
     Args:
-        pad_size_divisor: The sides of views are padded to a multiple of it. Defaults to None, the detector's own, which
-            may pad large views a lot.
+        pad_size_divisor: Views are padded to a multiple of this. Defaults to the detector's own, which may pad large
+            views a lot.
         kwargs: Arguments of mmdet's DetTTAModel: `module`, a two-stage detector with masks, and `tta_cfg` with `nms`
             and `max_per_img`.
 
     Raises:
-        ValueError: If the detector has no masks.
+        ValueError: If the detector predicts no masks.
     """
 
     def __init__(self, pad_size_divisor: Number | None = None, **kwargs) -> None:

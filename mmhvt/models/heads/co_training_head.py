@@ -25,10 +25,10 @@ class CoTrainingHead(BaseModule):
     """One head per dataset on a shared backbone (UniFormerV2, section 4.2 and table 9e: K400/600/700).
 
     Each sample goes to the head of the dataset that its metainfo `dataset` names, which :class:`mmhvt.NameDataset`
-    writes at the end of the pipeline. All samples have the same weight in the loss. A dataset without a sample in the
-    batch adds zero gradients to its head, for which DistributedDataParallel waits.
+    writes at the end of the pipeline. All samples have the same weight in the loss. The head of a dataset without
+    samples in the batch gets zero gradients, since DistributedDataParallel waits for them.
 
-    A checkpoint with a single head (`cls_head.fc_cls.…`) is loaded into every head, which may map its classes by
+    A checkpoint with a single head (`cls_head.fc_cls.…`) is loaded into every head, which may map its classes with
     `labels` of :class:`RecognitionHead`.
 
     Args:
@@ -57,7 +57,7 @@ class CoTrainingHead(BaseModule):
         """Computes the scores of all heads.
 
         Args:
-            x: What the heads take.
+            x: Input of the heads.
 
         Returns:
             dict[str, Tensor]: Scores (N, num_classes) by dataset.
@@ -81,12 +81,12 @@ class CoTrainingHead(BaseModule):
         return parts
 
     def loss(self, feats: Features, data_samples: SampleList, **kwargs) -> dict[str, Tensor]:
-        """Computes the losses, averaged over all samples, and what else each head logs, prefixed by its dataset."""
+        """Computes the losses, averaged over all samples, and what else the heads log, prefixed with their dataset."""
         losses: dict[str, Tensor] = {}
         for dataset, (some_feats, samples) in self._split(feats, data_samples).items():
             head = self.heads[dataset]
             if not samples:
-                # the sum of no scores is zero and has gradients with respect to all parameters of the head
+                # an empty sum of scores is zero and has gradients with respect to all parameters of the head
                 found = dict(loss_cls=head(some_feats, **kwargs).sum())
             else:
                 self._check_labels(samples, dataset)
@@ -108,7 +108,7 @@ class CoTrainingHead(BaseModule):
             )
 
     def predict(self, feats: Features, data_samples: SampleList, **kwargs) -> SampleList:
-        """Adds the scores and labels that the head of its dataset predicts to each sample."""
+        """Adds to each sample the scores and labels that the head of its dataset predicts."""
         for dataset, (some_feats, samples) in self._split(feats, data_samples).items():
             if samples:
                 self.heads[dataset].predict(some_feats, samples, **kwargs)

@@ -21,7 +21,7 @@ class FeatureHead(mmaction.models.heads.FeatureHead):
     """
 
     def __init__(self, *args, **kwargs: Annotated[Any, Sets('num_classes', 'in_channels')]) -> None:
-        if isinstance(kwargs.get('topk'), list):  # of JSON or --cfg-options
+        if isinstance(kwargs.get('topk'), list):  # from JSON or --cfg-options
             kwargs['topk'] = tuple(kwargs['topk'])
         super().__init__(*args, **kwargs)
 

@@ -32,7 +32,7 @@ class ImageHead(LinearClsHead):
         return super()._get_loss(cls_score, data_samples, **kwargs) if data_samples else dict(loss=cls_score.sum())
 
     def pre_logits(self, feats: Features) -> Tensor:
-        """Returns the pooled feature (N, in_channels) after dropout: :func:`pool_features`.
+        """Returns the pooled feature (N, in_channels) after dropout; see :func:`pool_features`.
 
         Raises:
             ValueError: For tokens, or another number of channels; says which options would do.

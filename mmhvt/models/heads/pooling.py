@@ -22,11 +22,11 @@ def pool_features(x: Features, head: str, in_channels: int) -> Tensor:
     """Mean over space and time of what a backbone returns.
 
     Args:
-        x: Features (N, C), maps (N, C, H, W) or (N, C, T, H, W), or a tuple or list of outputs. The last is taken if it
-            has `in_channels`. If all together have them, they are concatenated from the last to the first, as
-            SlowFastHead of mmaction2 does, whose classifiers thus fit.
+        x: Features (N, C), maps (N, C, H, W) or (N, C, T, H, W), or a tuple or list of outputs. The last is used if it
+            has `in_channels` channels. If all outputs together have them, they are concatenated from last to first like
+            in mmaction2's SlowFastHead, whose classifiers thus fit.
         head: Name of the head, for messages.
-        in_channels: Number of channels that it takes.
+        in_channels: Number of channels that the head takes.
 
     Returns:
         Tensor: (N, in_channels).
@@ -45,7 +45,7 @@ def pool_features(x: Features, head: str, in_channels: int) -> Tensor:
     if len(outputs) > 1:
         found = f'{len(outputs)} outputs of {", ".join(map(str, channels))}'
         fits += f' for the last or in_channels={sum(channels)} for all'
-    raise ValueError(f'{head} has in_channels={in_channels}, but the backbone gives {found} channels: {fits}')
+    raise ValueError(f'{head} has in_channels={in_channels}, but the backbone returns {found} channels: {fits}')
 
 
 def _mean(x: Tensor, head: str) -> Tensor:
@@ -57,7 +57,7 @@ def check_pooled_or_map(x: Tensor, head: str) -> None:
     """Check that an output is (N, C) or a map.
 
     Raises:
-        ValueError: If it has other axes, as tokens have.
+        ValueError: If it has other axes, as tokens do.
     """
     if x.ndim not in (2, 4, 5):
         raise ValueError(

@@ -42,11 +42,11 @@ class RecognitionHead(BaseHead):
         loss_cls: Config of the loss. Defaults to mmaction's CrossEntropyLoss.
         labels: Label mapping of loaded classifiers. With 'k710->k400', a Kinetics-710 classifier that `load_from` or
             `init_cfg` loads becomes one of Kinetics-400 (UniFormerV2, appendix F), and a Kinetics-400 classifier is
-            loaded as it is, so that resuming and testing need no other config. Each side is k400, k600, k700, k710 or a
-            text file with one label name per line. Classes that the left side lacks keep their initial weights.
+            loaded as it is, so that resuming and testing need no separate config. Each side is k400, k600, k700, k710
+            or a text file with one label name per line. Classes that the left side lacks keep their initial weights.
             Defaults to None.
-        label_smooth_eps: Share of the target that all classes have alike; None for 0. Defaults to 0.
-        topk: Numbers of classes for which the accuracy of a batch is logged. Defaults to (1, 5).
+        label_smooth_eps: Share of the target spread evenly over all classes; None for 0. Defaults to 0.
+        topk: Values of k for which the top-k accuracy of a batch is logged. Defaults to (1, 5).
         kwargs: Arguments of mmaction's BaseHead: average_clips, multi_class, init_cfg.
             ``init_cfg=dict(type='Pretrained', checkpoint=…)`` loads the classifier of any file that
             :mod:`mmhvt.migrate` knows.
@@ -54,8 +54,8 @@ class RecognitionHead(BaseHead):
     Raises:
         ValueError: If loss and scores belong to different tasks: ``average_clips='prob'``, a softmax, with a loss on
             sigmoids; a loss on log-probabilities; or a single-label loss with `multi_class`. If `labels` is malformed,
-            has no class in common, as many classes on both sides, or not `num_classes` on the right. While loading, if
-            the classifier has the number of classes of neither side.
+            if its sides have no class in common or the same number of classes, or if the right side does not have
+            `num_classes`. While loading, if the classifier's number of classes matches neither side.
     """
 
     init_cfg: dict | list | None
@@ -77,7 +77,7 @@ class RecognitionHead(BaseHead):
             in_channels,
             loss_cls,
             label_smooth_eps=label_smooth_eps or 0.0,
-            topk=tuple(topk) if isinstance(topk, Sequence) else (int(topk),),  # lists are of JSON or --cfg-options
+            topk=tuple(topk) if isinstance(topk, Sequence) else (int(topk),),  # lists come from JSON or --cfg-options
             **kwargs,
         )
         self._check_loss()
@@ -97,7 +97,7 @@ class RecognitionHead(BaseHead):
             raise ValueError(softmax_of_sigmoids('RecognitionHead', f'loss_cls={loss}'))
         if kind == 'log-softmax':
             raise ValueError(
-                f'RecognitionHead: loss_cls={loss} takes log-probabilities, but the head gives scores: use '
+                f'RecognitionHead: loss_cls={loss} takes log-probabilities, but the head returns scores: use '
                 'CrossEntropyLoss'
             )
         if self.multi_class and kind == 'softmax':
@@ -143,14 +143,14 @@ class RecognitionHead(BaseHead):
         )
 
     def _log_once(self, message: str) -> None:
-        # CheckpointCheckHook compares a state dict, with the hooks that loading runs, before it is loaded
+        # CheckpointCheckHook runs the loading hooks when it compares a state dict before loading
         if message not in self._logged:
             self._logged.add(message)
             print_log(message, 'current', logging.INFO)
 
     def init_weights(self) -> None:
-        """Initializes the classifier with a truncated normal of deviation 0.02 and with bias 0.02, both times
-        `init_scale`, as the public code of Hiera does. Then applies `init_cfg`.
+        """Initializes the classifier with a truncated normal of standard deviation 0.02 and with bias 0.02, both
+        multiplied by `init_scale`, like Hiera's public code. Then applies `init_cfg`.
 
         Raises:
             ValueError: If a checkpoint has no classifier, or one with other classes or channels.
@@ -181,11 +181,11 @@ class RecognitionHead(BaseHead):
         """Computes scores.
 
         Args:
-            x: Features (N, in_channels), maps (N, in_channels, [T,] H, W), or a tuple or list that ends with one:
+            x: Features (N, in_channels), maps (N, in_channels, [T,] H, W), or a tuple or list that ends with one; see
                 :func:`pool_features`.
-            num_segs: Number of frames of each video, which Recognizer2D gives to a backbone for images as N samples.
-                Their features are averaged. Defaults to None, samples are videos.
-            fcn_test: Whether Recognizer2D has made the frames of a video one map. Defaults to False.
+            num_segs: Number of frames of each video, which Recognizer2D passes to an image backbone as N samples. Their
+                features are averaged. Defaults to None if samples are videos.
+            fcn_test: Whether Recognizer2D has merged the frames of a video into one map. Defaults to False.
 
         Returns:
             Tensor: (N, num_classes), or (N / num_segs, num_classes); float32.

@@ -14,8 +14,8 @@ from .reference import in_reference_math
 from .relative_position import GridBias
 from .tracing import is_traced
 
-LONGEST_HEAD = 256  # channels, of the fused kernels of GPUs
-SCORES_AT_ONCE = 2**23  # of a head: the biases of so many are made at a time
+LONGEST_HEAD = 256  # channels that fused kernels on GPUs support
+SCORES_AT_ONCE = 2**23  # of a head: biases are made for this many at a time
 
 
 def attend(
@@ -58,7 +58,7 @@ def attend(
         scores = q @ k.transpose(-2, -1) * scale
         scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
         return scores.softmax(-1) @ v
-    # the fused kernels want heads of one length for all three
+    # the fused kernels want heads of the same length for all three
     dims, length = v.shape[-1], max(q.shape[-1], v.shape[-1])
     if q.shape[-1] == dims:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
@@ -67,9 +67,9 @@ def attend(
 
 
 def _in_runs(q: Tensor, bias: GridBias) -> bool:
-    """Whether heads would be more than twice as long with a bias, on a CPU, which multiplies by each channel.
+    """Whether a bias would more than double the length of heads, on a CPU, which multiplies by each channel.
 
-    The bias of all pairs is then cheaper, made for a run of queries at a time. The backward pass would keep it whole.
+    The bias of all pairs, made for a run of queries at a time, is then cheaper. The backward pass would keep all of it.
     """
     if torch.is_grad_enabled() or is_traced() or in_reference_math():
         return False
@@ -90,7 +90,7 @@ def split_heads(x: Tensor, num_heads: int, window: int | None = None) -> Tensor:
     """(N, L, heads * d) -> (N * L / window, heads, window, d), a view.
 
     Args:
-        x: Tokens; a window is a run of them.
+        x: Tokens; a window is a run of consecutive ones.
         num_heads: Number of heads.
         window: Number of tokens of a window. Defaults to all.
     """

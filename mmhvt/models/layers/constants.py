@@ -9,22 +9,22 @@ from torch._guards import detect_fake_mode
 
 from .tracing import is_traced
 
-# blocks share most sizes of a run, and images of all sizes must not fill the memory
+# the blocks of a run share most sizes, and images of all sizes must not fill the memory
 LIMIT = 512
-LARGEST = 2**24  # bytes of what is worth keeping: larger tensors are rare, and making them is little of what they serve
+LARGEST = 2**24  # bytes worth keeping: larger tensors are rare, and making them costs little next to their use
 
 
 def constant(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Keep the tensors that a function makes of its arguments, the latest :data:`LIMIT` of them.
+    """Cache the tensors that a function makes from its arguments, the latest :data:`LIMIT` of them.
 
-    What is kept is used in every mode, so only plain tensors are: none of a compiler, an exporter, `torch.func` or a
-    CUDA graph, which would outlive what it belongs to, and none of inference mode, which autograd would refuse. Where
-    others trace, the function is called, so that they see what it does.
+    Cached tensors are used in every mode, so only plain ones are cached: none from a compiler, an exporter,
+    `torch.func` or a CUDA graph, which would outlive their owner, and none from inference mode, which autograd would
+    reject. Under tracing the function is always called, so that the trace contains it.
 
-    Tensors of more than :data:`LARGEST` bytes are made anew, too.
+    Tensors of more than :data:`LARGEST` bytes are not cached, either.
 
     Args:
-        make: Makes a tensor of hashable arguments alone, a device among them. Nobody may change the result.
+        make: Makes a tensor from hashable arguments only, including a device. The result must not be modified.
     """
     kept: dict[tuple, Tensor] = {}
 
@@ -54,5 +54,5 @@ def _is_plain(x: Tensor) -> bool:
 
 @constant
 def zeros(shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Zeros to fill up tensors with; joining them costs less than padding, in the backward pass above all."""
+    """Zeros to pad tensors with; concatenating them costs less than `F.pad`, above all in the backward pass."""
     return torch.zeros(shape, device=device, dtype=dtype)

@@ -13,7 +13,7 @@ from .tracing import is_traced
 def depthwise_conv(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int], padding: Sequence[int]
 ) -> Tensor:
-    """Depth-wise convolution of maps (N, C, [T,] H, W), `groups=C` of torch's.
+    """Depth-wise convolution of maps (N, C, [T,] H, W), torch's with `groups=C`.
 
     Args:
         x: Maps; channels last in memory are fastest.
@@ -37,9 +37,9 @@ def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sequence[int],
 
 
 class _DepthwiseConv(torch.autograd.Function):
-    """The gradient of the input as a convolution with the mirrored kernel, as in the forward pass.
+    """Computes the gradient of the input as a forward convolution with the mirrored kernel.
 
-    It is what torch computes, but oneDNN's kernel for gradients takes up to twelve times as long for depth-wise
+    torch computes the same, but oneDNN's kernel for gradients takes up to twelve times as long for depth-wise
     convolutions over time and space: docs/guides/performance.md.
     """
 
@@ -74,7 +74,7 @@ def _grad_of_input(
     grad: Tensor, weight: Tensor, size: Sequence[int], stride: tuple[int, ...], padding: tuple[int, ...]
 ) -> Tensor:
     kernel = weight.shape[2:]
-    # one place for each of the input's: zeros between the gradients of a stride, and where the last windows end
+    # one place per place of the input: zeros between the gradients of a stride, and where the last windows end
     places = [n + 2 * p - k + 1 for n, p, k in zip(size, padding, kernel, strict=True)]
     if tuple(places) != tuple(grad.shape[2:]):
         spread = grad.new_zeros(grad.shape[0], *places, grad.shape[1]).movedim(-1, 1)

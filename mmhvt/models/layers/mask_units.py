@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .tracing import same_size
+
 
 def max_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None) -> Tensor:
     """Max over each run of `stride` tokens in unit order, which is max pooling over space (section 3.2).
@@ -51,7 +53,7 @@ def mean_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None) -> Ten
 
 
 def pool_valid(valid: Tensor, stride: int) -> Tensor:
-    """The mask after a pooling: a token is valid if any of those that it joins is."""
+    """The mask after a pooling: a token is valid if any of the tokens that it joins is."""
     return valid.view(-1, stride).any(1)
 
 
@@ -79,18 +81,23 @@ class MaskUnitOrder:
     @property
     def padded_grid(self) -> tuple[int, ...]:
         """The grid with its padding."""
-        return tuple(math.ceil(g / b) * b for g, b in zip(self.grid, self.block, strict=True))
+        return tuple(-(-g // b) * b for g, b in zip(self.grid, self.block, strict=True))
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether the grid needs padding."""
+        return not same_size(self.padded_grid, self.grid)
 
     def _padded_after(self, level: int) -> tuple[int, ...]:
         return tuple(p // s**level for p, s in zip(self.padded_grid, self.q_stride, strict=True))
 
     def grid_after(self, level: int) -> tuple[int, ...]:
         """Token grid after `level` poolings, without padding."""
-        return tuple(math.ceil(g / s**level) for g, s in zip(self.grid, self.q_stride, strict=True))
+        return tuple(-(-g // s**level) for g, s in zip(self.grid, self.q_stride, strict=True))
 
     def valid(self, device: torch.device) -> Tensor | None:
         """Mask (L,) in unit order, False for padding; None if there is no padding."""
-        if self.padded_grid == self.grid:
+        if not self.is_padded:
             return None
         return self.to_units(torch.ones(1, *self.grid, 1, device=device, dtype=torch.bool)).flatten()
 
@@ -102,7 +109,7 @@ class MaskUnitOrder:
 
     def to_units(self, x: Tensor, level: int = 0) -> Tensor:
         """(N, [T,] H, W, C) on the grid after `level` poolings -> (N, L, C) in unit order, padded with zeros."""
-        if self.padded_grid != self.grid:
+        if self.is_padded:
             pad = [(0, p - g) for p, g in zip(self._padded_after(level), self.grid_after(level), strict=True)]
             x = F.pad(x, [0, 0] + [n for pair in reversed(pad) for n in pair])
         digits = self._split(level)
@@ -141,12 +148,12 @@ def gather_units(
         kernel, stride: Kernel and stride of the patch embedding per axis.
 
     Returns:
-        Tensor: (N, K, C, [t,] h, w), on which the convolution without padding gives the tokens of each unit.
+        Tensor: (N, K, C, [t,] h, w), on which the convolution without padding computes the tokens of each unit.
     """
     for axis, (m, k, s) in enumerate(zip(unit, kernel, stride, strict=True), start=2):
         x = x.unfold(axis, (m - 1) * s + k, m * s)  # a view: (N, C, *counts, *window) in the end
     samples = torch.arange(x.shape[0], device=x.device)[:, None]
-    # not by torch.unravel_index, which copies `counts` to the device and waits for it
+    # not torch.unravel_index, which copies `counts` to the device and waits for it
     places = [index // math.prod(counts[axis + 1 :]) % count for axis, count in enumerate(counts)]
     return x.movedim(1, 1 + len(counts))[(samples, *places)]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Mlp(BaseModule):
     """Two linear layers with an activation between them.
 
-    Parameters are called as in timm and in the code of most papers: `fc1`, `fc2`.
+    Parameters are named as in timm and in the code of most papers: `fc1`, `fc2`.
 
     Args:
         in_dims: Channels of the input.

@@ -15,7 +15,7 @@ class PatchEmbed(BaseModule):
     Args:
         in_channels: Number of input channels.
         embed_dims: Number of output channels.
-        kernel, stride, padding: Those of the convolution per axis, (T, H, W) or (H, W), in frames and pixels.
+        kernel, stride, padding: Arguments of the convolution per axis, (T, H, W) or (H, W), in frames and pixels.
         bias: Whether the convolution has a bias. Defaults to True.
     """
 

@@ -3,7 +3,7 @@
     Q = P(X W_Q; Θ_Q),  K = P(X W_K; Θ_K),  V = P(X W_V; Θ_V)
     PA(X) = Softmax(Q Kᵀ / √d + E) V + Q
 
-E are relative positions (:mod:`mmhvt.models.layers.relative_position`), + Q is residual pooling; MViTv2 has both.
+E is the relative position bias (:mod:`mmhvt.models.layers.relative_position`), + Q residual pooling; MViTv2 has both.
 
 Shapes: N batch, n heads, L tokens, d channels of a head, C channels, T frames, H height, W width. Grids are
 ([T,] H, W). The first `prefix` tokens are not on the grid (a class token).
@@ -31,7 +31,7 @@ POOL_KERNELS = {'s': lambda s: s, 's+1': lambda s: s + 1, '2s+1': lambda s: 2 * 
 
 
 def pool_shape(stride: Sequence[int], kernel: str | Sequence[int]) -> dict[str, tuple[int, ...]] | None:
-    """Kernel, stride and padding of a :class:`Pooling` that gives one token per stride; None if it would pool nothing.
+    """Kernel, stride and padding of a :class:`Pooling` that leaves one token per stride; None if it would pool nothing.
 
     Args:
         stride: Stride per axis.
@@ -53,20 +53,20 @@ def grid_tokens(prefix: int, length: int, device: torch.device, dtype: torch.dty
 class Pooling(BaseModule):
     """P(·; Θ): pools the tokens of each head on their grid.
 
-    Tokens may be of several grids, one after the other, such as the mask units of SMViT (arXiv:2306.00989, figure 4d).
-    These are pooled apart from one another, by "separate-and-pad": each is padded with zeros, also for the max.
+    Tokens may come from several grids, one after the other, such as the mask units of SMViT (arXiv:2306.00989, figure
+    4d). The grids are pooled separately, by "separate-and-pad": each is padded with zeros, also for the max.
 
     The prefix is not pooled. With 'conv', a depth-wise convolution that all heads share, a norm over the channels of a
     head follows, for the prefix too (MViT, table 15).
 
     Args:
-        head_dims: Channels of a head; of use to 'conv' only.
+        head_dims: Channels of a head; used by 'conv' only.
         mode: 'max', 'avg' or 'conv'.
         kernel: Kernel per axis.
         stride: Stride per axis.
         padding: Padding per axis.
         norm_cfg: Config of the norm after a convolution.
-        in_units: Whether tokens are of several grids; there is no prefix then. Defaults to False.
+        in_units: Whether tokens come from several grids; there is no prefix then. Defaults to False.
     """
 
     def __init__(
@@ -103,13 +103,13 @@ class Pooling(BaseModule):
         return (self.norm(x) if self.mode == 'conv' else x), grid
 
     def _pool(self, x: Tensor) -> Tensor:
-        """(N, d, [T,] H, W) -> the same of the new grid."""
+        """(N, d, [T,] H, W) -> the same on the new grid."""
         in_time = x.ndim == 5
         if self.mode == 'conv':
             return depthwise_conv(x, self.weight, None, self.stride, self.padding)
         if self.mode == 'max' and not self.in_units:
             return (F.max_pool3d if in_time else F.max_pool2d)(x, self.kernel, self.stride, self.padding)
-        # padded beforehand: torch's 3D mean refuses grids smaller than its kernel, and its max ignores padding
+        # padded beforehand: torch's 3D mean rejects grids smaller than its kernel, and its max ignores padding
         x = F.pad(x, [p for p in reversed(self.padding) for _ in range(2)])
         pools = (F.max_pool2d, F.max_pool3d) if self.mode == 'max' else (F.avg_pool2d, F.avg_pool3d)
         return pools[in_time](x, self.kernel, self.stride)
@@ -130,11 +130,12 @@ class PoolingAttention(BaseModule):
         rel_pos_terms: Which of 'q', 'k', 'v' have relative positions (MViTv2, table A.4).
         residual_pooling: Whether to add the pooled queries to the output: True for all tokens but the class token,
             'all' for all tokens, False for none.
-        window_size: Side of a window of attention, in tokens of the grid; None for global attention.
+        window_size: Side of an attention window, in tokens of the grid; None for global attention.
         with_cls_token: Whether the first token is a class token.
         qkv_bias: Whether the projections to queries, keys and values have a bias.
         norm_cfg: Config of the norms.
-        in_units: Whether tokens are of mask units, which are pooled apart: :class:`Pooling`. Defaults to False.
+        in_units: Whether tokens come from mask units, which are pooled separately; see :class:`Pooling`. Defaults to
+            False.
     """
 
     def __init__(
@@ -170,13 +171,13 @@ class PoolingAttention(BaseModule):
         self.windows = None
         if window_size:
             self.windows = [tuple(window_size // s for s in stride) for stride in (q_stride, k_stride)]
-        # as in the public code, sizes of tables are rounded down and time counts unpooled
+        # as in the public code, table sizes are rounded down, and time counts as before pooling
         size = [max(n // q, n // k) for n, q, k in zip(grid, q_stride, k_stride, strict=True)]
         size[:-2] = grid[:-2]
         self.rel_pos = RelativePositions(rel_pos, rel_pos_terms, size=size, dims=head_dims, prefix=self.prefix)
 
     def forward(self, x: Tensor, grid: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
-        """(N, L, in_dims) of a grid -> (N, L', out_dims) and the grid of the pooled queries."""
+        """(N, L, in_dims) on a grid -> (N, L', out_dims) and the grid of the pooled queries."""
         q, k, v = self.qkv(x).chunk(3, dim=-1)
         q, q_grid = self.pool(self.pool_q, q, grid)  # (N, n, L', d)
         k, k_grid = self.pool(self.pool_k, k, grid)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from mmhvt.utils import check_choice
 
+from .tracing import same_size
+
 KINDS = ('joint', 'separate', 'space', 'windowed')
 
 
@@ -27,7 +29,7 @@ def resize_position_embedding(
     Args:
         embedding: (1, prod(source), C).
         source: Grid of the embedding, ([T,] H, W) or (T,).
-        target: Grid to resize to, with as many axes.
+        target: Grid to resize to, with the same number of axes.
         mode: Interpolation in space, 'bicubic' or 'bilinear'. Defaults to 'bicubic'.
         antialias: Whether to filter in space, as PIL does. Defaults to False.
 
@@ -35,16 +37,16 @@ def resize_position_embedding(
         Tensor: (1, prod(target), C) in the dtype of `embedding`.
     """
     source, target = tuple(source), tuple(target)
-    if source == target:
+    if same_size(source, target):
         return embedding
     dims = embedding.shape[-1]
     x = embedding.float()
-    if len(source) > 1 and source[-2:] != target[-2:]:
+    if len(source) > 1 and not same_size(source[-2:], target[-2:]):
         frames = math.prod(source[:-2])
         x = x.view(frames, *source[-2:], dims).permute(0, 3, 1, 2)  # (T, C, H, W)
         x = F.interpolate(x, size=target[-2:], mode=mode, align_corners=False, antialias=antialias)
         x = x.permute(0, 2, 3, 1)
-    if len(source) != 2 and source[0] != target[0]:
+    if len(source) != 2 and not same_size(source[:1], target[:1]):
         x = x.reshape(source[0], -1).t()[None]  # (1, H * W * C, T)
         x = F.interpolate(x, size=target[0], mode='linear', align_corners=False)[0].t()
     return x.reshape(1, math.prod(target), dims).to(embedding.dtype)
@@ -141,13 +143,14 @@ class PositionEmbedding(BaseModule):
         return whole + window[:, positions_in_windows(grid, window_size, window.device)]
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Parameters of this embedding from those of another grid or kind.
+        """Convert the parameters of another grid or kind to those of this embedding.
 
         An image's embedding is repeated over time, and a clip's is averaged over time for images. A temporal embedding
         that the file does not have starts at zero. A windowed embedding takes the mean of a plain one over all windows
         as `window` and the rest as `whole`; on the grid of the plain one nothing changes if `whole_grid` is that grid.
 
-        Files do not say their grids, which are inferred: this model's aspect ratio if it matches, otherwise a square.
+        Files do not state their grids, so they are inferred: this model's aspect ratio if it matches, otherwise a
+        square.
 
         Args:
             found: Parameters by our names, of any kind.
@@ -162,7 +165,7 @@ class PositionEmbedding(BaseModule):
         if 'window' in found:
             side = math.isqrt(found['window'].shape[1])
             if side**2 != found['window'].shape[1]:
-                raise ValueError(f'a window of {found["window"].shape[1]} position embeddings is no square')
+                raise ValueError(f'a window of {found["window"].shape[1]} position embeddings is not a square')
             whole_grid = self._side(found['whole'].shape[1])
             found = dict(spatial=self._tile(found['window'], (side, side), found['whole'], whole_grid, space))
         if self.kind == 'joint':
@@ -177,7 +180,7 @@ class PositionEmbedding(BaseModule):
         if 'joint' in found:
             frames, source = self._source_grid(found['joint'].shape[1])
             if frames > 1:
-                raise ValueError(f'a joint embedding of {frames} frames cannot be taken apart into space and time')
+                raise ValueError(f'a joint embedding of {frames} frames cannot be split into space and time')
         spatial = found['spatial'] if 'spatial' in found else found['joint']
         source = self._side(spatial.shape[1])
         resized['spatial'] = resize_position_embedding(spatial, source, space, self.mode)
@@ -218,7 +221,7 @@ class PositionEmbedding(BaseModule):
         space, video = (height, width), len(self.grid) == 3
         frames = self.grid[0] if video else 1
         times, rest = divmod(tokens, math.prod(space))
-        # most models are trained on squares: a square of as many frames is likelier than this rectangle of others
+        # most models are trained on squares: a square with as many frames is likelier than this rectangle with others
         square = video and times != frames and space[0] != space[1] and _grid_of_ratio(tokens / frames, (1, 1))
         if square:
             return frames, square

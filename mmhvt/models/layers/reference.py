@@ -1,4 +1,4 @@
-"""Whether to compute as the papers write it, or in the fastest way."""
+"""Whether to compute as the papers write it or in the fastest way."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _reference_math = False
 def reference_math(enabled: bool = True) -> Iterator[None]:
     """Compute products in the order in which the papers write and count them, rather than in the fastest one.
 
-    Attention is then QKᵀ and AV of the paper's sizes, which is what counts of multiply-adds assume, and so are products
+    Attention is then QKᵀ and AV at the paper's sizes, as counts of multiply-adds assume; the same holds for products
     with relative positions. The results agree.
 
     Args:

@@ -9,7 +9,7 @@ The paper divides E_q and E_k by √d, too; the authors' code and weights, and s
 :class:`RelativePositionTables` holds R, :class:`RelativePositions` computes E, :class:`GridBias` adds it to attention.
 
 E is a sum over axes, and each summand depends on query i and *one* coordinate of key j. So it needs no tensor of all
-pairs, which is what a fused kernel avoids in the first place: longer heads contain it. With
+pairs, which a fused kernel avoids in the first place: it can be part of longer heads. With
 
     q'_i = [q_i / √d,  q_i · R^h_{h(i), 0},  q_i · R^h_{h(i), 1},  …]     k'_j = [k_j,  one-hot h(j),  …]
 
@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from .constants import constant, zeros
 from .layout import channels_first, channels_last
 from .reference import in_reference_math
+from .tracing import same_size
 
 # ------------------------------------------------------------------------------------------------------------- MViTv2
 
@@ -91,7 +92,7 @@ def table_columns(
     width: int,
     device: torch.device,
 ) -> Tensor:
-    """Where each token finds its products with R among those with all rows of :meth:`RelativePositionTables.joined`.
+    """Columns of the products with all rows of :meth:`RelativePositionTables.joined` in which each token finds its own.
 
     Args:
         q_grid: Grid of the queries.
@@ -126,7 +127,7 @@ def for_each_head(x: Tensor, like: Tensor) -> Tensor:
 
 @dataclass
 class GridBias:
-    """A bias of attention that is a sum over axes, E(i, j) = Σ_a query_a(i)[c_a(j)] + Σ_a key_a(j)[c_a(i)].
+    """An attention bias that is a sum over axes, E(i, j) = Σ_a query_a(i)[c_a(j)] + Σ_a key_a(j)[c_a(i)].
 
     c_a(j) is the coordinate of token j on axis a of its grid.
 
@@ -157,7 +158,7 @@ class GridBias:
         return reduce(torch.add, parts)
 
     def runs(self, length: int) -> Iterator[tuple[slice, Tensor]]:
-        """:meth:`dense` for so many queries after the others: which they are, and (B, n, length, Lk); without `key`."""
+        """:meth:`dense` in runs of `length` queries, each with its slice: (B, n, length, Lk); only without `key`."""
         assert self.query is not None and self.key is None
         for start in range(0, self.query.shape[2], length):
             run = slice(start, start + length)
@@ -174,12 +175,12 @@ class GridBias:
 
     @property
     def width(self) -> int:
-        """Number of channels that :meth:`extend` adds to a head at least."""
+        """Minimum number of channels that :meth:`extend` adds to a head."""
         return sum(scores.shape[-1] for scores in (self.query, self.key) if scores is not None)
 
     def extend(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (B, n, Lq, d') and keys (B, n, Lk, d') of longer heads, whose product is q · k / √d + E."""
-        q_parts, k_parts = [q], [k * q.shape[-1] ** -0.5]  # keys are no more than queries
+        q_parts, k_parts = [q], [k * q.shape[-1] ** -0.5]  # there are never more keys than queries
         if self.query is not None:
             q_parts.append(self.query)
             k_parts.append(self._coordinates(self.k_grid, self.query))
@@ -189,7 +190,7 @@ class GridBias:
         return self._join(q_parts), self._join(k_parts)
 
     def _coordinates(self, grid: Sequence[int], scores: Tensor) -> Tensor:
-        """One-hot coordinates of the other side, by which scores are multiplied: (B, n, prefix + prod(grid), …)."""
+        """One-hot coordinates of the other side, to multiply scores by: (B, n, prefix + prod(grid), …)."""
         one_hot = one_hot_coordinates(
             tuple(grid), tuple(self.axes), self.prefix, scores.shape[-1], scores.device, scores.dtype
         )
@@ -197,13 +198,13 @@ class GridBias:
 
     @staticmethod
     def _join(parts: Sequence[Tensor]) -> Tensor:
-        # scores have the dtype of products, which autocast lowers; attention would take it anyway
+        # scores have the dtype of products, which autocast lowers; attention would use it anyway
         x = torch.cat([part.to(parts[-1].dtype) for part in parts], -1)
         return F.pad(x, (0, fill)) if (fill := fill_head(x.shape[-1])) else x
 
 
 def fill_head(dims: int) -> int:
-    """Channels that a head lacks to a multiple of 8, which fused kernels of GPUs want."""
+    """Channels that pad a head to a multiple of 8, which fused kernels on GPUs want."""
     return -dims % 8
 
 
@@ -240,7 +241,7 @@ class RelativePositionTables(BaseModule):
         super().init_weights()
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Tables of these sizes from those of other sizes; a table of time that an image lacks starts at zero.
+        """Resize tables to these sizes; a table of time, which images lack, starts at zero.
 
         Raises:
             ValueError: If a table of several axes has another size or is missing.
@@ -260,7 +261,7 @@ class RelativePositionTables(BaseModule):
         table, size = getattr(self, group), self.sizes[group]
         target = [2 * side - 1 for side in sides]
         table = table.view(*size, -1)
-        if target != size:
+        if not same_size(target, size):
             mode = ('linear', 'bilinear', 'trilinear')[len(size) - 1]
             table = channels_last(F.interpolate(channels_first(table[None]).float(), size=target, mode=mode))[0]
         return table.to(getattr(self, group).dtype)
@@ -273,7 +274,7 @@ class RelativePositionTables(BaseModule):
     def joined(self, q_grid: Sequence[int], k_grid: Sequence[int]) -> Tensor:
         """R of all axes with a table of their own, one after the other, then zeros: (offsets + 1 or more, d).
 
-        Zeros fill up to a multiple of 8 rows.
+        Zeros pad it to a multiple of 8 rows.
         """
         axes = {name: self.axes[name] for name in self.groups if len(name) == 1}
         tables = [self.resized(name, [max(q_grid[axis], k_grid[axis])]) for name, axis in axes.items()]
@@ -300,14 +301,14 @@ class RelativePositionTables(BaseModule):
         rows = [table_rows(*pair, table.device) for pair in pairs]
         if len(axes) == len(q_grid):
             return self._bias_on_all_axes(q, table, rows)
-        # space alone: for each frame of the queries the same in all frames of the keys
+        # space only: each frame of queries has the same bias in all frames of keys
         gathered = table[rows[0][:, None, :, None], rows[1][None, :, None, :]]  # (Hq, Wq, Hk, Wk, d)
         bias = torch.einsum('bnthwc,hwklc->bnthwkl', q, gathered)[:, :, :, :, :, None]
         return bias.expand(*bias.shape[:5], k_grid[0], *bias.shape[6:])
 
     @staticmethod
     def _bias_on_all_axes(q: Tensor, table: Tensor, rows: Sequence[Tensor]) -> Tensor:
-        """Queries (B, n, [T,] H, W, d) · table[offsets on all axes], frame by frame of the queries to bound memory."""
+        """Queries (B, n, [T,] H, W, d) · table[offsets on all axes], one frame of queries at a time to bound memory."""
         h, w = rows[-2][:, None, :, None], rows[-1][None, :, None, :]
         if len(rows) == 2:
             return torch.einsum('bnhwc,hwklc->bnhwkl', q, table[h, w])
@@ -390,10 +391,10 @@ class RelativePositions(ModuleDict):
         return x + by_offset.scatter(-1, for_each_head(columns, attention), attention) @ tables
 
     def _scores(self, term: str, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int], width: int) -> Tensor:
-        """x_i · R of the coordinate of i and each coordinate of the other grid, (B, n, L, width); 0 for the prefix.
+        """x_i · R for the coordinate of i and each coordinate of the other grid, (B, n, L, width); 0 for the prefix.
 
-        One product with all of R, of which each token takes what it needs: on a GPU and on a CPU alike, more
-        multiplications cost less than sorting the tokens by their coordinates.
+        Multiplies by all of R, from which each token picks what it needs: on GPUs and CPUs alike, more multiplications
+        cost less than sorting the tokens by their coordinates.
 
         Args:
             term: 'q' for queries, 'k' for keys.
@@ -411,7 +412,7 @@ class RelativePositions(ModuleDict):
         return products.gather(-1, for_each_head(columns, products))
 
     def _scores_by_axis(self, term: str, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int], width: int) -> Tensor:
-        """:meth:`_scores` by a product for each axis with what is needed of its table, as the papers count them."""
+        """:meth:`_scores` with one product per axis and only the needed rows of its table, as papers count them."""
         grid, parts = q_grid if term == 'q' else k_grid, []
         for axis in self.single_axes:
             vectors = self[term].between(axis, q_grid, k_grid).to(x.dtype)
@@ -427,10 +428,10 @@ class RelativePositions(ModuleDict):
 
 
 def offset_index(window: Sequence[int], table_window: Sequence[int], device: torch.device) -> Tensor:
-    """Row of the table of windows of `table_window` tokens for each pair of tokens of a window no larger, (n, n)."""
+    """Row of the table of `table_window` for each pair of tokens of a window that is no larger, (n, n)."""
     sides = [2 * side - 1 for side in table_window]
     count = math.prod(sides)
-    # rows are offsets in row-major order: two positions differ by their offset as their rows do, from the middle
+    # rows are offsets in row-major order: an offset's row is the difference of its positions' rows, from the middle
     rows = torch.arange(count, device=device).view(sides)[tuple(slice(n) for n in window)].flatten()
     return (rows + count // 2)[:, None] - rows
 
@@ -440,7 +441,7 @@ def window_rows(window: tuple[int, ...], table_window: tuple[int, ...], device: 
     """:func:`offset_index` of a window as Swin and Video Swin have it, (n · n,)."""
     if len(window) == 2:
         return offset_index(window, table_window, device).flatten()
-    # as the public code: a clip's window that shrank takes the first rows of the whole window's index
+    # as in the public code: a clip's window that shrank uses the first rows of the whole window's index
     size = math.prod(window)
     return offset_index(table_window, table_window, device)[:size, :size].flatten()
 
@@ -452,7 +453,8 @@ class WindowPositionBias(BaseModule):
         window_size: Tokens of a window per axis, ([P,] M, M).
         num_heads: Number of attention heads.
         inflation: How an image's table becomes a clip's (Video Swin, section 3.4 and table 9): 'duplicate', the same
-            between all frames, or 'center', its own within a frame and −4.6 between frames. Defaults to 'duplicate'.
+            values between all frames, or 'center', the same values within a frame and −4.6 between frames. Defaults to
+            'duplicate'.
     """
 
     def __init__(self, window_size: Sequence[int], num_heads: int, inflation: str = 'duplicate'):
@@ -468,21 +470,21 @@ class WindowPositionBias(BaseModule):
     def forward(self, window: Sequence[int]) -> Tensor:
         """Bias (heads, n, n) of a window that may be smaller than `window_size`."""
         rows, n = window_rows(tuple(window), self.window_size, self.table.device), math.prod(window)
-        # transposed first: what comes out is in order, and gradients are added up without sorting, in fp32 at least
+        # transposed first: the result is in order, and gradients are summed without sorting, in fp32 at least
         table = self.table.t().to(torch.promote_types(self.table.dtype, torch.float32)).contiguous()
         return table.index_select(1, rows).view(-1, n, n)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The table from one of other windows, bicubically in space and linearly in time, or of an image.
+        """Convert a table of other windows, bicubically in space and linearly in time, or of images.
 
-        An image's from a clip's is the logarithm of the mean of exp(bias) over all pairs of frames of a window: a still
-        clip's softmax adds up over the frames what it has for each offset in space.
+        A clip's table becomes an image's by the logarithm of the mean of exp(bias) over all pairs of frames of a
+        window: for each offset in space, the softmax of a still clip sums exp(bias) over the frames.
 
         Args:
-            found: `table`, or `image_table` if the file is known to be of images.
+            found: `table`, or `image_table` if the file is known to be an image model's.
 
         Raises:
-            ValueError: If the windows of the file's table cannot be told.
+            ValueError: If the windows of the file's table cannot be inferred.
         """
         table = found.get('image_table', found.get('table'))
         if table is None or table.shape == self.table.shape:
@@ -507,7 +509,8 @@ class WindowPositionBias(BaseModule):
     def _source_sides(self, rows: int, image: bool) -> tuple[int, int]:
         """Offsets in time and along a side that a table of `rows` rows has; 1 in time for an image's.
 
-        Windows are square. If the number of rows leaves a choice, they share their time or their side with this model.
+        Windows are square. If the number of rows is ambiguous, they are assumed to share their time or their side with
+        this model.
         """
         clip, side = len(self.window_size) == 3, 2 * self.window_size[-1] - 1
         time = 2 * self.window_size[0] - 1 if clip else 1
@@ -529,8 +532,8 @@ class WindowPositionBias(BaseModule):
             )
         windows = ', '.join(f'({t // 2 + 1}, {n // 2 + 1}, {n // 2 + 1})' for t, n in usual)
         raise ValueError(
-            f'a table of {rows} biases may be of windows {windows}, which does not tell how to resize it to '
-            f'{self.window_size}: a window_size with the time or the side of the file would do'
+            f'a table of {rows} biases may belong to windows {windows}, so it is unclear how to resize it to '
+            f'{self.window_size}: use a window_size with the time or the side of the file'
         )
 
 
@@ -544,13 +547,13 @@ def frame_rows(grid: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 class FramePositionBias(BaseModule):
-    """BEiT's bias: a learned number for each head and each offset of two patches of a frame.
+    """BEiT's bias: a learned number for each head and each offset between two patches of a frame.
 
     Three more rows of the table are for class token to patch, patch to class token, and the class token to itself.
 
     Args:
         num_heads: Number of attention heads.
-        grid: (H, W) of patches that the table is built for; other grids resize it.
+        grid: (H, W) of patches that the table is built for; it is resized for other grids.
     """
 
     def __init__(self, num_heads: int, grid: Sequence[int]):
@@ -571,10 +574,10 @@ class FramePositionBias(BaseModule):
         return table.t().gather(1, rows.expand(heads, -1)).view(1, heads, side, side)
 
     def resize_pretrained(self, found: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The table from one of another, square grid.
+        """Resize the table of another, square grid.
 
         Raises:
-            ValueError: If the grid of the file's table cannot be told.
+            ValueError: If the grid of the file's table cannot be inferred.
         """
         table = found.get('table', found.get('image_table'))
         if table is None:

@@ -20,11 +20,11 @@ from .reference import in_reference_math
 from .relative_position import fill_head
 from .tracing import is_traced
 
-# scores that a CPU's core works on at a time: they stay in its cache
+# scores that a CPU core works on at a time: they stay in its cache
 SCORES = 5 * 2**16
-# tokens of a window from which on that pays
+# tokens of a window above which this pays off
 LARGE = 128
-# what is added to scores of pairs that must not attend: exp of it is 0, and half precision holds it
+# added to scores of pairs that must not attend: its exp is 0, and half precision can represent it
 FAR = -3e4
 
 
@@ -106,7 +106,7 @@ def shifted_mask(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Tensor:
-    """What is added to scores within shifted windows: -∞ between regions, else 0, (windows, 1, n, n)."""
+    """Mask to add to scores within shifted windows: -∞ between regions, else 0, (windows, 1, n, n)."""
     regions = shifted_regions(grid, window, shift, device)[:, None]
     apart = regions[..., None] != regions[..., None, :]
     return torch.zeros(apart.shape, device=device, dtype=dtype).masked_fill(apart, -math.inf)
@@ -121,11 +121,11 @@ def shifted_channels(
     device: torch.device,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Channels by which heads of `dims` are longer, so that tokens of other regions are far.
+    """Channels to append to heads of `dims`, so that tokens of different regions do not attend to each other.
 
     Returns:
-        Tensor: Of queries, keys and values, (windows, n, 3, 1, channels). Products of tokens of one region do not
-        change, not even by rounding; those of others have :data:`FAR` added.
+        Tensor: Channels for queries, keys and values, (windows, n, 3, 1, channels). Products within a region do not
+            change, not even by rounding; products between regions have :data:`FAR` added.
     """
     count = 2 ** len(grid)
     count += fill_head(dims + count)
@@ -181,10 +181,10 @@ def attend_in_windows(
     Args:
         qkv: Queries, keys and values (B · windows, n, 3 C).
         num_heads: Number of heads.
-        bias: Of the pairs of tokens of a window, (heads, n, n).
+        bias: Bias for each pair of tokens of a window, (heads, n, n).
         grid: Tokens per axis, a multiple of the window.
         window: Tokens of a window per axis.
-        shift: By how many tokens the windows are shifted per axis; all 0 for none.
+        shift: Shift of the windows in tokens per axis; all 0 for none.
 
     Returns:
         Tensor: (B · windows, n, C).
@@ -212,9 +212,9 @@ def attend_in_windows(
 def form_of_attention(x: Tensor) -> Literal['fused', 'cached', 'plain', 'reference']:
     """How attention within windows (B · windows, n, ...) is computed; the results agree.
 
-    'fused' by a kernel of PyTorch, which has none for CPUs with a bias that learns; 'cached' for large windows on a
-    CPU, :class:`_CachedAttention`; 'plain' for small ones, step by step, and for ONNX, which needs no batch for it;
-    'reference' with masks, as the paper writes it: :func:`~mmhvt.models.layers.reference_math`.
+    'fused': a kernel of PyTorch, which has none for CPUs with a learned bias. 'cached': :class:`_CachedAttention`, for
+    large windows on a CPU. 'plain': step by step, for small windows, and for ONNX, where it needs no known batch size.
+    'reference': with masks, as the paper writes it; see :func:`~mmhvt.models.layers.reference_math`.
     """
     if in_reference_math():
         return 'reference'
@@ -227,10 +227,11 @@ def form_of_attention(x: Tensor) -> Literal['fused', 'cached', 'plain', 'referen
 
 
 class _CachedAttention(torch.autograd.Function):
-    """Attention of a few heads of a few windows at a time, whose scores stay in the cache of a CPU.
+    """Attention for a few heads and windows at a time, so that their scores stay in the CPU's cache.
 
-    Scores of large windows do not fit it: written to memory and read again by each step, they would take longer than
-    the products. They are not kept for the backward pass, which would cost more memory than all else.
+    Scores of large windows do not fit in it: writing them to memory and reading them again in each step would take
+    longer than the products. They are not kept for the backward pass, which would cost more memory than everything
+    else.
     """
 
     @staticmethod
@@ -269,7 +270,7 @@ class _CachedAttention(torch.autograd.Function):
 
 
 class _Scores:
-    """Softmax of scores, part by part, in one piece of memory.
+    """Softmax of scores, part by part, in one buffer.
 
     Args:
         qkv: See :class:`_CachedAttention`.
@@ -282,7 +283,7 @@ class _Scores:
         (self.num_windows, n), self.num_heads = qkv.shape[:2], qkv.shape[3]
         most = max(1, SCORES * torch.get_num_threads() // n**2)
         self.heads, self.windows = min(most, self.num_heads), max(1, most // self.num_heads)
-        if longer is not None:  # a part is of one clip
+        if longer is not None:  # a part belongs to one clip
             self.windows = math.gcd(self.windows, len(longer))
         self.memory = qkv.new_empty(self.windows * self.heads, n, n)
 
@@ -296,7 +297,7 @@ class _Scores:
                 )
 
     def weights(self, q: Tensor, k: Tensor, windows: slice, heads: slice) -> Tensor:
-        """softmax(q kᵀ / √d + bias) of a part, (windows, heads, n, n), until the next part."""
+        """softmax(q kᵀ / √d + bias) of a part, (windows, heads, n, n), valid until the next part."""
         scale = q.shape[-1] ** -0.5
         if self.longer is not None:
             first = windows.start % len(self.longer)

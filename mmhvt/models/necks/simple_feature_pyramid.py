@@ -1,7 +1,7 @@
 """Simple feature pyramid of ViTDet.
 
 "Exploring Plain Vision Transformer Backbones for Object Detection", https://arxiv.org/abs/2203.16527, section 3.
-mmdet's is in `projects/ViTDet` of its repository, which its wheel leaves out.
+mmdet has one in `projects/ViTDet` of its repository, which its wheel leaves out.
 
 Shapes: N batch, C channels, H height, W width.
 """
@@ -25,17 +25,17 @@ NumOuts = Annotated[int, Range(4, 16), Says(': use 4, or more (to 16) for subsam
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
-    """Feature pyramid of strides 4, 8, 16 and 32 from the last map of a plain ViT, which has a stride of 16.
+    """Feature pyramid with strides 4, 8, 16 and 32 from the last map of a plain ViT, which has a stride of 16.
 
     Two transposed convolutions, one, none, and a max pooling make the four resolutions. Each is followed by a 1×1 and a
     3×3 convolution with norms. Further levels are subsampled from the last.
 
     Args:
-        in_channels: Channels of the map, or a list that ends with it, as mmdet's configs of FPN have.
+        in_channels: Channels of the map, or a list that ends with them, as in mmdet's FPN configs.
         out_channels: Channels of each level. Defaults to 256.
         num_outs: Number of levels, 4 or more. Defaults to 5.
         norm_cfg: Config of the norms. Defaults to `mmhvt.LN2d`.
-        init_cfg: MMEngine's. Defaults to Xavier for convolutions.
+        init_cfg: MMEngine's initialization config. Defaults to Xavier for convolutions.
 
     Raises:
         ValueError: For fewer than 4 levels, or an input that is not (N, in_channels, H, W).

@@ -1,4 +1,4 @@
-"""Masked pre-training. Masks, targets and decoder need mmcv alone, MAE needs mmpretrain."""
+"""Masked pre-training. Masks, targets and decoder need only mmcv; MAE needs mmpretrain."""
 
 from mmhvt.utils.lazy import lazy_attributes
 

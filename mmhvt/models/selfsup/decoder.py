@@ -21,7 +21,7 @@ from mmhvt.utils.option_types import Channels, Range, Ratio
 
 @check_options
 class MAEDecoder(BaseModule):
-    """Transformer on all tokens that predicts the pixels of masked ones; mask tokens stand for what was deleted.
+    """Transformer on all tokens that predicts the pixels of masked ones; mask tokens stand in for deleted ones.
 
     Args:
         in_dims: Channels of the encoder.
@@ -34,7 +34,7 @@ class MAEDecoder(BaseModule):
         mlp_ratio: Ratio of hidden channels of an MLP to `embed_dims`.
         with_mask_token: Whether the encoder deletes masked tokens.
         norm_cfg: Config of the norms.
-        init_cfg: MMEngine's.
+        init_cfg: MMEngine's initialization config.
 
     Raises:
         ValueError: If there is no block, or heads do not divide the channels.
@@ -72,7 +72,7 @@ class MAEDecoder(BaseModule):
         self.predict = nn.Linear(embed_dims, out_dims)
 
     def init_weights(self) -> None:
-        """Initialize the mask token from a truncated normal of deviation 0.02, all else as `init_cfg` says."""
+        """Initialize the mask token from a truncated normal of std 0.02, everything else as `init_cfg` says."""
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)
         super().init_weights()

@@ -15,17 +15,17 @@ from mmhvt.models.layers import channels_first, channels_last
 
 
 class MultiScaleFusion(BaseModule):
-    """Sum of stages, each brought to the resolution of the last by a convolution, and a norm.
+    """Sum of stages, each brought to the resolution of the last by a convolution, followed by a norm.
 
-    The kernels do not overlap and mask units are multiples of them, so that no masked token is seen. If there is but
-    the last stage, the fusion is its norm.
+    The kernels do not overlap and mask units are multiples of them, so that no masked token is seen. With the last
+    stage alone, the fusion is only the norm.
 
     Args:
         in_dims: Channels of each stage before the last.
-        strides: Stride of each of their convolutions per axis.
+        strides: Stride of the convolution of each of these stages, per axis.
         out_dims: Channels of the last stage.
         norm_cfg: Config of the norm.
-        init_cfg: MMEngine's.
+        init_cfg: MMEngine's initialization config.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class MultiScaleFusion(BaseModule):
         self.norm = build_norm_layer(norm_cfg, out_dims)[1]
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Stages (N, K, [t,] h, w, C), the last one last -> (N, K, [t,] h, w, C) of the last."""
+        """Stages (N, K, [t,] h, w, C) in order -> (N, K, [t,] h, w, C) at the resolution of the last."""
         fused = stages[-1]
         for head, stage in zip(self.heads, stages[:-1], strict=True):
             fused = fused + channels_last(head(channels_first(stage.flatten(0, 1)))).view_as(fused)

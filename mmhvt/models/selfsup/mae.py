@@ -48,17 +48,17 @@ MaskRatio = Annotated[
 class MAE(BaseSelfSupervisor):
     """Masked auto-encoder with an SMViT (Hiera) encoder, or an MViT's, for mmpretrain.
 
-    Mask units of 32×32 pixels, in video of one time step, are deleted before the encoder. The stages of the encoder are
-    fused, and a small transformer with mask tokens for the deleted units predicts their pixels.
+    Mask units of 32×32 pixels, in video over one time step, are deleted before the encoder. The stages of the encoder
+    are fused, and a small transformer with mask tokens for the deleted units predicts their pixels.
 
     Inputs are images (N, C, H, W), clips (N, C, T, H, W), or (N, clips, C, T, H, W) from mmaction's pipelines and
     ActionDataPreprocessor, where each clip or crop of a video has a mask of its own. Checkpoints have the trained
     encoder as `backbone.…`.
 
     Args:
-        backbone: Config of :class:`~mmhvt.models.SMViT`, or of :class:`~mmhvt.models.MViT` with `mask_unit_size`, whose
-            poolings treat mask units apart (figure 4d); the public models pool twice (`q_pool=2`). Its `out_indices`
-            and `out_type` are those of :meth:`extract_feat`. Its final norm is left out, since the fusion has one.
+        backbone: Config of :class:`~mmhvt.models.SMViT`, or of :class:`~mmhvt.models.MViT` with `mask_unit_size`, which
+            pools mask units separately (figure 4d); the public models pool twice (`q_pool=2`). Its `out_indices` and
+            `out_type` apply to :meth:`extract_feat`. Its final norm is left out, since the fusion has one.
         mask_ratio: Share of mask units to delete (table 3b): 0.6 for images, 0.9 for video. Defaults to 0.6.
         multi_scale: Whether to fuse all stages rather than take the last one (table 3a). Defaults to True.
         decoder: Options of the decoder that differ from the defaults: embed_dims 512, depth 8, num_heads 16,
@@ -66,9 +66,9 @@ class MAE(BaseSelfSupervisor):
         norm_pix: Whether to normalize the target pixels of each patch to mean 0 and variance 1. Defaults to True.
         keep_masked: Whether to keep masked units in the encoder, with a learned mask token in place of each of their
             tokens (figure 4c), for comparison. Costs as much as a dense encoder. Defaults to False.
-        norm_cfg: Config of the norms of fusion and decoder. Defaults to LayerNorm of eps 1e-6.
+        norm_cfg: Config of the norms of fusion and decoder. Defaults to LayerNorm with eps 1e-6.
         data_preprocessor: Config. Defaults to mmpretrain's SelfSupDataPreprocessor.
-        init_cfg: MMEngine's.
+        init_cfg: MMEngine's initialization config.
 
     Raises:
         ValueError: For a mask ratio that masks no unit or all, mask units that do not divide the input size, or decoder
@@ -94,15 +94,15 @@ class MAE(BaseSelfSupervisor):
         init_cfg: InitCfg = None,
     ):
         if data_preprocessor is None or isinstance(data_preprocessor, dict):
-            # with its scope: the model may be built where another package's is the default
+            # with its scope: the model may be built where another package's scope is the default
             data_preprocessor = dict(type='mmpretrain.SelfSupDataPreprocessor') | (data_preprocessor or {})
         super().__init__(backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         encoder = self.backbone
         has_units = isinstance(encoder, MaskedBackbone) and encoder.mask_unit_size
         if not has_units or encoder.num_active_blocks < len(encoder.blocks):
             raise ValueError(
-                'MAE: the backbone must be mmhvt.SMViT with its last stage in out_indices, or such an mmhvt.MViT with '
-                f'mask_unit_size, got {type(encoder).__name__}'
+                'MAE: the backbone must be mmhvt.SMViT, or mmhvt.MViT with mask_unit_size, and have its last stage '
+                f'in out_indices, got {type(encoder).__name__}'
             )
         unknown = sorted(set(decoder) - set(DECODER))
         if unknown:
@@ -151,7 +151,7 @@ class MAE(BaseSelfSupervisor):
         ]
 
     def init_weights(self) -> None:
-        """Initialize linear layers as Xavier, tokens and position embeddings from a normal of deviation 0.02."""
+        """Initialize linear layers with Xavier, tokens and position embeddings from a normal of std 0.02."""
         if self.mask_token is not None:
             nn.init.trunc_normal_(self.mask_token, std=0.02)
         super().init_weights()
@@ -161,7 +161,7 @@ class MAE(BaseSelfSupervisor):
         return inputs.flatten(0, 1) if inputs.ndim == len(self.patch) + 3 else inputs
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of unmasked inputs, as of the backbone."""
+        """Features of unmasked inputs, as the backbone returns them."""
         return self.backbone(self.clips(inputs))
 
     def encode(self, inputs: Tensor, visible: Tensor) -> tuple[Tensor, ...]:

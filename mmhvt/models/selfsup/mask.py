@@ -37,7 +37,7 @@ def count_visible(units: int, ratio: float) -> int:
 def draw_visible(
     batch: int, units: int, ratio: float, device: torch.device | str = 'cpu', generator: torch.Generator | None = None
 ) -> Tensor:
-    """Draw the mask units that each sample keeps, all sets being equally likely.
+    """Draw the mask units that each sample keeps, all subsets being equally likely.
 
     Args:
         batch: Number of samples.
@@ -71,5 +71,5 @@ def masked_tokens(visible: Tensor, counts: Sequence[int], unit: Sequence[int]) -
     hidden = torch.ones(visible.shape[0], units, device=visible.device, dtype=torch.bool).scatter_(1, visible, 0)
     grid = [c * u for c, u in zip(counts, unit, strict=True)]
     hidden = merge_windows(hidden[:, :, None, None].expand(-1, -1, length, 1), unit, grid).flatten(1)
-    # every sample has as many masked tokens, so that a stable sort replaces nonzero, whose shape depends on the data
+    # all samples have the same number of masked tokens, so a stable sort replaces nonzero, whose shape depends on data
     return hidden.int().argsort(dim=1, descending=True, stable=True)[:, : (units - visible.shape[1]) * length]

@@ -16,20 +16,20 @@ Alpha = Annotated[float, Range(high=1000)]
 class MixupCutmix(BaseMiniBatchBlending):
     """Mixup for one half of a batch, CutMix for the other (arXiv:2104.11227, appendices D.1 and D.5).
 
-    The first, third, … sample is mixed, the second, fourth, … is cut, each with the sample before it in its half. So
+    The first, third, … samples are mixed, the second, fourth, … are cut, each with the preceding sample of its half. So
     the two clips that repeated augmentation takes from a video go to different halves and are not blended with each
-    other. Half of a batch shares one ratio; a half of one sample stays as it is. Labels become soft; the head adds
-    label smoothing (`label_smooth_eps`), with the targets that timm and PySlowFast have.
+    other. Each half shares one ratio; a half with a single sample stays as it is. Labels become soft; the head adds
+    label smoothing (`label_smooth_eps`), which yields the targets of timm and PySlowFast.
 
-    Goes into mmaction's ActionDataPreprocessor as `blending`, where the name `mmhvt.MixupCutmix` is known, and into
-    mmpretrain's ClsDataPreprocessor through `train_cfg=dict(augments=…)` of the classifier, whose registry of batch
-    augments takes no other scope: there the type is `mmhvt.models.MixupCutmix`.
+    Pass it to mmaction's ActionDataPreprocessor as `blending`, by the name `mmhvt.MixupCutmix`. mmpretrain's
+    ClsDataPreprocessor gets it through the classifier's `train_cfg=dict(augments=…)`. Its registry of batch augments
+    supports no other scope, so there the type is `mmhvt.models.MixupCutmix`.
 
     Args:
-        num_classes: Number of classes. Defaults to None, that of the head, which :class:`mmhvt.NumClassesCheckHook`
-            sets before training; mmpretrain's one-hot labels have it themselves.
-        mixup_alpha: Of the Beta distribution that mixup's ratio is drawn from.
-        cutmix_alpha: Of the Beta distribution that CutMix's ratio is drawn from.
+        num_classes: Number of classes. Defaults to None: :class:`mmhvt.NumClassesCheckHook` sets the head's before
+            training, and mmpretrain's one-hot labels imply it.
+        mixup_alpha: Parameter of the Beta distribution that Mixup's ratio is drawn from.
+        cutmix_alpha: Parameter of the Beta distribution that CutMix's ratio is drawn from.
 
     Raises:
         ValueError: If an alpha is not positive. In training, if `num_classes` is not known.
@@ -38,12 +38,12 @@ class MixupCutmix(BaseMiniBatchBlending):
     num_classes: int | None
 
     def __init__(self, num_classes: Number | None = None, mixup_alpha: Alpha = 0.8, cutmix_alpha: Alpha = 1.0) -> None:
-        super().__init__(num_classes)  # type: ignore[arg-type]  # kept for do_blending alone
+        super().__init__(num_classes)  # type: ignore[arg-type]  # kept for do_blending only
         for name, alpha in dict(mixup_alpha=mixup_alpha, cutmix_alpha=cutmix_alpha).items():
             if not alpha > 0:
                 raise ValueError(f'MixupCutmix: {name} must be greater than 0, got {alpha}')
         with torch.device('cpu'):  # their distributions check their values, which the meta device does not have
-            # of an integer they make a tensor of integers, from which nothing can be drawn
+            # from an integer they make an integer tensor, from which nothing can be sampled
             from torchvision.transforms import v2  # imports torch._dynamo, which takes a second
 
             self.mixup, self.cutmix = v2.MixUp(alpha=float(mixup_alpha)), v2.CutMix(alpha=float(cutmix_alpha))
@@ -82,7 +82,7 @@ class MixupCutmix(BaseMiniBatchBlending):
         for start, blend in enumerate((self.mixup, self.cutmix)):
             half = slice(start, None, 2)
             if len(imgs[half]):
-                # torchvision takes images (B, C, H, W); what stands between B and H is all alike to it
+                # torchvision takes images (B, C, H, W); axes between B and H make no difference to it
                 out, soft[half] = blend(imgs[half].flatten(1, -3), label[half])
                 blended[half] = out.reshape(imgs[half].shape)
         return blended, soft

@@ -1,0 +1,170 @@
+"""What a file says about itself: classes, clips, views and normalization of the config that it was exported from.
+
+docs/guides/export.md lists the keys. :mod:`mmhvt_runtime` reads them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmaction.models import BaseRecognizer
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmpretrain.models import ImageClassifier
+from torch import nn
+
+from mmhvt.apis.models import class_names, test_dataset, test_pipeline
+from mmhvt.datasets.labels import configured_classes
+from mmhvt.models.heads import CoTrainingHead, MultiLabelHead
+
+FORMAT = 'mmhvt/1'
+# keys whose values are plain text; others are JSON
+PLAIN = ('format', 'task', 'config', 'precision')
+SAMPLERS = ('SampleFrames', 'UniformSample', 'SampleKeyFrameClip')
+CROPS = dict(CenterCrop='center', ThreeCrop='three', FiveCrop='five')
+# transforms that read or pack, and change no pixel
+OTHERS = (
+    'Init', 'Decode', 'FormatShape', 'LoadImageFromFile', 'LoadAnnotations', 'PackActionInputs', 'PackInputs',
+    'PackDetInputs', 'KeepWholeProposals', 'NameDataset',
+)  # fmt: skip
+
+
+def describe(
+    cfg: Config, model: BaseModel, task: str, shape: Sequence[int], input_name: str, dataset: str | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Metadata of a model, and what of its test pipeline they cannot say.
+
+    Args:
+        cfg: Its config.
+        model: The model.
+        task: Name of the task.
+        shape: ([T,] H, W) of the input.
+        input_name: Name of the input.
+        dataset: Dataset whose head scores.
+
+    Returns:
+        Metadata by key, and transforms that change frames in a way that has no key.
+    """
+    mean, std = normalization(model)
+    found: dict[str, Any] = dict(
+        format=FORMAT, task=task, config=Path(cfg.filename or 'config.py').name, precision='fp32', input=input_name,
+        classes=_classes(cfg, model, dataset), clip_len=shape[0] if len(shape) == 3 else None, frame_interval=None,
+        num_clips=None, sampling=None, target_fps=None, out_of_bound=None, twice_sample=None, resize=None, crop=None,
+        mean=mean, std=std, activation=None, average=None, class_token=None,
+    )  # fmt: skip
+    unknown = []
+    for transform in test_pipeline(cfg):
+        if (keys := _view(transform, is_video=len(shape) == 3)) is None:
+            unknown.append(transform['type'])
+        else:
+            found |= keys
+    if found['sampling'] is not None and len(shape) == 3:
+        found['clip_len'] = shape[0]  # by --shape, or of the backbone
+    if task == 'features':
+        found['class_token'] = model.backbone.out_type == 'cls_token'
+    if task == 'action_detection':
+        found['activation'] = 'sigmoid' if model.roi_head.bbox_head.multilabel else 'softmax'
+    if task in ('recognition', 'classification'):
+        found |= _reduction(model, dataset)
+    return found, unknown
+
+
+def normalization(model: BaseModel) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation by color, R, G, B, from 0 to 255.
+
+    Raises:
+        ValueError: If the model's preprocessor has none.
+    """
+    preprocessor = model.data_preprocessor
+    if getattr(preprocessor, 'mean', None) is None:
+        raise ValueError(
+            f'{type(preprocessor).__name__} has no mean and std: set them in data_preprocessor, or export with '
+            '--no-preprocess'
+        )
+    mean, std = (getattr(preprocessor, name).flatten().tolist() for name in ('mean', 'std'))
+    return mean, std
+
+
+def _type_of(transform: Mapping) -> tuple[str, bool]:
+    """Name of a transform without its scope, and whether it is mmhvt's."""
+    kind = transform['type']
+    if not isinstance(kind, str):  # new-style configs
+        return kind.__name__, kind.__module__.startswith('mmhvt')
+    scope, _, name = kind.rpartition('.')
+    return name, scope == 'mmhvt'
+
+
+def _view(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
+    """Keys of a transform of a test pipeline; None if there are none for what it does."""
+    name, is_ours = _type_of(transform)
+    if name in SAMPLERS:
+        return dict(
+            sampling=f'mmhvt.{name}' if is_ours else name,
+            clip_len=transform['clip_len'],
+            frame_interval=None if name == 'UniformSample' else transform.get('frame_interval', 1),
+            num_clips=transform.get('num_clips', 1),
+            target_fps=transform.get('target_fps'),
+            out_of_bound=transform.get('out_of_bound_opt', 'loop'),
+            twice_sample=transform.get('twice_sample', False),
+        )
+    if name in CROPS:
+        size = transform['crop_size']
+        width, height = (size, size) if isinstance(size, int) else size
+        return dict(crop=dict(type=CROPS[name], mmhvt=is_ours, width=width, height=height))
+    if name in ('Resize', 'ResizeEdge', 'DetResize'):
+        resize = _resize(transform, is_video)
+        return None if resize is None else dict(resize=resize)
+    return {} if name.endswith(OTHERS) else None
+
+
+def _resize(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
+    name, _ = _type_of(transform)
+    scale, method = transform.get('scale'), {}
+    if transform.get('interpolation', 'bilinear') != 'bilinear':
+        method['interpolation'] = transform['interpolation']
+    if transform.get('backend', 'cv2') != 'cv2':
+        method['backend'] = transform['backend']
+    if name == 'ResizeEdge':
+        return None if transform.get('edge', 'short') != 'short' else dict(short_side=scale) | method
+    if transform.get('scale_factor') is not None or scale is None or transform.get('lazy'):
+        return None
+    width, height = (scale, scale) if isinstance(scale, int) else scale
+    if -1 in (width, height):
+        return dict(short_side=max(width, height)) | method
+    # by default mmaction's Resize keeps the ratio, and mmcv's does not
+    return None if transform.get('keep_ratio', is_video) else dict(width=width, height=height) | method
+
+
+def _classes(cfg: Config, model: BaseModel, dataset: str | None) -> list[str] | None:
+    """Names of the classes in the order of the scores, if they have any."""
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        if isinstance(model, BaseRecognizer | ImageClassifier):
+            names, are_names = class_names(model, cfg, dataset, None, '')
+            return names if are_names else None
+        named = (getattr(model, 'dataset_meta', None) or {}).get('classes') or configured_classes(test_dataset(cfg))
+    return list(named) if named else None
+
+
+def _head(model: BaseModel, dataset: str | None) -> nn.Module:
+    head = model.cls_head if isinstance(model, BaseRecognizer) else model.head
+    return dict(head.heads.items())[dataset] if isinstance(head, CoTrainingHead) else head
+
+
+def _reduction(model: BaseModel, dataset: str | None) -> dict[str, str | None]:
+    """How the logits of views become scores, as the head's `predict` does."""
+    if not isinstance(model, BaseRecognizer):
+        return dict(activation='softmax', average=None)
+    head = _head(model, dataset)
+    if isinstance(head, MultiLabelHead):
+        return dict(activation='sigmoid', average='max')
+    return dict(
+        activation='softmax' if head.average_clips == 'prob' else None,
+        average=None if head.average_clips is None else 'mean',
+    )
+
+
+def encode(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata as the text that files hold."""
+    return {key: value if key in PLAIN else json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
