@@ -49,7 +49,7 @@ class BuildPy(build_py):
         shutil.copy2(ROOT / 'model-index.yml', folder)
 
 
-EXTRAS = {'mim': 'mminstall', 'optional': 'optional', 'tests': 'tests', 'docs': 'docs'}
+EXTRAS = {'mim': 'mminstall', 'optional': 'optional', 'export': 'export', 'tests': 'tests', 'docs': 'docs'}
 
 setup(
     name='mmhvt',

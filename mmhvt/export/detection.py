@@ -1,36 +1,71 @@
-"""Faster and Mask R-CNN as one graph, from an image to boxes, for exporters: mmdet's own prediction branches on values.
+"""Detectors as graphs, for exporters: actions in given boxes, and Faster and Mask R-CNN from an image to boxes.
 
-The steps are those of mmdet's RPNHead, SingleRoIExtractor, BBoxHead and FCNMaskHead. Sizes are fixed but for the number
-of boxes at the end: what non-maximum suppression drops keeps its place with a score of -1 until then.
+mmdet's own prediction branches on values. The steps here are those of its RPNHead, SingleRoIExtractor, BBoxHead and
+FCNMaskHead with fixed sizes: what non-maximum suppression drops keeps its place, with a score of -1, until the end.
 
 Shapes: H height, W width, K proposals, C classes, D detections.
 """
 
 import torch
 from mmcv.ops import RoIAlign
-from mmdet.models import FCNMaskHead, RPNHead, SingleRoIExtractor, StandardRoIHead, TwoStageDetector
+from mmdet.models import (
+    BaseDetector,
+    FCNMaskHead,
+    RPNHead,
+    SingleRoIExtractor,
+    StandardRoIHead,
+    TwoStageDetector,
+)
 from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead
 from mmengine.config import ConfigDict
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torchvision.ops import nms, roi_align
 
+from mmhvt.models.detectors import ActionDetector
+
+from .graphs import Features, Task, feature_names
+
 DROPPED = -1.0
+
+
+class ActionScores(nn.Module):
+    """An :class:`ActionDetector`, from clips and the boxes of persons to probabilities (K, classes).
+
+    mmcv's RoIAlign is an operator of mmcv's library, which no exporter knows; torchvision's is the same function.
+    """
+
+    def __init__(self, model: ActionDetector) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor, boxes: Tensor) -> Tensor:
+        """Score boxes.
+
+        Args:
+            x: Clips (N, 3, T, H, W).
+            boxes: (K, 5): number of the clip in the batch, and x1, y1, x2, y2 in pixels of the clip.
+        """
+        extractor, head = self.model.roi_head.bbox_roi_extractor, self.model.roi_head.bbox_head
+        (maps,) = self.model.extract_feat(x)
+        pooled = maps.amax(2) if extractor.temporal_pool_mode == 'max' else maps.mean(2)
+        align = extractor.roi_layer
+        rois = roi_align(pooled, boxes, align.output_size, align.spatial_scale, align.sampling_ratio, align.aligned)
+        # as the poolings of the head, which no exporter knows
+        pooled = rois.amax((2, 3)) if head.spatial_pool_type == 'max' else rois.mean((2, 3))
+        logits = head.fc_cls(pooled)
+        return logits.sigmoid() if head.multilabel else logits.softmax(-1)
 
 
 class Detections(nn.Module):
     """A :class:`mmdet.models.FasterRCNN` or `MaskRCNN`, from an image (1, 3, H, W) to its detections.
 
     Args:
-        model: The detector.
-
-    Raises:
-        ValueError: If it has a part that is not computed here; names it.
+        model: The detector, without :func:`unknown_parts`.
     """
 
     def __init__(self, model: TwoStageDetector) -> None:
         super().__init__()
-        if parts := unknown_parts(model):
-            raise ValueError(f'{", ".join(parts)} is not exported')
         self.model = model
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -150,3 +185,46 @@ def unknown_parts(model: TwoStageDetector) -> list[str]:
         if (kind := model.test_cfg[name].nms.get('type', 'nms')) != 'nms':
             parts.append(f'test_cfg.{name}.nms={kind}')
     return parts
+
+
+def choose_detection_task(model: BaseModel, outputs: str, where: str) -> Task | None:
+    """What is exported of a detector; see :func:`mmhvt.export.graphs.choose_task`. None for other models.
+
+    Raises:
+        ValueError: If it cannot be exported; says what can.
+    """
+    if not isinstance(model, BaseDetector):
+        return None
+    if outputs == 'features':
+        if not model.with_neck:
+            return None
+        return Task('detection_features', Features(model, with_neck=True), feature_names(model.neck.num_outs))
+    if isinstance(model, ActionDetector):
+        if parts := unknown_action_parts(model):
+            raise ValueError(
+                f'{where}: {", ".join(parts)} of the roi_head or its extractor is not exported; --outputs features '
+                'exports the backbone'
+            )
+        return Task('action_detection', ActionScores(model), ('scores',), boxes=True, aligns=True)
+    parts = unknown_parts(model) if isinstance(model, TwoStageDetector) else [f'type={type(model).__name__}']
+    if parts:
+        raise ValueError(
+            f'{where}: detection with {", ".join(parts)} is not exported; --outputs features exports backbone and neck'
+        )
+    names = ('boxes', 'scores', 'labels', *(('masks',) if model.roi_head.with_mask else ()))
+    return Task('detection', Detections(model), names, single=True, aligns=True)
+
+
+def unknown_action_parts(model: ActionDetector) -> list[str]:
+    """Options of the RoI head that :class:`ActionScores` does not compute."""
+    extractor = model.roi_head.bbox_roi_extractor
+    layer = extractor.roi_layer
+    others = dict(
+        shared_head=model.roi_head.with_shared_head,
+        with_global=extractor.with_global,
+        with_temporal_pool=not extractor.with_temporal_pool,
+        roi_layer_type=not isinstance(layer, RoIAlign),
+        pool_mode=getattr(layer, 'pool_mode', 'avg') != 'avg',
+        neck=model.with_neck,
+    )
+    return [name for name, differs in others.items() if differs]

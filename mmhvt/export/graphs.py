@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmaction.models import Recognizer2D, Recognizer3D
-from mmcv.ops import RoIAlign
-from mmdet.models import BaseDetector, TwoStageDetector
+from mmaction.models import BaseRecognizer, Recognizer2D
 from mmengine.model import BaseModel
-from mmpretrain.models import ImageClassifier
+from mmpretrain.models import BaseClassifier
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from mmhvt.models.backbones.base import Backbone
-from mmhvt.models.detectors import ActionDetector
 from mmhvt.models.heads import CoTrainingHead
-
-from .detection import Detections, unknown_parts
 
 OUTPUTS = ('scores', 'features')
 
@@ -57,7 +51,7 @@ class Scores(nn.Module):
         super().__init__()
         self.backbone = model.backbone
         self.neck = model.neck if model.with_neck else nn.Identity()
-        head = model.head if isinstance(model, ImageClassifier) else model.cls_head
+        head = model.head if isinstance(model, BaseClassifier) else model.cls_head
         self.head = dict(head.heads.items())[dataset] if isinstance(head, CoTrainingHead) else head
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,34 +74,6 @@ class Features(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         outs = self.neck(self.backbone(x))
         return tuple(outs) if isinstance(outs, tuple | list) else (outs,)
-
-
-class ActionScores(nn.Module):
-    """An :class:`ActionDetector`, from clips and the boxes of persons to probabilities (K, classes).
-
-    mmcv's RoIAlign is an operator of mmcv's library, which no exporter knows; torchvision's is the same function.
-    """
-
-    def __init__(self, model: ActionDetector) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor, boxes: Tensor) -> Tensor:
-        """Score boxes.
-
-        Args:
-            x: Clips (N, 3, T, H, W).
-            boxes: (K, 5): number of the clip in the batch, and x1, y1, x2, y2 in pixels of the clip.
-        """
-        extractor, head = self.model.roi_head.bbox_roi_extractor, self.model.roi_head.bbox_head
-        (maps,) = self.model.extract_feat(x)
-        pooled = maps.amax(2) if extractor.temporal_pool_mode == 'max' else maps.mean(2)
-        align = extractor.roi_layer
-        rois = roi_align(pooled, boxes, align.output_size, align.spatial_scale, align.sampling_ratio, align.aligned)
-        # as the poolings of the head, which no exporter knows
-        pooled = rois.amax((2, 3)) if head.spatial_pool_type == 'max' else rois.mean((2, 3))
-        logits = head.fc_cls(pooled)
-        return logits.sigmoid() if head.multilabel else logits.softmax(-1)
 
 
 class Graph(nn.Module):
@@ -152,7 +118,7 @@ def choose_task(model: BaseModel, outputs: str, where: str, dataset: str | None 
 
     Args:
         model: Model of mmaction2, mmdet or mmpretrain.
-        outputs: 'scores', or 'features' of the backbone (of detectors: of backbone and neck).
+        outputs: 'scores', or 'features' of the backbone (of COCO detectors: of backbone and neck).
         where: Name of the config, for messages.
         dataset: See :class:`Scores`.
 
@@ -164,30 +130,36 @@ def choose_task(model: BaseModel, outputs: str, where: str, dataset: str | None 
         raise ValueError(
             f'{where}: the backbone is {type(backbone).__name__}, and only models with a backbone of mmhvt are exported'
         )
-    if outputs == 'features':
-        # of detectors, whatever reads the backbone: ActionDetector has no neck
-        with_neck = isinstance(model, BaseDetector) and model.with_neck
-        count = model.neck.num_outs if with_neck else len(backbone.out_indices)
-        names = ('feature',) if count == 1 else tuple(f'feature{index}' for index in range(count))
-        return Task('detection_features' if with_neck else 'features', Features(model, with_neck), names)
-    if isinstance(model, ActionDetector):
-        _check_action_detector(model, where)
-        return Task('action_detection', ActionScores(model), ('scores',), boxes=True, aligns=True)
-    if isinstance(model, Recognizer3D | ImageClassifier):
-        head = model.head if isinstance(model, ImageClassifier) else model.cls_head
-        _check_head(head, dataset, where)
-        name = 'classification' if isinstance(model, ImageClassifier) else 'recognition'
-        return Task(name, Scores(model, dataset), ('scores',))
-    if isinstance(model, TwoStageDetector) and not (parts := unknown_parts(model)):
-        outputs_of_boxes = ('boxes', 'scores', 'labels', *(('masks',) if model.roi_head.with_mask else ()))
-        return Task('detection', Detections(model), outputs_of_boxes, single=True, aligns=True)
+    if isinstance(model, BaseRecognizer | BaseClassifier):
+        return _feature_task(model) if outputs == 'features' else _score_task(model, where, dataset)
+    # needs the compiled operators of mmcv
+    from .detection import choose_detection_task
+
+    task = choose_detection_task(model, outputs, where)
+    if task is None and outputs == 'features':
+        return _feature_task(model)
+    if task is None:
+        raise ValueError(f'{where}: {type(model).__name__} has no scores; --outputs features exports its backbone')
+    return task
+
+
+def _feature_task(model: BaseModel) -> Task:
+    return Task('features', Features(model), feature_names(len(model.backbone.out_indices)))
+
+
+def feature_names(count: int) -> tuple[str, ...]:
+    """Names of features in a file."""
+    return ('feature',) if count == 1 else tuple(f'feature{index}' for index in range(count))
+
+
+def _score_task(model: BaseRecognizer | BaseClassifier, where: str, dataset: str | None) -> Task:
     if isinstance(model, Recognizer2D):
         raise ValueError(f'{where}: Recognizer2D reads frames one by one: export its backbone by --outputs features')
-    of = f' with {", ".join(parts)}' if isinstance(model, TwoStageDetector) else ''
-    raise ValueError(
-        f'{where}: what {type(model).__name__}{of} makes of features is not exported; --outputs features exports its '
-        f'backbone{" and neck" if isinstance(model, BaseDetector) else ""}'
-    )
+    is_classifier = isinstance(model, BaseClassifier)
+    _check_head(model.head if is_classifier else getattr(model, 'cls_head', None), dataset, where)
+    if not is_classifier and model.with_neck:
+        raise ValueError(f'{where}: necks of mmaction2 have losses of their own and are not exported')
+    return Task('classification' if is_classifier else 'recognition', Scores(model, dataset), ('scores',))
 
 
 def _check_head(head: nn.Module | None, dataset: str | None, where: str) -> None:
@@ -201,21 +173,3 @@ def _check_head(head: nn.Module | None, dataset: str | None, where: str) -> None
             raise ValueError(f'{where} has a head for each of {", ".join(heads)}: {given}')
     elif dataset:
         raise ValueError(f'--dataset {dataset}: {where} has a single head; leave the option out')
-
-
-def _check_action_detector(model: ActionDetector, where: str) -> None:
-    """Raises a ValueError for options of mmaction2 that :class:`ActionScores` does not compute."""
-    extractor, align = model.roi_head.bbox_roi_extractor, model.roi_head.bbox_roi_extractor.roi_layer
-    others = dict(
-        shared_head=model.roi_head.with_shared_head,
-        with_global=extractor.with_global,
-        with_temporal_pool=not extractor.with_temporal_pool,
-        roi_layer_type=not isinstance(align, RoIAlign),
-        pool_mode=getattr(align, 'pool_mode', 'avg') != 'avg',
-        neck=model.with_neck,
-    )
-    if wrong := [name for name, differs in others.items() if differs]:
-        raise ValueError(
-            f'{where}: {", ".join(wrong)} of the roi_head or its extractor is not exported; --outputs features exports '
-            'the backbone'
-        )

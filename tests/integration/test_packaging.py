@@ -53,7 +53,7 @@ def test_metadata(wheel, root) -> None:
     assert f"__version__ = '{metadata['Version']}'" in (root / 'mmhvt' / 'version.py').read_text()
     assert metadata['License-Expression'] == 'Apache-2.0'
     assert set(metadata['Requires-Python'].split(',')) == {'>=3.10', '<3.13'}
-    assert set(metadata.get_all('Provides-Extra')) == {'all', 'mim', 'optional', 'tests', 'docs'}
+    assert set(metadata.get_all('Provides-Extra')) == {'all', 'mim', 'optional', 'export', 'tests', 'docs'}
     needed = metadata.get_all('Requires-Dist')
     assert 'torch>=2.5' in needed
     assert 'mmaction2==1.2.0; extra == "mim"' in needed
