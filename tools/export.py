@@ -20,7 +20,9 @@ from pathlib import Path
 import cv2  # noqa: F401 (before decord: after its libraries cv2 reads no PNG)
 
 from mmhvt.apis.command_line import exit_status
-from mmhvt.export import DYNAMIC, FORMATS, OUTPUTS, export_model
+from mmhvt.export.exporting import FORMATS, export_model
+from mmhvt.export.graphs import OUTPUTS
+from mmhvt.export.sizes import DYNAMIC
 from mmhvt.utils.configs import CfgOptions
 
 

@@ -1,10 +1,3 @@
 from mmhvt.utils.lazy import lazy_attributes
 
-__getattr__, __dir__, __all__ = lazy_attributes(
-    __name__,
-    {
-        'exporting': ['ExportError', 'FORMATS', 'export_model'],
-        'graphs': ['OUTPUTS'],
-        'sizes': ['DYNAMIC'],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_attributes(__name__, {'exporting': ['ExportError', 'export_model']})

@@ -30,7 +30,7 @@ def test_every_registered_class_is_listed_once(registry) -> None:
     assert sorted(found) == sorted(everything)
 
 
-@pytest.mark.parametrize('module', ['mmhvt.apis', 'mmhvt.models.layers', 'mmhvt.migrate'])
+@pytest.mark.parametrize('module', ['mmhvt.apis', 'mmhvt.export', 'mmhvt.models.layers', 'mmhvt.migrate'])
 def test_what_a_package_offers_is_listed(module) -> None:
     assert ('public', module, None) in COMMENTS
     names = {name.rpartition('.')[2] for name in listed(registries.public(module))}

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from torch.fx.experimental.symbolic_shapes import statically_known_true
 
 
 def is_traced() -> bool:
@@ -16,7 +15,10 @@ def same_size(sizes: Sequence[int], others: Sequence[int]) -> bool:
 
     To torch.export, a size that may vary is the same as no other; comparing it would fix it.
     """
-    pairs = list(zip(sizes, others, strict=False))
-    if torch.compiler.is_exporting():
-        return len(sizes) == len(others) and all(statically_known_true(a == b) for a, b in pairs)
-    return len(sizes) == len(others) and all(a == b for a, b in pairs)
+    if not torch.compiler.is_exporting():
+        return tuple(sizes) == tuple(others)
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # imports sympy, which takes long
+
+    return len(sizes) == len(others) and all(
+        statically_known_true(one == other) for one, other in zip(sizes, others, strict=True)
+    )
