@@ -1,9 +1,9 @@
-# Every target sets up what it needs; what is done is not done again.
+# Every target sets up what it needs; finished steps are skipped.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image evidence test test-thorough test-faults lint format recipes docs lock
+.PHONY: help base env demo demo-mae demo-ava demo-coco demo-image demo-export evidence test test-thorough test-faults lint format recipes docs lock
 
 help:
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -11,7 +11,7 @@ help:
 base:
 	@$(PYTHON) tools/dev/make_env.py
 
-env: ## .venv with the exact tested versions, mmcv with compiled ops (12 minutes on 2 cores, once a machine)
+env: ## .venv with the exact tested versions, mmcv with compiled ops (12 minutes on 2 cores, once per machine)
 	@$(PYTHON) tools/dev/make_env.py --ops
 
 demo: base ## generate moving shapes, train and test SMViT on them, draw work_dirs/demo/demo.png
@@ -30,7 +30,10 @@ demo-coco: env ## generate images of shapes, train a Mask R-CNN with SMViT on th
 demo-image: base ## write handwritten digits, train MViTv2 and SMViT on them, draw work_dirs/demo-image/demo-image.png
 	$(BIN)/python tools/demo/train_image_demo.py
 
-# Tests write thousands of small files, and checkpoints wait for the disk: in memory, where there is enough of it.
+demo-export: base ## export the model of `make demo` to ONNX, recognize its videos without torch and mm*, compare
+	$(BIN)/python tools/demo/export_demo.py
+
+# Tests write thousands of small files, and checkpoints wait for the disk: they use memory where there is enough of it.
 MEMORY := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -1)" -gt 8000000 ] 2>/dev/null && echo -p /dev/shm)
 PYTEST = @tmp=$$(mktemp -d $(MEMORY)) && trap "rm -rf $$tmp" EXIT && TMPDIR=$$tmp OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
@@ -39,14 +42,14 @@ PART ?=
 evidence: base ## small trainings that show, or fail to show, what the papers claim; PART=shuffling trains one part
 	OMP_NUM_THREADS=1 $(BIN)/python tools/analysis/evidence.py $(PART)
 
-test: env lint ## all tests but those of the next two targets, the long ones last
+test: env lint ## all tests except those of the next two targets, the slow ones last
 	$(PYTEST) -m 'not slow and not thorough and not faults'
 	$(PYTEST) -m 'slow and not thorough and not faults'
 
-test-thorough: env ## what the slow tests show for some, for all: installations, tools of other packages, trainings, launchers
+test-thorough: env ## check all of what the slow tests check some of: installations, tools of other packages, trainings, launchers
 	$(PYTEST) -m thorough
 
-test-faults: env ## break things on purpose: files, videos, settings, processes; what docs/guides/reliability.md counts (under an hour)
+test-faults: env ## break things on purpose: files, videos, settings, processes; docs/guides/reliability.md has the counts (under an hour)
 	$(PYTEST) -m faults --junitxml=work_dirs/faults.xml
 	$(BIN)/python tools/dev/reliability.py work_dirs/faults.xml
 
@@ -58,7 +61,7 @@ lint: base ## check style, spelling, links and types
 	$(BIN)/python tools/dev/make_recipes.py --check
 	$(BIN)/mypy
 
-format: base ## mend style
+format: base ## fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

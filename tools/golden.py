@@ -1,10 +1,10 @@
-"""Compares models with golden files: outputs that the papers' own code gave on fixed weights and inputs.
+"""Compares models with golden files: outputs of the papers' own code for fixed weights and inputs.
 
     python tools/golden.py FILE.json …
 
 A golden file holds a reference model's config, the names and shapes of its state dict, an input's shape and
 the outputs' statistics and first and last values. The weights are a function of their names, so our model
-gets the same through mmhvt.migrate. Prints a row a file, with the largest difference relative to the
+gets the same through mmhvt.migrate. Prints one row per file, with the largest difference relative to the
 output's standard deviation; the last line is `N of M goldens hold`, the exit status 1 if one does not.
 """
 

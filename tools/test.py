@@ -1,7 +1,7 @@
 """Tests a model: `python tools/test.py CONFIG CHECKPOINT`, for configs of mmaction, mmdet and mmpretrain alike.
 
-One script where the packages have three, whose options differ, and an error that says what a config lacks. Theirs work
-as well: `mim test mmaction CONFIG`.
+One script for all, where the packages have three whose options differ; an error says what a config lacks. The packages'
+own scripts work as well: `mim test mmaction CONFIG`.
 """
 
 from mmengine.config import ConfigDict
@@ -20,7 +20,7 @@ def main() -> None:
         raise SystemExit(f'{args.config} has no test_dataloader and test_cfg to test with')
     check_checkpoint_exists('checkpoint', args.checkpoint)
     cfg.load_from = args.checkpoint
-    cfg.resume = False  # of a training that went on with this config
+    cfg.resume = False  # set by a training that was resumed with this config
     if args.tta:
         if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
             raise SystemExit(f'{args.config} has no tta_model and tta_pipeline, which --tta needs')

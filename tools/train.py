@@ -1,7 +1,7 @@
 """Trains a model: `python tools/train.py CONFIG`, for configs of mmaction, mmdet and mmpretrain alike.
 
-One script where the packages have three, whose options differ, and an error that says what a config lacks. Theirs work
-as well: `mim train mmaction CONFIG`.
+One script for all, where the packages have three whose options differ; an error says what a config lacks. The packages'
+own scripts work as well: `mim train mmaction CONFIG`.
 """
 
 from mmhvt.engine.command_line import build_runner, check_checkpoint_exists, config_parser, load_config, seed
@@ -10,7 +10,7 @@ from mmhvt.engine.command_line import build_runner, check_checkpoint_exists, con
 def main() -> None:
     parser = config_parser('Train a model')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from it, or from the latest in work-dir'
+        '--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='resume from it, or from the latest in work-dir'
     )
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
@@ -33,7 +33,7 @@ def main() -> None:
         wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
         # a class in new-style configs
         if getattr(wrapper, '__name__', wrapper) not in (OptimWrapper.__name__, AmpOptimWrapper.__name__):
-            raise SystemExit(f'--amp takes optim_wrapper.type OptimWrapper, the config has {wrapper}')
+            raise SystemExit(f'--amp needs optim_wrapper.type OptimWrapper, the config has {wrapper}')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     start = None
@@ -57,7 +57,7 @@ def main() -> None:
     if args.deterministic:
         randomness['deterministic'] = True
     if randomness:
-        # MMEngine wants the key; None has it draw a seed
+        # MMEngine requires the key; with None, it draws a seed
         cfg.randomness = dict(seed=None) | randomness
 
     runner = build_runner(cfg)

@@ -3,11 +3,11 @@ _base_ = ['mmaction::_base_/default_runtime.py']
 # makes type='mmhvt.…' known
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
-# Checks of what goes in (docs/guides/bad_input.md). They stand among the default hooks, so that a config
-# with custom_hooks of its own keeps them; default_hooks=dict(checkpoint_check=dict(enabled=False)) leaves one out.
+# Checks of the input (docs/guides/bad_input.md). They are default hooks, so that a config with its own custom_hooks
+# keeps them; default_hooks=dict(checkpoint_check=dict(enabled=False)) leaves one out.
 default_hooks = dict(
-    # writes beside the old one, which is removed last; resume=True finds the newest whole one.
-    # The last three are kept: 200 epochs of MViTv2-L would fill 500 GB.
+    # writes beside the old one, which is removed last; resume=True finds the newest complete one. The last three are
+    # kept: 200 epochs of MViTv2-L would fill 500 GB.
     checkpoint=dict(type='mmhvt.CheckpointHook', max_keep_ckpts=3),
     # before the first step: do the labels of the annotation files fit num_classes of the head?
     num_classes_check=dict(type='mmhvt.NumClassesCheckHook'),
@@ -17,11 +17,11 @@ default_hooks = dict(
     checkpoint_check=dict(type='mmhvt.CheckpointCheckHook'),
     # does the schedule fit max_epochs, and the learning rate the batch?
     schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
-    # a resumed run gives the weights of one that was not interrupted (docs/guides/training.md)
+    # a resumed run ends with the weights of one that was not interrupted (docs/guides/training.md)
     exact_resume=dict(type='mmhvt.ExactResumeHook'),
-    # compile=True compiles the backbone, not the logs beside it (docs/guides/training.md)
+    # compile=True compiles the backbone, not the logging (docs/guides/training.md)
     compile=dict(type='mmhvt.CompileHook'),
     # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
     finite_loss=dict(type='mmhvt.FiniteLossHook'),
-    # names videos that cannot be read, and counts at the epoch's end the samples they cost
+    # names videos that cannot be read, and counts the samples that they cost at the end of the epoch
     unreadable_video=dict(type='mmhvt.UnreadableVideoHook'))

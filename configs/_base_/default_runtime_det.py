@@ -4,8 +4,8 @@ _base_ = ['mmdet::_base_/default_runtime.py']
 custom_imports = dict(imports=['mmhvt'], allow_failed_imports=False)
 
 default_hooks = dict(
-    # writes beside the old one, which is removed last; resume=True finds the newest whole one.
-    # The last three are kept.
+    # writes beside the old one, which is removed last; resume=True finds the newest complete one. The last three are
+    # kept.
     checkpoint=dict(type='mmhvt.CheckpointHook', max_keep_ckpts=3),
     # is a key of the config misspelled, which the runner would ignore?
     config_check=dict(type='mmhvt.ConfigCheckHook'),
@@ -17,9 +17,9 @@ default_hooks = dict(
     class_names_check=dict(type='mmhvt.ClassNamesCheckHook'),
     # does the schedule fit max_epochs, and the learning rate the batch?
     schedule_check=dict(type='mmhvt.ScheduleCheckHook'),
-    # a resumed run gives the weights of one that was not interrupted (docs/guides/training.md)
+    # a resumed run ends with the weights of one that was not interrupted (docs/guides/training.md)
     exact_resume=dict(type='mmhvt.ExactResumeHook'),
-    # compile=True compiles the backbone, not the logs beside it (docs/guides/training.md)
+    # compile=True compiles the backbone, not the logging (docs/guides/training.md)
     compile=dict(type='mmhvt.CompileHook'),
     # stops at a loss that is NaN or infinite, and writes no checkpoint of such weights
     finite_loss=dict(type='mmhvt.FiniteLossHook'))

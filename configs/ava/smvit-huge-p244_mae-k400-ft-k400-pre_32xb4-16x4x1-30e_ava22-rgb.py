@@ -18,7 +18,7 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/hiera/hiera_huge_16x224.pth')),
-    # dropout 0.5 and binary cross-entropy stand in the base
+    # dropout 0.5 and binary cross-entropy are in the base
     roi_head=dict(bbox_head=dict(in_channels=2048)))
 
 train_dataloader = dict(batch_size=4)  # clips a GPU: 128 in all with 32 GPUs

@@ -19,5 +19,5 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/hiera/hiera_large_16x224.pth')),
-    # dropout 0.5 and binary cross-entropy stand in the base
+    # dropout 0.5 and binary cross-entropy are in the base
     roi_head=dict(bbox_head=dict(in_channels=1152)))

@@ -1,5 +1,5 @@
 # The model of smvit-micro_1xb8-8x2x1-2e_moving-actors-rgb.py, trained and tested on clips that repeat their key frame:
-# what does a still tell of an action?
+# what does a still image show of an action?
 _base_ = [
     '../_base_/models/action_detector.py',
     '../_base_/datasets/moving_actors.py',

@@ -15,8 +15,8 @@ model = dict(
         arch='base',
         input_size=(8, 224, 224),
         vit='clip',
-        # A global UniBlock gives one token for the clip, and boxes need maps: local UniBlocks alone let frames see one
-        # another. The model of Kinetics has none; new, they change nothing at first.
+        # A global UniBlock returns one token for the clip, but boxes need maps: only local UniBlocks connect the
+        # frames. The model of Kinetics has none; new ones change nothing at first.
         local_layers='all',
         global_layers=None,
         temporal_downsample=False,

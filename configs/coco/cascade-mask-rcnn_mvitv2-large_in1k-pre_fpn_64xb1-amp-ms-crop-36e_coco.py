@@ -9,7 +9,7 @@ _base_ = [
 model = dict(
     backbone=dict(
         arch='v2_large',
-        # the public weights of ImageNet-1K are of this; an inner stage ends with the channels of the next
+        # the public weights of ImageNet-1K use this; an inner stage ends with the channels of the next
         expand_in='mlp',
         drop_path_rate=0.5,
         init_cfg=dict(

@@ -2,7 +2,7 @@
 # 58.7 and 50.5 (table A.1). The "stronger recipe" of B.3: large-scale jittering, 50 epochs.
 #
 # Table A.1's 270 M parameters and 1519 GFLOPs are nearest to expand_in='mlp' (269.7 M, 1542 G), as the weights of
-# ImageNet-1K have it; the public weights of ImageNet-21K are of 'attn' (265.1 M, 1497 G).
+# ImageNet-1K have it; the public weights of ImageNet-21K use 'attn' (265.1 M, 1497 G).
 _base_ = [
     '../_base_/models/cascade-mask-rcnn_mvitv2_fpn.py',
     '../_base_/datasets/coco_instance_lsj-1333.py',

@@ -1,4 +1,4 @@
-# MViTv2-T, Faster R-CNN, from ImageNet-1K. No paper's: it is trained as Mask R-CNN is (mvitv2, B.3).
+# MViTv2-T, Faster R-CNN, from ImageNet-1K. Not from a paper: it is trained like Mask R-CNN (mvitv2, B.3).
 _base_ = [
     '../_base_/models/faster-rcnn_mvitv2_fpn.py',
     '../_base_/datasets/coco_detection_ms-crop.py',

@@ -12,7 +12,7 @@ model = dict(
         arch='base',
         with_cls_token=False,
         drop_path_rate=0.3,
-        # absolute positions are resized to the image's grid as it comes
+        # absolute positions are resized to the grid of each image
         init_cfg=dict(
             checkpoint='work_dirs/mvit-base-16_64xb64-100e-repeat3_in1k/epoch_300.pth')),
     # channels expand at the end of a stage

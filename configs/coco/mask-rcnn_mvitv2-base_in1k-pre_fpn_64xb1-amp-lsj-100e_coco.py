@@ -1,6 +1,6 @@
-# MViTv2-B as what the SMViT paper compares with: 52.4 box AP and 46.7 mask AP there (table 10). Heads,
-# augmentation and epochs are those of SMViT, "for SMViT and all comparison detection methods" (appendix
-# A.2), the drop path is MViTv2's own (mvitv2, B.3).
+# MViTv2-B as in the SMViT paper's comparison: 52.4 box AP and 46.7 mask AP there (table 10). Heads, augmentation and
+# epochs are those of SMViT, "for SMViT and all comparison detection methods" (appendix A.2), the drop path is MViTv2's
+# own (mvitv2, B.3).
 _base_ = [
     '../_base_/models/mask-rcnn_smvit_fpn.py',
     '../_base_/datasets/coco_instance_lsj.py',

@@ -1,4 +1,4 @@
-# MViTv2-B from ImageNet-21K as what the SMViT paper compares with: 53.1 box AP and 47.4 mask AP there (table 10).
+# MViTv2-B from ImageNet-21K as in the SMViT paper's comparison: 53.1 box AP and 47.4 mask AP there (table 10).
 _base_ = [
     '../_base_/models/mask-rcnn_smvit_fpn.py',
     '../_base_/datasets/coco_instance_lsj.py',

@@ -1,4 +1,4 @@
-# MViTv2-L as what the SMViT paper compares with: 53.2 box AP and 47.1 mask AP there (table 10).
+# MViTv2-L as in the SMViT paper's comparison: 53.2 box AP and 47.1 mask AP there (table 10).
 _base_ = [
     '../_base_/models/mask-rcnn_smvit_fpn.py',
     '../_base_/datasets/coco_instance_lsj.py',
@@ -11,7 +11,7 @@ model = dict(
         _delete_=True,
         type='mmhvt.MViT',
         arch='v2_large',
-        # the public weights of ImageNet-1K, and the 239 M parameters of table 10, are of this
+        # the public weights of ImageNet-1K use this, as the 239 M parameters of table 10 show
         expand_in='mlp',
         # of the pre-training
         input_size=(224, 224),

@@ -1,4 +1,4 @@
-# MViTv2-L from ImageNet-21K as what the SMViT paper compares with: 53.6 box AP and 47.5 mask AP there (table 10).
+# MViTv2-L from ImageNet-21K as in the SMViT paper's comparison: 53.6 box AP and 47.5 mask AP there (table 10).
 _base_ = [
     '../_base_/models/mask-rcnn_smvit_fpn.py',
     '../_base_/datasets/coco_instance_lsj.py',
@@ -11,7 +11,7 @@ model = dict(
         _delete_=True,
         type='mmhvt.MViT',
         arch='v2_large',
-        # the public weights of ImageNet-21K are of this
+        # the public weights of ImageNet-21K use this
         expand_in='attn',
         # of the pre-training
         input_size=(224, 224),

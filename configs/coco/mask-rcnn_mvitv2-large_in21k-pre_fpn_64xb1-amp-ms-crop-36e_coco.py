@@ -9,7 +9,7 @@ _base_ = [
 model = dict(
     backbone=dict(
         arch='v2_large',
-        # the public weights of ImageNet-21K are of this
+        # the public weights of ImageNet-21K use this
         expand_in='attn',
         drop_path_rate=0.5,
         # the class token in the file has no place here: it belongs to no window

@@ -10,5 +10,5 @@ model = dict(
     backbone=dict(
         arch='v2_small',
         drop_path_rate=0.3,
-        # nobody publishes MViTv2-S of ImageNet-21K
+        # there are no public weights of MViTv2-S from ImageNet-21K
         init_cfg=dict(checkpoint='work_dirs/mvitv2-small_64xb32-90e_in21k/epoch_90.pth')))

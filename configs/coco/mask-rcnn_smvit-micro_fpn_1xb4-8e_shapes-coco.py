@@ -40,7 +40,7 @@ model = dict(
             in_channels=width, conv_out_channels=width, num_classes=5)),
     train_cfg=dict(
         rpn=dict(
-            # crowds are neither objects nor ground
+            # crowds are neither objects nor background
             assigner=dict(ignore_iof_thr=0.5),
             sampler=dict(num=128)),
         rpn_proposal=dict(nms_pre=500, max_per_img=200),

@@ -16,7 +16,7 @@ model = dict(
         arch='base',
         input_size=(224, 224),
         vit='clip',
-        # the plain ViT: there is no time to model, and maps leave global blocks idle
+        # the plain ViT: there is no time to model, and maps do not use global blocks
         local_layers=None,
         global_layers=None,
         drop_path_rate=0.1,

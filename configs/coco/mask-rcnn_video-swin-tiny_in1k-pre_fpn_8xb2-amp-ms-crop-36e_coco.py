@@ -16,7 +16,7 @@ model = dict(
         drop_path_rate=0.2,
         out_indices=(0, 1, 2, 3),
         out_type='featmap',
-        # weights of video do too: frames of a patch are summed
+        # weights of video work, too: frames of a patch are summed
         init_cfg=dict(
             type='Pretrained',
             checkpoint=('https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'

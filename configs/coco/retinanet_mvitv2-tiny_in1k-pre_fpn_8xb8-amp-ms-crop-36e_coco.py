@@ -1,5 +1,5 @@
-# MViTv2-T, RetinaNet, from ImageNet-1K. No paper's: it is trained as Mask R-CNN is (mvitv2, B.3). mmdet's RetinaNet on
-# Swin-T has SGD and 12 epochs.
+# MViTv2-T, RetinaNet, from ImageNet-1K. Not from a paper: it is trained like Mask R-CNN (mvitv2, B.3). mmdet's
+# RetinaNet on Swin-T has SGD and 12 epochs.
 _base_ = [
     '../_base_/models/retinanet_mvitv2_fpn.py',
     '../_base_/datasets/coco_detection_ms-crop.py',

@@ -6,13 +6,12 @@ _base_ = [
     '../_base_/default_runtime_image.py'
 ]
 
-# Chosen so that the encoder has to learn motion in minutes. With 16² pixels hidden and patches
-# normalized it learns the look of patches, and leaves motion to the decoder: fine-tuned on few
-# labels it is no better than from scratch.
+# Chosen so that the encoder has to learn motion in minutes. With 16² pixels hidden and patches normalized, it learns
+# the look of patches, and leaves motion to the decoder: fine-tuned on few labels, it is no better than from scratch.
 model = dict(
-    # the ground is a gradient, which normalized would count as much as the shape
+    # the background is a gradient, which would count as much as the shape if it were normalized
     norm_pix=False,
-    # 32² pixels, as the paper's: whole frames, of which one token in time is left of four
+    # 32² pixels, as in the paper: whole frames, of which one of four tokens in time is left
     backbone=dict(mask_unit_size=(1, 8, 8)),
     decoder=dict(embed_dims=48, depth=1, num_heads=1))
 
@@ -48,5 +47,5 @@ default_hooks = dict(
 
 randomness = dict(seed=0)
 
-# processes on CPUs, or on GPUs of a machine that has as many
+# several processes, on CPUs or on as many GPUs
 env_cfg = dict(dist_cfg=dict(backend='gloo'))

@@ -31,5 +31,5 @@ default_hooks = dict(
     # names videos that cannot be read
     unreadable_video=dict(type='mmhvt.UnreadableVideoHook'))
 randomness = dict(seed=0)
-# processes on CPUs, or on GPUs of a machine that has as many
+# several processes, on CPUs or on as many GPUs
 env_cfg = dict(dist_cfg=dict(backend='gloo'))

@@ -1,5 +1,5 @@
-# MViT-B-24 32×3 on Kinetics-400 from scratch: no model of the paper, but of its authors, with 80.4 top-1 in 1 × 5
-# views: SlowFast configs/Kinetics/MVIT_B_32x3_CONV.yaml, MODEL_ZOO.md.
+# MViT-B-24 32×3 on Kinetics-400 from scratch: not in the paper, but from its authors, with 80.4 top-1 in 1 × 5 views:
+# SlowFast configs/Kinetics/MVIT_B_32x3_CONV.yaml, MODEL_ZOO.md.
 _base_ = [
     '../_base_/models/mvit_base.py',
     '../_base_/datasets/kinetics400.py',

@@ -1,8 +1,7 @@
-# MViT-B 64×3 on Kinetics-400: 81.2 top-1 in 3 × 3 views in the paper (table 4).
-# "We take this model [32×3] and fine-tune it for 5 epochs with longer 64 frame input, after
-# interpolating the temporal positional embedding" (section 4.1). Of the rest the paper is silent, and no
-# code is released: learning rate, batch, weight decay and no mixup are what MViTv2 has for its long clips
-# (B.4), and so is no repeated augmentation.
+# MViT-B 64×3 on Kinetics-400: 81.2 top-1 in 3 × 3 views in the paper (table 4). "We take this model [32×3] and
+# fine-tune it for 5 epochs with longer 64 frame input, after interpolating the temporal positional embedding" (section
+# 4.1). The paper does not say the rest, and no code is released: learning rate, batch, weight decay, no mixup and no
+# repeated augmentation are those of MViTv2 for its long clips (B.4).
 _base_ = [
     '../_base_/models/mvit_base.py',
     '../_base_/datasets/kinetics400.py',
@@ -19,7 +18,7 @@ model = dict(
     backbone=dict(
         input_size=(64, 224, 224),
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     cls_head=dict(
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='cls_head.')))
 

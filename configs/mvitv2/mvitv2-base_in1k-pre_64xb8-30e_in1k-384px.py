@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 # relative positions are resized as the file is loaded. The public
-# https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_B_in1k.pyth does for the backbone
+# https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_B_in1k.pyth is enough for the backbone
 pretrained = 'work_dirs/mvitv2-base_64xb32-300e_in1k/epoch_300.pth'
 
 model = dict(
@@ -18,7 +18,7 @@ model = dict(
         input_size=(384, 384),
         drop_path_rate=0.3,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     head=dict(
         init_cfg=dict(
             _delete_=True,

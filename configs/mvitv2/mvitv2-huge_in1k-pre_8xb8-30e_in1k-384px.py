@@ -17,7 +17,7 @@ model = dict(
         input_size=(384, 384),
         drop_path_rate=0.8,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     head=dict(
         in_channels=1536,
         init_cfg=dict(

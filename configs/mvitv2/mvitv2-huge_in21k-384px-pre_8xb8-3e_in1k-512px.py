@@ -19,7 +19,7 @@ model = dict(
         with_cls_token=True,
         drop_path_rate=0.8,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     head=dict(
         in_channels=1536,
         init_cfg=dict(

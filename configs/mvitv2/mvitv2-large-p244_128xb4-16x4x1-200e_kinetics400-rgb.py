@@ -1,6 +1,7 @@
 # MViTv2-L 16×4 on Kinetics-400 from scratch (B.4): 80.5 top-1 in SMViT's paper (table 1), which has it from Wei et al.
 # (MaskFeat). Channels expand as in their SlowFast configs/masked_ssl/k400_MVITv2_L_16x4_FT.yaml, which gives the 218 M
-# parameters of SMViT's table 4; that their supervised model pools keys twice as much (section 3.2) is not in it.
+# parameters of SMViT's table 4; it does not have the stronger pooling of keys, by a factor of 2, of their supervised
+# model (section 3.2).
 _base_ = [
     '../_base_/models/mvitv2_small.py',
     '../_base_/datasets/kinetics400.py',

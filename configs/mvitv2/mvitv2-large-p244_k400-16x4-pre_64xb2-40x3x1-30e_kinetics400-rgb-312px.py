@@ -19,7 +19,7 @@ model = dict(
         input_size=(40, 312, 312),
         with_cp=True,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     cls_head=dict(
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='cls_head.')),
     # of the 15 views of a video at a time; for batches of one video

@@ -18,7 +18,7 @@ model = dict(
         input_size=(40, 312, 312),
         with_cp=True,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     cls_head=dict(
         num_classes=600,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained, prefix='cls_head.')),

@@ -10,8 +10,8 @@ _base_ = [
 model = dict(
     backbone=dict(
         arch='v2_large',
-        # the public weights, and the 218 M parameters of table A.3, are of this; those of MViTv2-L on
-        # video (table A.2), and of the public weights of ImageNet-21K, are of 'attn'
+        # the public weights use this, as the 218 M parameters of table A.3 show; MViTv2-L on video (table A.2) and the
+        # public weights of ImageNet-21K use 'attn'
         expand_in='mlp',
         drop_path_rate=0.5),
     head=dict(in_channels=1152))

@@ -9,19 +9,19 @@ _base_ = [
 ]
 
 # relative positions are resized as the file is loaded. The public
-# https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_L_in1k.pyth does for the backbone
+# https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_L_in1k.pyth is enough for the backbone
 pretrained = 'work_dirs/mvitv2-large_64xb32-300e_in1k/epoch_300.pth'
 
 model = dict(
     backbone=dict(
         arch='v2_large',
-        # the public weights, and the 218 M parameters of table A.3, are of this; those of MViTv2-L on
-        # video (table A.2), and of the public weights of ImageNet-21K, are of 'attn'
+        # the public weights use this, as the 218 M parameters of table A.3 show; MViTv2-L on video (table A.2) and the
+        # public weights of ImageNet-21K use 'attn'
         expand_in='mlp',
         input_size=(384, 384),
         drop_path_rate=0.5,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained)),
-    # the classifier goes on from the file too
+    # the classifier is also loaded from the file
     head=dict(
         in_channels=1152,
         init_cfg=dict(

@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# what our recipe for masked pre-training leaves; the authors published none
+# the result of our recipe for masked pre-training; the authors published none
 pretrained = 'work_dirs/mae_smvit-large-p244_64xb32-16x4x1-1600e_kinetics700-rgb/epoch_400.pth'
 
 model = dict(

@@ -9,7 +9,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# what our recipe for masked pre-training leaves; the authors published none
+# the result of our recipe for masked pre-training; the authors published none
 pretrained = 'work_dirs/mae_smvit-large-p244_64xb16-u16-1600e_sthv2-rgb/epoch_1600.pth'
 
 model = dict(

@@ -1,6 +1,5 @@
-# SMViT-L on Places365: 59.6 top-1 in the paper (table 9).
-# The paper adjusts learning rate and epochs to each dataset and does not print what came of it (appendix
-# A.2), so those of table A1(b) are used here.
+# SMViT-L on Places365: 59.6 top-1 in the paper (table 9). The paper adjusts learning rate and epochs to each dataset
+# and does not print the results (appendix A.2), so those of table A1(b) are used here.
 _base_ = [
     '../_base_/models/smvit_base_image_transfer.py',
     '../_base_/datasets/places365.py',

@@ -1,5 +1,5 @@
-# The smallest SMViT, pre-trained on generated videos, fine-tuned on 40 of them with labels: the last
-# step of `make demo-mae`. But for the weights it is smvit-micro_1xb16-8x2x1-8e_moving-shapes-40-rgb.py.
+# The smallest SMViT, pre-trained on generated videos, fine-tuned on 40 of them with labels: the last step of `make
+# demo-mae`. Except for the weights, it is smvit-micro_1xb16-8x2x1-8e_moving-shapes-40-rgb.py.
 _base_ = [
     '../_base_/models/smvit_micro.py',
     '../_base_/datasets/moving_shapes.py',

@@ -1,6 +1,6 @@
-# UniFormerV2-B/16 on Kinetics-400, -600 and -700 at once from CLIP, with a classifier for each, 8 frames:
-# 85.6, 86.0 and 75.6 top-1 in 3 × 4 views in the paper (table 9e). Ours: an epoch has all videos of the
-# three, and there are as many as for one of them.
+# UniFormerV2-B/16 on Kinetics-400, -600 and -700 at once from CLIP, with a classifier for each, 8 frames: 85.6, 86.0
+# and 75.6 top-1 in 3 × 4 views in the paper (table 9e). Ours: an epoch has all videos of the three, and there are as
+# many epochs as for one of them.
 _base_ = [
     '../_base_/models/uniformerv2_base.py',
     '../_base_/datasets/kinetics400-600-700.py',

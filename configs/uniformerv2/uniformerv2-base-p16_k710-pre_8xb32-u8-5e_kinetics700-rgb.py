@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# the classifier goes on, too: its rows are found by the names of the classes (appendix F)
+# the classifier is loaded, too: its rows are found by the names of the classes (appendix F)
 pretrained = 'work_dirs/uniformerv2-base-p16_clip-pre_16xb32-u8-55e_kinetics710-rgb/epoch_55.pth'
 
 model = dict(

@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-# the classifier goes on, too: its rows are found by the names of the classes (appendix F)
+# the classifier is loaded, too: its rows are found by the names of the classes (appendix F)
 pretrained = 'work_dirs/uniformerv2-large-p14-frozen_clip-pre_32xb16-u8-50e_kinetics710-rgb-336px/epoch_50.pth'
 
 model = dict(

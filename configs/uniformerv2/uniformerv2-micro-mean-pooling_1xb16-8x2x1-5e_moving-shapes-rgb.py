@@ -1,5 +1,5 @@
-# The smallest UniFormerV2 without its local UniBlocks: an image ViT on each frame, whose class tokens are
-# averaged (uniformerv2, table 15, "mean pooling"). Of videos whose classes no frame shows it learns nothing.
+# The smallest UniFormerV2 without its local UniBlocks: an image ViT on each frame, whose class tokens are averaged
+# (uniformerv2, table 15, "mean pooling"). It learns nothing from videos whose classes no frame shows.
 _base_ = [
     '../_base_/models/uniformerv2_micro.py',
     '../_base_/datasets/moving_shapes.py',

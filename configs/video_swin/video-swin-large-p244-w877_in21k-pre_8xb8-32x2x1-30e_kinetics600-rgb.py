@@ -18,5 +18,5 @@ train_dataloader = dict(
 val_dataloader = dict(batch_size=1, dataset=dict(pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 
-# Swin-B's: paper and authors' code silent, as mmaction2
+# Swin-B's: paper and authors' code are silent; as in mmaction2
 optim_wrapper = dict(optimizer=dict(weight_decay=0.05))

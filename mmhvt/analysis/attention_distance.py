@@ -1,11 +1,11 @@
 """Mean attention distance by head and layer (MViT, arXiv:2104.11227, appendix B and figure A.6).
 
 The distance between a query's and a key's token, weighted by the attention between them and averaged over queries.
-Fused kernels keep no attention: it is computed once more, from the queries, keys and bias that a kernel is given.
+Fused kernels keep no attention, so it is computed again, from the queries, keys and bias that a kernel gets.
 
 Shapes: N batch, n heads, Lq queries, Lk keys, T frames, H height, W width. Attention within windows has G groups of
-tokens, and a batch of B = N · G. Places are homogeneous coordinates (1, [frame,] row, column), of which the first is 0
-where a token has no place: class tokens and padding. Means of them are places, too.
+tokens, and a batch of B = N · G. Places are homogeneous coordinates (1, [frame,] row, column). The first is 0 for
+tokens without a place: class tokens and padding. Means of places are places, too.
 """
 
 import json
@@ -34,9 +34,9 @@ from mmhvt.models.layers import (
     split_windows,
 )
 
-# queries and keys (G, L, 1 + axes) of a call of the kernel
+# places of queries and keys (G, L, 1 + axes) in a kernel call
 Call = tuple[Tensor, Tensor]
-# numbers of attention that are held at a time
+# attention weights that are held at a time
 MOST_WEIGHTS = 2**24
 UNITS = {'normalized': "share of the input's diagonal", 'pixels': 'pixels', 'frames': 'frames'}
 
@@ -48,10 +48,10 @@ def grid_places(grid: Sequence[int], size: Sequence[int]) -> Tensor:
 
 
 def distances(queries: Tensor, keys: Tensor, size: Sequence[int]) -> Tensor:
-    """Distances of places (G, Lq, 1 + axes) and (G, Lk, 1 + axes) by unit, (units, G, Lq, Lk); NaN without a place.
+    """Distances (units, G, Lq, Lk) from places (G, Lq, 1 + axes) to places (G, Lk, 1 + axes); NaN without a place.
 
-    'normalized' is the distance in frames, rows and columns as shares of the input's sides, and 1 from one corner of
-    the input to the opposite one.
+    'normalized' counts frames, rows and columns as fractions of the input's sides, and is 1 from one corner of the
+    input to the opposite one.
     """
     ends = (places[..., 1:] / places[..., :1] for places in (queries, keys))
     steps = next(ends)[:, :, None] - next(ends)[:, None]  # (G, Lq, Lk, axes)
@@ -61,14 +61,14 @@ def distances(queries: Tensor, keys: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def add_up(attention: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean distance of each query, added up over the queries that have a place.
+    """Mean distance of each query, summed over the queries that have a place.
 
     Args:
         attention: Weights (N, G, n, Lq, Lk); keys without a place do not count.
         apart: :func:`distances` (units, G, Lq, Lk).
 
     Returns:
-        tuple[Tensor, Tensor]: (units, n) and the number of queries of a head.
+        tuple[Tensor, Tensor]: Sums (units, n), and the number of queries per head.
     """
     known = ~apart[0].isnan()
     attention = attention * known[:, None]
@@ -78,7 +78,7 @@ def add_up(attention: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Watch(TorchFunctionMode):
-    """Adds up the distances of all that `scaled_dot_product_attention` is given while a layer runs.
+    """Sums the distances in all calls of `scaled_dot_product_attention` while a layer runs.
 
     Args:
         size: Frames and pixels of the input.
@@ -92,7 +92,7 @@ class Watch(TorchFunctionMode):
         self._sums: dict[str, tuple[Tensor, Tensor]] = {}
 
     def enter(self, name: str, heads: int, calls: Sequence[Call]) -> None:
-        """A layer begins, which calls the kernel once for each of `calls`."""
+        """A layer begins; it calls the kernel once for each of `calls`."""
         self._layer, self._calls = (name, heads), iter(calls)
 
     def leave(self, *_: Any) -> None:
@@ -104,7 +104,7 @@ class Watch(TorchFunctionMode):
         return {name: total / count for name, (total, count) in self._sums.items()}
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        """As without the mode."""
+        """Calls the function as without the mode."""
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention and self._layer is not None:
             self._measure(*self._layer, *args, **kwargs)
@@ -132,7 +132,7 @@ class Watch(TorchFunctionMode):
             weights = scores.softmax(-1)
             if kernel_heads == heads:
                 weights = weights.unflatten(0, (-1, groups))
-            else:  # heads before windows, in the batch
+            else:  # in the batch, heads come before windows
                 weights = weights[:, 0].unflatten(0, (-1, heads, groups)).transpose(1, 2)
             found = add_up(weights, distances(queries[:, part], keys, self._size))
             before = self._sums.get(name, (0, 0))
@@ -143,7 +143,7 @@ class Watch(TorchFunctionMode):
 
 
 def pooled_grid(grid: Sequence[int], pool: Pooling | None) -> tuple[int, ...]:
-    """Grid that a pooling leaves."""
+    """Token grid after a pooling."""
     if pool is None:
         return tuple(grid)
     shape = zip(grid, pool.kernel, pool.stride, pool.padding, strict=True)
@@ -165,7 +165,7 @@ def of_pooling_attention(
 def of_mask_unit_attention(
     backbone: SMViT, attn: MaskUnitAttention, args: tuple, size: Sequence[int]
 ) -> Iterator[Call]:
-    """SMViT: tokens of a mask unit in unit order; pooling joins neighbors of that order."""
+    """SMViT: tokens of a mask unit in unit order; pooling joins neighbors in that order."""
     grid = backbone.token_grid(size)
     order = MaskUnitOrder(grid, backbone.mask_unit_size, backbone.q_stride, backbone.num_levels)
     places, length = order.to_units(grid_places(grid, size)), args[0].shape[1]
@@ -186,11 +186,11 @@ def of_window_attention(backbone: Backbone, attn: WindowAttention, args: tuple, 
 
 
 def of_vit_attention(backbone: Backbone, attn: Attention, args: tuple, size: Sequence[int]) -> Iterator[Call]:
-    """ViT and UniFormerV2: class token and patches of each frame, the same of all frames, or one place in time."""
+    """ViT and UniFormerV2: class token and patches of each frame or of all frames, or one place over time."""
     places = grid_places(backbone.token_grid(size), size)
     tokens = F.pad(places.flatten(-3, -2).flatten(0, -3), (0, 0, 1, 0))  # (T, 1 + H·W, 1 + axes)
     x, grid = (*args, None)[:2]
-    if grid is None:  # of all frames together, or of one place
+    if grid is None:  # of all frames together, or of one place over time
         tokens = places.mean((-3, -2)) if x.shape[-2] == len(tokens) else tokens.flatten(0, 1)[None]
     yield tokens, tokens
 
@@ -207,19 +207,19 @@ KINDS: dict[type[nn.Module], Any] = {
 def mean_distances(backbone: Backbone, x: Tensor) -> dict[str, dict[str, list[float]]]:
     """Mean attention distance of each head of each layer.
 
-    Class tokens and padding have no place and do not count, nor does attention of queries that are no tokens
+    Class tokens and padding have no place and do not count, nor does attention whose queries are no tokens
     (UniFormerV2's global blocks).
 
     Args:
-        backbone: In evaluation mode.
+        backbone: Backbone in evaluation mode.
         x: Images (N, C, H, W) or clips (N, C, T, H, W).
 
     Returns:
-        dict[str, dict[str, list[float]]]: By layer, and then by unit (`UNITS`; images have no 'frames'), the distance
-        of each head.
+        dict[str, dict[str, list[float]]]: Distance of each head, by layer and then by unit (`UNITS`; images have no
+        'frames').
 
     Raises:
-        ValueError: If the backbone has no attention that is known here.
+        ValueError: If the backbone has no attention of a known kind.
     """
     size = tuple(x.shape[2:])
     with ExitStack() as stack:
@@ -233,7 +233,7 @@ def mean_distances(backbone: Backbone, x: Tensor) -> dict[str, dict[str, list[fl
             if places is not None:
                 stack.callback(module.register_forward_pre_hook(partial(enter, name, places)).remove)
                 stack.callback(module.register_forward_hook(watch.leave).remove)
-        stack.enter_context(reference_math())  # faster forms of attention call no kernel
+        stack.enter_context(reference_math())  # faster forms of attention do not call the kernel
         stack.enter_context(watch)
         backbone(x)
     means = watch.means()
@@ -247,7 +247,7 @@ def write_distances(stem: Path, found: Mapping[str, Mapping[str, list[float]]], 
 
     Args:
         stem: Path without suffix.
-        found: Of :func:`mean_distances`.
+        found: Result of :func:`mean_distances`.
         size: ([T,] H, W) of the input.
 
     Returns:

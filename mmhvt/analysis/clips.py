@@ -20,16 +20,16 @@ from mmhvt.datasets import NameDataset, SampleKeyFrameClip
 class Sampling:
     """How the clips of a video are chosen.
 
-    Without `stride` they are those of `sampler`, a transform of mmaction. With it, a window of `clip_len` frames,
-    `interval` apart, slides over the video from its first frame on until it has seen the last one. What reaches over
-    the end repeats the last frame.
+    Without `stride`, `sampler` chooses them, a transform of mmaction. With it, a window of `clip_len` frames,
+    `interval` apart, slides over the video from its first frame until it covers the last one. Past the end, the last
+    frame is repeated.
 
     Args:
         clip_len: Frames of a clip.
         interval: Distance from one frame of a window to the next, in frames. Defaults to 1.
         stride: Distance from one window to the next, in frames, or in seconds if `in_seconds`.
         in_seconds: Whether `stride` is in seconds. Defaults to False.
-        fps: Frame rate that videos are seen at; frames above are frames at this rate. Defaults to their own.
+        fps: Frame rate at which videos are sampled, and at which the values above count. Defaults to their own.
         sampler: Transform that adds ``frame_inds`` to a dict of ``total_frames``, ``avg_fps``, ``start_index``.
     """
 
@@ -75,9 +75,9 @@ class Clips:
 
     Args:
         count: Number of clips.
-        frames: Function of clip numbers (n,) that gives frame numbers (n, clip_len) at the rate that is seen.
+        frames: Function from clip numbers (n,) to frame numbers (n, clip_len) at the sampled rate.
         total: Number of frames of the video.
-        ratio: Frames of the video for one that is seen.
+        ratio: Frames of the video per frame at the sampled rate.
         short: Whether the video is shorter than a clip. Defaults to False.
     """
 
@@ -97,7 +97,7 @@ class Clips:
 
 
 class Preprocessing:
-    """The part of a config's test pipeline after the reading of frames.
+    """The part of a config's test pipeline that follows the reading of frames.
 
     Args:
         cfg: Config with `test_dataloader.dataset.pipeline`, of mmaction, mmpretrain or mmdet.
@@ -105,7 +105,7 @@ class Preprocessing:
 
     Attributes:
         sampling: Config of the transform that chooses frames, or None for images.
-        image: Whether each frame goes through a pipeline of images.
+        image: Whether each frame goes through a pipeline for images.
         dataset: Name that NameDataset gives the dataset, or None.
 
     Raises:
@@ -118,7 +118,7 @@ class Preprocessing:
         except ValueError as error:
             hint = ''
             if str(cfg.model.get('type')).endswith('MAE'):
-                hint = ': a config of fine-tuning has one, and takes a checkpoint of pre-training for its backbone'
+                hint = ': a fine-tuning config has one, and loads a pre-training checkpoint into its backbone'
             raise ValueError(f'{error}{hint}') from None
         pipeline = dataset.pipeline
         self.scope = dataset.get('_scope_', cfg.get('default_scope', 'mmengine'))
@@ -211,15 +211,15 @@ def choose_sampling(
         if step is None:
             raise ValueError(
                 f'{_name(cfg)} of the config spreads the frames of a clip over the video: --stride needs '
-                '--frame-interval, the frames from one of a window to the next'
+                '--frame-interval, the distance between the frames of a window'
             )
         if fps is None:
             fps = cfg.get('target_fps', 30 if _name(cfg) == SampleKeyFrameClip.__name__ else None)
         return Sampling(length, step, stride, in_seconds, fps)
     if _name(cfg) == SampleKeyFrameClip.__name__:
         raise ValueError(
-            f'{_name(cfg)} of the config chooses clips about key frames: --stride says where there are clips, '
-            '--stride 1s for one a second'
+            f'{_name(cfg)} of the config chooses clips around key frames: --stride says where there are clips, '
+            '--stride 1s for one per second'
         )
     changes = dict(clip_len=length)
     changes |= dict(frame_interval=interval) if interval else {}
@@ -227,5 +227,5 @@ def choose_sampling(
     try:
         (sampler,) = preprocessing.build([{**cfg, **changes}]).transforms
     except TypeError as error:
-        raise ValueError(f'{_name(cfg)} of the config does not take {changes}: {error}') from error
+        raise ValueError(f'{_name(cfg)} of the config does not accept {changes}: {error}') from error
     return Sampling(length, fps=fps, sampler=sampler)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # models without detection need no mmdet
     from mmdet.models import TwoStageDetector
 
 aten = torch.ops.aten
-# what torch's counter knows, in the words of the papers
+# operations that torch's counter knows, in the words of the papers
 OPERATIONS = {
     aten.convolution: 'convolutions',
     aten._convolution: 'convolutions',
@@ -42,8 +42,8 @@ class Complexity:
     Attributes:
         params: Parameters.
         trainable_params: Those that take gradients.
-        multiply_adds: Of a forward pass; what the papers call FLOPs. Norms, activation functions, softmax, poolings
-            by maximum or average and additions have none.
+        multiply_adds: Multiply-adds of a forward pass, which the papers call FLOPs. Norms, activation functions,
+            softmax, poolings by maximum or average and additions have none.
         by_operation: `multiply_adds` of 'linear layers', 'convolutions', 'attention' (Q Kᵀ and A V, where they go
             through scaled_dot_product_attention) and 'other products' of activations: relative positions with
             queries and keys.
@@ -59,10 +59,10 @@ class Complexity:
 
 
 class FusedAttention(TorchFunctionMode):
-    """Attention on the meta device as the fused kernels of a GPU do it.
+    """Attention on the meta device as the fused kernels of a GPU compute it.
 
-    Left to itself torch takes attention apart there, so that the N×N matrix counts as kept for the backward pass. A
-    fused kernel keeps queries, keys, values, output and one number a query.
+    By default, torch decomposes attention there, so that the N×N matrix counts as kept for the backward pass. A fused
+    kernel keeps queries, keys, values, output and one number per query.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -80,13 +80,13 @@ class FusedAttention(TorchFunctionMode):
 
 
 def detections(model: 'TwoStageDetector', x: Tensor) -> list:
-    """What the parts of a two-stage detector make of images (1, C, H, W) or of a clip (1, C, T, H, W).
+    """Outputs of the parts of a two-stage detector for images (1, C, H, W) or a clip (1, C, T, H, W).
 
-    Which boxes an image leads to takes values, so that their number is the largest that `test_cfg` lets through: of
+    Boxes depend on values, which the meta device lacks. Their number is the largest that `test_cfg` lets through: of
     proposals to the box heads, and of detections to the mask heads. Where boxes are given, it is one.
 
     Raises:
-        ValueError: If the detector has other parts, which would cost nothing.
+        ValueError: If the detector has other parts, whose cost would not be counted.
     """
     cfg = model.test_cfg or {}
     outputs, roi_head = [], model.roi_head
@@ -94,8 +94,8 @@ def detections(model: 'TwoStageDetector', x: Tensor) -> list:
     others -= {'bbox_head', 'mask_head'}
     if others:
         raise ValueError(
-            f'{type(model).__name__} has a roi_head with {", ".join(sorted(others))}, of which it is not known what it '
-            'costs: counted are box heads and mask heads; the backbone alone would do'
+            f'{type(model).__name__} has a roi_head with {", ".join(sorted(others))}, whose cost is not known: only '
+            'box heads and mask heads are counted; the backbone alone would do'
         )
     features = model.extract_feat(x)
     if model.with_rpn:
@@ -108,7 +108,7 @@ def detections(model: 'TwoStageDetector', x: Tensor) -> list:
         heads = head if isinstance(head, nn.ModuleList) else [head]
         extractors = extractor if isinstance(extractor, nn.ModuleList) else [extractor] * len(heads)
         for head, extractor in zip(heads, extractors, strict=True):
-            # one layer a level, or of video the only one
+            # one layer per level, or a single one for video
             layer = extractor.roi_layers[0] if hasattr(extractor, 'roi_layers') else extractor.roi_layer
             time = [1] if x.ndim == 5 else []
             count, channels = counts['max_per_img'] if counts else 1, features[0].shape[1]
@@ -117,8 +117,8 @@ def detections(model: 'TwoStageDetector', x: Tensor) -> list:
 
 
 def scores(model: nn.Module, x: Tensor) -> object:
-    """What a model makes of inputs (N, C, [T,] H, W): the scores of mmaction's recognizers and of the parts of mmdet's
-    two-stage detectors, else its forward pass.
+    """Outputs of a model for inputs (N, C, [T,] H, W): the scores of mmaction's recognizers, the outputs of the parts
+    of mmdet's two-stage detectors, else those of its forward pass.
     """
     extract = getattr(model, 'extract_feat', None)
     if extract is not None and hasattr(model, 'cls_head'):
@@ -141,7 +141,7 @@ def on_meta(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def training_mode(model: nn.Module, mode: bool):
-    """The model in training or evaluation mode, and as it was afterwards."""
+    """Sets the model to training or evaluation mode within the context, and restores its mode afterwards."""
     before = {module: module.training for module in model.modules()}
     model.train(mode)
     try:
@@ -152,7 +152,7 @@ def training_mode(model: nn.Module, mode: bool):
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Parameters, and those of them that take gradients."""
+    """Numbers of parameters, and of those that take gradients."""
     params = list(model.parameters())
     return sum(p.numel() for p in params), sum(p.numel() for p in params if p.requires_grad)
 
@@ -160,11 +160,11 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 def count_multiply_adds(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     """Multiply-adds of one input, by operation.
 
-    Attention counts as Q Kᵀ and A V whatever kernel computes it: biases of relative positions that a kernel takes as
-    longer heads do not make it dearer.
+    Attention counts as Q Kᵀ and A V whatever kernel computes it: relative position biases that a kernel takes as
+    longer heads add no cost.
 
     Args:
-        model: As :func:`scores` takes it.
+        model: Model that :func:`scores` accepts.
         input_shape: (C, [T,] H, W).
     """
     model = on_meta(model)
@@ -179,7 +179,7 @@ def count_multiply_adds(model: nn.Module, input_shape: Sequence[int]) -> dict[st
 
 
 def parts(model: nn.Module) -> dict[str, list[nn.Module]]:
-    """The modules that make up each part of `activations`, in order; inner parts after those that hold them."""
+    """The modules that make up each part of `activations`, in order; inner parts after those that contain them."""
     backbone = getattr(model, 'backbone', model)
     embed = getattr(backbone, 'patch_embed', None)
     found: dict[str, list[nn.Module]] = {'patch embedding': [] if embed is None else [embed]}
@@ -190,7 +190,7 @@ def parts(model: nn.Module) -> dict[str, list[nn.Module]]:
         first = last + 1
     found['rest of the backbone'] = [backbone]
     heads = [getattr(model, name, None) for name in ('neck', 'cls_head', 'head', 'rpn_head')]
-    # these are not called through what holds them
+    # these are not called through the modules that contain them
     heads += getattr(model, 'roi_head', nn.Module()).modules()
     found['head'] = [head for head in heads if head is not None]
     return found
@@ -200,16 +200,16 @@ def activation_memory(model: nn.Module, input_shape: Sequence[int]) -> dict[str,
     """Bytes that a forward pass of one input in training keeps for the backward pass, by part of the model.
 
     Every storage counts once, whole, where it is first kept; parameters and buffers do not count. Attention counts
-    as a fused kernel has it, in the dtype of the parameters.
+    as in a fused kernel, in the dtype of the parameters.
 
     Args:
-        model: As :func:`scores` takes it.
+        model: Model that :func:`scores` accepts.
         input_shape: (C, [T,] H, W).
     """
     model = on_meta(model)
     kept = dict.fromkeys([*parts(model), 'elsewhere'], 0)
     where = ['elsewhere']
-    # the storages themselves, since a freed one's address may be another's later
+    # holds the storages themselves, since the address of a freed one may be used again
     seen = {x.untyped_storage()._cdata: x.untyped_storage() for x in [*model.parameters(), *model.buffers()]}
 
     def pack(x: Tensor) -> Tensor:
@@ -239,11 +239,11 @@ def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
 
     Args:
         model: A backbone, an mmaction recognizer, an mmpretrain classifier, a two-stage detector of mmdet or any
-            module of one tensor, on any device; nothing of it changes.
+            module with one input tensor, on any device; it is not changed.
         input_shape: (C, [T,] H, W).
 
     Raises:
-        ValueError: If the model does not take the shape.
+        ValueError: If the model does not accept the shape.
     """
     model = on_meta(model)
     params, trainable = count_parameters(model)

@@ -1,4 +1,4 @@
-"""Complexity of the model of a config, and a table of it."""
+"""Complexity of a config's model, and a table of it."""
 
 import copy
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from .complexity import Complexity, complexity
 
 
 def measure_config(cfg: Config, shape: Sequence[int] | None = None) -> tuple[tuple[int, ...], Complexity]:
-    """Parameters, multiply-adds and activation memory of the model of a config.
+    """Parameters, multiply-adds and activation memory of a config's model.
 
     Args:
         cfg: Config with a model.
@@ -21,12 +21,12 @@ def measure_config(cfg: Config, shape: Sequence[int] | None = None) -> tuple[tup
         The input shape and its costs.
 
     Raises:
-        ValueError: If the config has no model or one that cannot be built, or if the model does not take the shape.
+        ValueError: If the config has no model or one that cannot be built, or if the model does not accept the shape.
     """
     if 'model' not in cfg:
         raise ValueError('the config has no model')
     model_cfg = copy.deepcopy(cfg.model)
-    # it has no part in this, and blends batches with distributions, which need values
+    # it does not count, and may sample how to blend batches, which needs values
     model_cfg.pop('data_preprocessor', None)
     try:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')), torch.device('meta'):
@@ -35,9 +35,9 @@ def measure_config(cfg: Config, shape: Sequence[int] | None = None) -> tuple[tup
         raise ValueError(error.args[0]) from None
     given, shape = shape, shape or getattr(getattr(model, 'backbone', None), 'input_size', None)
     if getattr(model, 'with_rpn', False) and not given:
-        raise ValueError("the backbone's input_size is that of its pre-training: say --shape H W of the images")
+        raise ValueError("the backbone's input_size is that of its pre-training: give --shape H W of the images")
     if shape is None:
-        raise ValueError('the backbone has no input_size: say --shape T H W, or --shape H W for images')
+        raise ValueError('the backbone has no input_size: give --shape T H W, or --shape H W for images')
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ValueError(f'--shape is T H W, or H W for images, not {" ".join(map(str, shape))}')
     try:
@@ -50,12 +50,12 @@ def measure_config(cfg: Config, shape: Sequence[int] | None = None) -> tuple[tup
 
 
 def format_complexity(shape: tuple[int, ...], cost: Complexity, views: tuple[int, int] | None) -> str:
-    """A table of what an input costs.
+    """A table of the costs of an input.
 
     Args:
         shape: ([T,] H, W) of the input.
         cost: Its costs.
-        views: Clips and crops of a test; None if unknown.
+        views: Numbers of clips and crops in a test; None if unknown.
     """
 
     def row(name: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Features and scores that the model of a config gives for clips."""
+"""Features and scores of clips from a config's model."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -20,12 +20,12 @@ POOLS = ('mean', 'space', 'none')
 
 
 class Extractor:
-    """The features that a config's model makes of clips.
+    """Features of clips from a config's model.
 
     Args:
         cfg: Config with a model.
-        checkpoint: File or URL, of a runner or of a source that :mod:`mmhvt.migrate` knows. Only scores need more of it
-            than the backbone.
+        checkpoint: File or URL, from a runner or a source that :mod:`mmhvt.migrate` knows. Features need only its
+            backbone.
         stages: Stages of the backbone; negative ones count from the last. Defaults to those of the config.
         out_type: Output type of the backbone. Defaults to the config's, or to what `pool` needs.
         pool: Pooling: 'mean' over space and time, (C,); 'space' over each frame, (C, T); 'none' for maps
@@ -73,10 +73,10 @@ class Extractor:
         self.backbone = backbone
         for module in (self.model, backbone):
             module.to(self.device)
-            module.eval()  # of mmaction's ResNet gives None
+            module.eval()  # mmaction's ResNet returns None
         self.scores = scores
         if scores and isinstance(getattr(self.model, 'test_cfg', None), dict):
-            # a clip is a sample here, and max_testing_views takes one at a time
+            # a clip is a sample here, and max_testing_views accepts one at a time
             self.model.test_cfg = {k: v for k, v in self.model.test_cfg.items() if k != 'max_testing_views'}
         indices = getattr(self.backbone, 'out_indices', None)
         several = indices if isinstance(indices, Sequence) and len(indices) > 1 else ()
@@ -84,7 +84,7 @@ class Extractor:
         self.names += ['scores'] if scores else []
 
     def _backbone(self, cfg: ConfigDict, stages: Sequence[int] | None, out_type: str | None, scores: bool) -> nn.Module:
-        """The model's own, or another one that gives what is asked for."""
+        """The model's own backbone, or another one with the requested output."""
         own = self.model.backbone
         if out_type is None and self.pool != 'mean' and hasattr(own, 'out_type'):
             out_type = 'featmap'
@@ -99,7 +99,7 @@ class Extractor:
                     f'--out-type, and --stage with --scores, are for backbones of mmhvt, and the backbone is {kind}'
                 )
             return MODELS.build({**cfg, **changes})
-        # the mean over the map has every stage, a class token or what the whole model makes of a clip has not
+        # every stage has a mean over its map, but not every one a class token or the output of a whole model
         other = MODELS.build({**cfg, **dict(out_type='avg_featmap' if own.out_type != 'featmap' else 'featmap'),
                               **changes})  # fmt: skip
         same_type = out_type is None or other.out_type == own.out_type
@@ -107,10 +107,10 @@ class Extractor:
 
     @torch.no_grad()
     def __call__(self, samples: list[dict]) -> dict[str, Tensor]:
-        """(N, …) by the names of :attr:`names` of what the pipeline made of N clips.
+        """Arrays (N, …) by their :attr:`names`, for N clips from the pipeline.
 
         Raises:
-            ValueError: If maps of several crops would have to become one.
+            ValueError: If maps of several crops would have to be averaged.
         """
         context = torch.autocast(self.device.type, torch.float16 if self.device.type == 'cuda' else torch.bfloat16)
         data = self.model.data_preprocessor(pseudo_collate(samples), False)
@@ -152,7 +152,7 @@ class Extractor:
             output = output.mean(1) if tokens else output.flatten(2).mean(2)
         elif self.pool == 'space':
             if output.ndim < 4 or tokens:
-                raise ValueError(f'--pool space takes maps, the backbone gives {tuple(output.shape[1:])} for a clip')
+                raise ValueError(f'--pool space needs maps, the backbone returns {tuple(output.shape[1:])} for a clip')
             output = output.mean((-2, -1))
         output = output.unflatten(0, (clips, -1))  # (N, M, …)
         if output.shape[1] > 1 and self.pool == 'none' and output.ndim > 3:
@@ -174,17 +174,17 @@ def model_cfg(cfg: Config) -> ConfigDict:
 def _score(prediction: Any) -> Tensor:
     score = prediction.get('pred_score', None)
     if not isinstance(score, Tensor):
-        raise ValueError('--scores: the model gives no class scores of a clip')
+        raise ValueError('--scores: the model returns no class scores for a clip')
     return score.float().mean(0) if score.ndim > 1 else score  # average_clips=None keeps views
 
 
 def _load(model: nn.Module, content: dict[str, Tensor], path: str, scores: bool) -> str:
-    """Loads the backbone whole, and what there is of the rest; says what was done."""
+    """Loads the whole backbone, and as much of the rest as there is; returns a report."""
     if hasattr(model.backbone, 'optional_part'):
         state, report = migrate.adapt_model(model, content, path)
         left = [name for name in report.missing_keys if not name.startswith('backbone.')]
         own = [t for t in (*report.changed, *report.select('missing')) if t.name.startswith('backbone.')]
-        # how many fit is no news
+        # the number of tensors that fit is no news
         told = LoadReport(own).summary().partition('; ')[2]
     else:
         problems = [problem for problem in compare(model, content).problems if problem.status != 'left out']
@@ -197,6 +197,6 @@ def _load(model: nn.Module, content: dict[str, Tensor], path: str, scores: bool)
         state = {name: value for name, value in content.items() if name not in left}
         told = ''
     if scores and left:
-        raise ValueError(f'--scores: {path} lacks what gives them: {", ".join(left[:3])}{" …" if left[3:] else ""}')
+        raise ValueError(f'--scores: {path} lacks weights for them: {", ".join(left[:3])}{" …" if left[3:] else ""}')
     model.load_state_dict(state, strict=False)
     return told

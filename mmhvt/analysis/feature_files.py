@@ -20,16 +20,16 @@ import numpy as np
 
 from mmhvt.datasets.annotations import read_lines
 
-# after which what another machine left unfinished is taken for left
+# age at which an unfinished file of another machine counts as abandoned
 STALE_SECONDS = 24 * 3600
 SUFFIXES = ('.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ts', '.webm', '.wmv')
 
 
 def read_list(path: Path, root: Path) -> list[str]:
-    """Paths of a list of videos, a line each, with or without labels after them; empty lines are skipped.
+    """Paths in a list of videos, one per line, with or without labels after them; empty lines are skipped.
 
-    They are read as those of datasets that ignore labels (docs/guides/bad_input.md#annotation-files). Where the whole
-    line names a file, it is one.
+    Lines are read as by datasets that ignore labels (docs/guides/bad_input.md#annotation-files). If a whole line names
+    a file, it is the path.
 
     Raises:
         ValueError: If the list cannot be read or is empty.
@@ -46,7 +46,7 @@ def read_list(path: Path, root: Path) -> list[str]:
 
 
 def find_videos(paths: Iterable[str], root: Path) -> list[Path]:
-    """Files of paths, each once; of a folder the videos in it, at any depth.
+    """Files at the paths, each once; for a folder, the videos in it, at any depth.
 
     Raises:
         ValueError: If there are no videos in a folder.
@@ -67,16 +67,17 @@ def find_videos(paths: Iterable[str], root: Path) -> list[Path]:
 def output_names(videos: Sequence[Path], root: Path | None = None) -> list[str]:
     """A name for each video: its path without the suffix, below `root` or else below the folder that all share.
 
-    Where two would have the same name (a.mp4, a.avi), or one that of a folder (a.mp4, a/b.mp4), they keep the suffix.
+    Where two would have the same name (a.mp4, a.avi), or one the name of a folder (a.mp4, a/b.mp4), they keep the
+    suffix.
 
     Raises:
         ValueError: If a video is not below `root`.
     """
-    # not resolved: links to videos are named as they are called
+    # not resolved: links to videos keep their own names
     full = [Path(os.path.abspath(video)) for video in videos]
     base = Path(os.path.abspath(root) if root else os.path.commonpath([path.parent for path in full]))
     if outside := [path for path in full if not path.is_relative_to(base)]:
-        raise ValueError(f'{outside[0]} is not below --video-root {root}, from which on its path would be its name')
+        raise ValueError(f'{outside[0]} is not below --video-root {root}, which names are relative to')
     relative = [path.relative_to(base) for path in full]
     taken = Counter(path.with_suffix('') for path in relative)
     taken.update({folder for path in relative for folder in path.parents})
@@ -85,7 +86,7 @@ def output_names(videos: Sequence[Path], root: Path | None = None) -> list[str]:
 
 @cache
 def _machine() -> str:
-    """Eight digits by which numbers of processes are of the same processes: host and, within containers, namespace."""
+    """Eight digits for where process ids mean the same processes: the host and, within containers, the namespace."""
     namespace = ''
     with suppress(OSError):
         namespace = os.readlink('/proc/self/ns/pid')
@@ -93,12 +94,12 @@ def _machine() -> str:
 
 
 def unfinished_name(path: Path) -> Path:
-    """What a file is called while this process writes it: parallel calls write the same file, each its own."""
+    """Name of a file while this process writes it: parallel calls that write the same file each have their own."""
     return path.with_name(f'{path.name}.{_machine()}-{os.getpid()}.unfinished')
 
 
 def remove_stale(paths: Iterable[Path]) -> None:
-    """Removes unfinished files of processes that are no more, or, of other machines, that nobody wrote to for a day."""
+    """Removes unfinished files of processes that have ended, and those of other machines unchanged for a day."""
     for path in paths:
         found = re.search(r'\.([0-9a-f]{8})-(\d+)\.unfinished$', path.name)
         with suppress(OSError):  # another call was faster
@@ -121,11 +122,11 @@ def _is_old(path: Path) -> bool:
 
 
 class ArrayFile:
-    """A .npy file to which rows are appended, under another name until it is whole.
+    """A .npy file to which rows are appended, under another name until it is complete.
 
     Args:
         path: Path of the complete file.
-        rows: Number of rows that there will be.
+        rows: Number of rows of the complete file.
         dtype: Data type of the values.
     """
 
@@ -145,7 +146,7 @@ class ArrayFile:
         self._file.write(np.ascontiguousarray(rows, self.dtype).tobytes())
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Give the file its final name."""
         self._file.close()
         self.unfinished.replace(self.path)
 
@@ -157,7 +158,7 @@ class ArrayFile:
 
 @dataclass
 class Folder:
-    """A folder with `NAME.npy`, `NAME.scores.npy`, … and `NAME.json` of each video; the last is written last.
+    """A folder with `NAME.npy`, `NAME.scores.npy`, … and `NAME.json` for each video; the JSON is written last.
 
     Args:
         path: The folder.
@@ -172,10 +173,10 @@ class Folder:
         return self.path / (f'{name}.{kind}.npy' if kind else f'{name}.npy')
 
     def done(self, name: str, video: Path) -> bool:
-        """Whether all of a video is there.
+        """Whether all files of a video exist.
 
         Raises:
-            ValueError: If what is there is of another video, or was made with other settings.
+            ValueError: If they belong to another video, or were made with other settings.
         """
         where = self.path / f'{name}.json'
         try:
@@ -190,11 +191,11 @@ class Folder:
         return True
 
     def forget(self, name: str) -> None:
-        """Have a video done again."""
+        """Mark a video as not done."""
         (self.path / f'{name}.json').unlink(missing_ok=True)
 
     def remove_stale(self) -> None:
-        """Removes what killed calls left unfinished."""
+        """Removes the unfinished files of killed calls."""
         remove_stale(self.path.rglob('*.unfinished'))
 
     def finish(self) -> None:
@@ -202,15 +203,15 @@ class Folder:
 
 
 def check_video(found: str, video: Path, where: Path | str) -> None:
-    """Refuses to take features of a video for those of another one.
+    """Checks that existing features are not those of another video.
 
     Args:
-        found: Absolute path of the video whose features are there.
+        found: Absolute path of the video whose features exist.
         video: Video whose features are wanted.
         where: File or dataset of the features.
 
     Raises:
-        ValueError: If these are two videos; names both.
+        ValueError: If these are two videos; the message names both.
     """
     wanted = os.path.abspath(video)
     if found == wanted or os.path.realpath(found) == os.path.realpath(wanted):
@@ -220,15 +221,15 @@ def check_video(found: str, video: Path, where: Path | str) -> None:
     else:
         advice = 'a --video-root above both, the same in each call, would keep them apart'
     raise ValueError(
-        f'{where} is of the video {found}, and {wanted} would have the same name: {advice}, as does another --out'
+        f'{where} belongs to the video {found}, and {wanted} would have the same name: {advice}, as does another --out'
     )
 
 
 def check_settings(found: dict, wanted: dict, where: Path) -> None:
-    """Refuses to mix features.
+    """Checks that features of different settings are not mixed.
 
     Raises:
-        ValueError: If settings differ; names the first.
+        ValueError: If settings differ; the message names the first.
     """
     for key in [*wanted, *(key for key in found if key not in wanted)]:
         if found.get(key) != wanted.get(key):
@@ -239,9 +240,9 @@ def check_settings(found: dict, wanted: dict, where: Path) -> None:
 
 
 class H5File:
-    """An .h5 file with a dataset for each video, made from a folder beside it when all of them are there.
+    """An .h5 file with a dataset for each video, made from a folder beside it when all of them are done.
 
-    HDF5 files do not outlive a killed process, .npy files do.
+    HDF5 files do not survive if a process is killed, .npy files do.
 
     Args:
         path: The file.
@@ -256,7 +257,7 @@ class H5File:
             import h5py
         except ImportError:
             raise ValueError(
-                f'{path}: .h5 files need h5py (pip install h5py); a folder in its place gets .npy files'
+                f'{path}: .h5 files need h5py (pip install h5py); a folder in its place would get .npy files'
             ) from None
         self._h5py = h5py
         self.path, self.settings = path, settings
@@ -268,7 +269,7 @@ class H5File:
                 with h5py.File(path) as file:
                     file.visititems(self._look_at)
             except OSError as error:
-                raise ValueError(f'{path} is there and no HDF5 file: {error}') from error
+                raise ValueError(f'{path} exists and is no HDF5 file: {error}') from error
 
     def _look_at(self, name: str, item: Any) -> None:
         if 'settings' in item.attrs:
@@ -276,31 +277,31 @@ class H5File:
             self._videos[item.attrs['name']] = item.attrs['video']
 
     def done(self, name: str, video: Path) -> bool:
-        """As that of :class:`Folder`."""
+        """See :class:`Folder`."""
         if name in self._videos:
             check_video(self._videos[name], video, f'{name} in {self.path}')
             return True
         return self.parts.done(name, video)
 
     def forget(self, name: str) -> None:
-        """As that of :class:`Folder`; what is in the file is replaced in the end."""
+        """See :class:`Folder`; what the file has of it is replaced at the end."""
         self._videos.pop(name, None)
         self.parts.forget(name)
 
     def remove_stale(self) -> None:
-        """As that of :class:`Folder`."""
+        """See :class:`Folder`."""
         self.parts.remove_stale()
         remove_stale(path for path in self.path.parent.glob('*.unfinished') if path.name.startswith(self.path.name))
 
     def finish(self) -> None:
-        """Puts the parts into the file, those of parallel calls that are whole too."""
+        """Moves the parts into the file, including complete ones of parallel calls."""
         if not self.parts.path.is_dir():
             return
         with _one_at_a_time(self.path.parent):
             infos = sorted(self.parts.path.rglob('*.json'))
             if infos:
                 self._add_all(infos)
-            # what is not whole is of a parallel call
+            # incomplete parts belong to a parallel call
             left = any(path.is_file() for path in self.parts.path.rglob('*'))
             if not left:
                 shutil.rmtree(self.parts.path, ignore_errors=True)
@@ -312,7 +313,7 @@ class H5File:
         else:
             unfinished.unlink(missing_ok=True)
         added = []
-        # attributes of more than 64 KB, the times of long videos, came with 1.8
+        # attributes of more than 64 KB, such as the times of long videos, need version 1.8
         with self._h5py.File(unfinished, 'a', libver=('v108', 'v110')) as file:
             for path in infos:
                 info = json.loads(path.read_text())
@@ -343,7 +344,7 @@ class H5File:
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Other processes of the machine wait."""
+    """Makes other processes of the machine wait."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):  # not every file system has locks
@@ -354,7 +355,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def is_h5(path: Path) -> bool:
-    """Whether a path is one of an HDF5 file."""
+    """Whether a path is that of an HDF5 file."""
     return path.suffix.lower() in ('.h5', '.hdf5')
 
 
@@ -362,7 +363,7 @@ def open_output(path: Path, settings: dict) -> Folder | H5File:
     """What `--out` names: an .h5 or .hdf5 file, or a folder.
 
     Raises:
-        ValueError: If the path cannot be that.
+        ValueError: If the path can be neither.
     """
     if is_h5(path):
         if path.is_dir():

@@ -46,9 +46,9 @@ from .feature_files import (
     unfinished_name,
 )
 
-# at least so many frames are read at once: a read begins at a key frame, which may be far back
+# smallest number of frames per read: a read begins at a key frame, which may be far back
 FRAMES_AT_ONCE = 64
-# of whole frames, before the pipeline makes them small; a clip may have more
+# limit for whole frames, before the pipeline resizes them; a single clip may exceed it
 BYTES_AT_ONCE = 2**28
 MOST_LABELS = 5
 MOST_LISTED = 20
@@ -95,12 +95,12 @@ class ClipReader(Dataset):
         return self._open[1]
 
     def requests(self) -> Iterator[Request]:
-        """Of all videos, one after the other."""
+        """Requests for all videos, one after the other."""
         for number in range(len(self.paths)):
             try:
                 video = self.video(number)
                 clips = self.sampling(len(video), video.fps)
-            except Exception as error:  # of any kind: the other videos do not suffer from it
+            except Exception as error:  # of any kind: it does not affect the other videos
                 yield Request(number, 0, dict(error=_text(error)))
                 continue
             info = dict(frames=len(video), fps=video.fps, short=clips.short)
@@ -144,7 +144,7 @@ def _begin_worker(number: int) -> None:
 
 
 def _digest(*parts: str | Path) -> str:
-    """The first 12 digits of SHA-256 of texts and files."""
+    """The first 12 digits of the SHA-256 of texts and files."""
     found = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
@@ -157,7 +157,7 @@ def _digest(*parts: str | Path) -> str:
 
 
 def describe(cfg: Config, checkpoint: str, sampling: Sampling, preprocessing: Preprocessing, **options: Any) -> dict:
-    """Settings that features depend on, as they are kept beside them; of weights and config a digest."""
+    """Settings that features depend on, as they are kept beside them; weights and config are digests."""
     local = Path(fetch(checkpoint))
     sampler = None if sampling.sampler is None else repr(sampling.sampler)
     return dict(
@@ -179,7 +179,7 @@ class Summary:
     Args:
         done: Number of videos.
         clips: Number of their clips.
-        failed: Reasons by the path of a video.
+        failed: Reasons by video path.
         short: Number of videos that are shorter than a clip.
         endless: Number of videos with values that are not finite.
     """
@@ -192,7 +192,7 @@ class Summary:
 
 
 class _Job:
-    """The files of a video in the making."""
+    """The unfinished files of a video."""
 
     def __init__(self, request: Request, name: str, out: Folder | H5File, kinds: Sequence[str], dtype: str) -> None:
         self.name, self.request, self.out = name, request, out
@@ -210,7 +210,7 @@ class _Job:
             self.files[kind].append(values)
             self.finite &= bool(np.isfinite(values.astype(self.files[kind].dtype)).all())
         if classes and 'scores' in arrays:
-            check_names(classes, arrays['scores'].shape[1], '--labels')  # of heads that do not say how many
+            check_names(classes, arrays['scores'].shape[1], '--labels')  # for heads that do not say how many
         for row in arrays.get('scores', ()):
             best = np.argsort(-row, kind='stable')[:MOST_LABELS]
             self.labels.append(
@@ -250,7 +250,7 @@ def extract(
     classes: Sequence[str] | None = None,
     progress: Callable[[int, int, int], None] = lambda video, done, count: None,
 ) -> Summary:
-    """Write features of videos. One that cannot be read, or that the model does not take, does not stop the others.
+    """Write features of videos. One that cannot be read, or that the model rejects, does not stop the others.
 
     Args:
         videos: Video files.
@@ -263,17 +263,17 @@ def extract(
         num_workers: Number of processes that read videos. Defaults to 0, which reads in this one.
         dtype: Data type of the written features. Defaults to 'float32'.
         classes: Names of the classes, for the JSON beside scores.
-        progress: Function that is called with the number of the video, its clips so far, and all of its clips.
+        progress: Function called with the number of the video, its clips so far, and the number of its clips.
 
     Raises:
-        ValueError: If two files would have one name.
+        ValueError: If two files would have the same name.
         torch.cuda.OutOfMemoryError: If the batch is too large for the device.
         OSError: If nothing can be written.
     """
     folder = out.parts.path if isinstance(out, H5File) else out.path
     files = Counter(out.file(name, kind) for name in names for kind in extractor.names)
     if files and (twice := files.most_common(1)[0])[1] > 1:
-        raise ValueError(f'{twice[0]} would be of two of the videos: rename one, or give them another --out')
+        raise ValueError(f'{twice[0]} would belong to two of the videos: rename one, or give it another --out')
     reader = ClipReader(videos, preprocessing, sampling, batch_size)
     loader = DataLoader(
         reader, batch_size=None, sampler=reader.requests(), num_workers=num_workers,
@@ -285,7 +285,7 @@ def extract(
         for request, samples in loader:
             path = videos[request.video]
             if str(path) in summary.failed:
-                continue  # was asked for before it failed
+                continue  # was requested before its video failed
             try:
                 if 'error' in request.info:
                     raise ValueError(request.info['error'])
@@ -299,7 +299,7 @@ def extract(
                     out.done(names[request.video], path)  # a parallel call may have taken its name for another video
             except (OSError, torch.cuda.OutOfMemoryError):
                 raise
-            except Exception as error:  # the model's, of a size that it does not take
+            except Exception as error:  # from the model, for a size that it rejects
                 if job is not None:
                     job.abandon()
                     job = None
@@ -323,7 +323,7 @@ def extract(
 
 @contextmanager
 def _progress_bars(names: Sequence[str]) -> Iterator[Callable[[int, int, int], None]]:
-    """Two progress bars on stderr, of videos and of the clips of one; gives what :func:`extract` calls."""
+    """Two progress bars on stderr, of videos and of the clips of one; yields the `progress` of :func:`extract`."""
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
         videos = progress.add_task('videos', total=len(names))
@@ -353,7 +353,7 @@ def _report(out: Path, videos: int, done: Summary) -> int:
 
 
 def _start_output(path: Path, settings: dict, names: Sequence[str], overwrite: bool) -> Folder | H5File:
-    """The output without what is stale or to be overwritten."""
+    """Open the output, without files that are stale or to be overwritten."""
     if overwrite and is_h5(path):
         path.unlink(missing_ok=True)
         shutil.rmtree(path.with_name(f'{path.name}.parts'), ignore_errors=True)
@@ -399,21 +399,21 @@ def extract_features(
         checkpoint: File or URL, also of another repository.
         videos: Files, and folders of files.
         out: Folder for .npy files, or an .h5 file.
-        list: File with a video a line, with or without labels.
+        list: File with one video per line, with or without labels.
         video_root: Folder that paths start from. Defaults to the working directory.
         stage: Stages of the backbone. Defaults to those of the config.
         out_type: Output type of the backbone. Defaults to that of the config.
         pool: Pooling of feature maps, 'mean', 'space' or 'none'. Defaults to 'mean'.
         scores: Whether class scores are written too. Defaults to False.
-        labels: Names of the classes: 'k400', 'k600', 'k700', 'k710', or a file of one name a line.
+        labels: Names of the classes: 'k400', 'k600', 'k700', 'k710', or a file with one name per line.
         dtype: Data type of the arrays. Defaults to 'float32'.
-        overwrite: Whether videos are done again that are there. Defaults to False.
+        overwrite: Whether videos that are done are done again. Defaults to False.
         stride: Distance from window to window, and whether it is in seconds rather than frames. Defaults to the clips
             that the config tests.
         num_clips: Number of clips, spread over the video. Defaults to that of the config.
         clip_len: Frames of a clip. Defaults to that of the config.
-        frame_interval: Frames from one of a clip to the next. Defaults to that of the config.
-        fps: Rate that videos are seen at. Defaults to their own.
+        frame_interval: Distance from one frame of a clip to the next. Defaults to that of the config.
+        fps: Frame rate at which videos are sampled. Defaults to their own.
         center_crop: Whether the middle one of several crops is taken. Defaults to False.
         batch_size: Clips at once. Defaults to 8.
         num_workers: Processes that read videos. Defaults to 2.
@@ -467,7 +467,7 @@ def extract_features(
     output = _start_output(out, settings, names, overwrite)
     todo = [i for i, name in enumerate(names) if not output.done(name, paths[i])]
     if len(todo) < len(names):
-        print(f'{len(names) - len(todo)} of {len(names)} videos are there')
+        print(f'{len(names) - len(todo)} of {len(names)} videos are done already')
     paths, names = [paths[i] for i in todo], [names[i] for i in todo]
     with _progress_bars(names) as progress:
         done = extract(

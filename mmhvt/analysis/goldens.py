@@ -1,4 +1,4 @@
-"""Golden files: outputs that the papers' own code gave on fixed weights and inputs, compared with ours."""
+"""Golden files: outputs of the papers' own code for fixed weights and inputs, compared with ours."""
 
 import json
 import zlib
@@ -14,12 +14,12 @@ from mmhvt import migrate
 from mmhvt.registry import MODELS
 
 TOLERANCE = 1e-3
-# integer buffers, which a model makes itself
+# integer buffers, which a model computes itself
 UNFILLED = ('num_batches_tracked', 'relative_position_index', 'attn_mask')
 
 
 def weight_from_name(name: str, shape: Sequence[int]) -> Tensor:
-    """The float32 tensor that golden files mean by a name and a shape."""
+    """The float32 tensor that a name and a shape stand for in golden files."""
     shape = tuple(shape)
     seed = zlib.crc32(name.encode()) & 0x7FFFFFFF
     x: np.ndarray = np.random.RandomState(seed).standard_normal(shape).astype(np.float32)
@@ -80,7 +80,7 @@ def recognition_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, nam
 
 
 def pretraining_outputs(cfg: dict, state_dict: dict[str, Tensor], x: Tensor, kept: list) -> dict[str, Tensor]:
-    """Outputs of a masked auto-encoder whose visible mask units are `kept`, of all samples or one list for each.
+    """Outputs of a masked auto-encoder whose visible mask units are `kept`: one list for all samples or one for each.
 
     'loss' (1,), 'pred' and 'label' (masked tokens of the batch, values).
     """

@@ -18,7 +18,7 @@ from mmhvt.apis.writing import check_outputs, whole_file
 from mmhvt.utils import nearest
 from mmhvt.utils.files import require_file
 
-# what each line has beside losses and metrics
+# what each line has besides losses and metrics
 _PLACES = ('epoch', 'iter', 'step')
 _TIMES = ('time', 'data_time')
 _MOST_COLUMNS = 3
@@ -31,9 +31,9 @@ class Run(NamedTuple):
     """Values that a run logged, by name and iteration.
 
     Args:
-        name: For legends.
-        train: Of training.
-        val: Of validation.
+        name: Name for legends.
+        train: Values of training.
+        val: Values of validation.
         epoch_length: Iterations of an epoch; None if the run is not counted in epochs.
     """
 
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """What can be drawn."""
+        """Names of the values that can be drawn."""
         return sorted({*self.train, *self.val})
 
 
@@ -61,7 +61,7 @@ def find_logs(path: Path) -> list[Path]:
         ValueError: If there is none.
     """
     if path.is_dir():
-        # folders are named by the time of the start
+        # folders are named after their start time
         found = [file for pattern in ('', 'vis_data/', '*/vis_data/') for file in path.glob(f'{pattern}scalars.json')]
         if not found:
             raise ValueError(f'{path} has no log, */vis_data/scalars.json: is it the work directory of a training?')
@@ -70,10 +70,10 @@ def find_logs(path: Path) -> list[Path]:
 
 
 def read_log(path: Path) -> list[dict]:
-    """Lines of a log. A last line without its end is being written, and left out.
+    """Lines of a log. An incomplete last line is still being written, and is left out.
 
     Raises:
-        ValueError: If a line is none of a log; names file and line.
+        ValueError: If a line does not belong to a log; the message names file and line.
         OSError: If the file cannot be read.
     """
     lines = path.read_bytes().decode(errors='replace').split('\n')
@@ -105,11 +105,11 @@ def read_run(path: Path, name: str) -> Run:
     """A run whose logs are joined: what a resumed run logged replaces all that was logged from its first step on.
 
     Args:
-        path: Of :func:`find_logs`.
-        name: Of the run.
+        path: See :func:`find_logs`.
+        name: Name of the run.
 
     Raises:
-        ValueError: If the logs have no values, or are none.
+        ValueError: If the logs have no values, or are no logs.
         OSError: If a log cannot be read.
     """
     train: Series = {}
@@ -141,10 +141,10 @@ def read_run(path: Path, name: str) -> Run:
 
 
 def _epoch_length(trained: Sequence[dict]) -> int | None:
-    """Iterations of an epoch: the fewest by which each step is in its epoch; None without epochs.
+    """Iterations of an epoch: the smallest number that puts each step in its epoch; None without epochs.
 
-    Exact if the last iteration of an epoch is logged, as mmaction2 does, else short by less than the interval of
-    logging over the number of epochs.
+    It is exact if the last iteration of an epoch is logged, as in mmaction2, or else too small by less than the logging
+    interval divided by the number of epochs.
     """
     counted = [entry for entry in trained if _is_number(entry.get('epoch')) and entry['epoch'] >= 1]
     return max((math.ceil(entry['step'] / entry['epoch']) for entry in counted), default=None)
@@ -154,15 +154,15 @@ def _epoch_length(trained: Sequence[dict]) -> int | None:
 
 
 def matches(name: str, key: str) -> bool:
-    """Whether a logged value is meant by a key: `top1` is acc/top1 of validation and top1_acc of training."""
+    """Whether a key stands for a logged value: `top1` is acc/top1 of validation and top1_acc of training."""
     return key in (name, name.rpartition('/')[2], name.rpartition('/')[2].removesuffix('_acc'))
 
 
 def choose_keys(runs: Sequence[Run], keys: Sequence[str] | None = None) -> list[str]:
-    """Keys to draw: those that are asked for, or the loss and all that validation logs.
+    """Keys to draw: those requested, or the loss and all that validation logs.
 
     Raises:
-        ValueError: If no run has one of them; names the nearest.
+        ValueError: If no run has one of them; the message names the nearest.
     """
     names = sorted({name for run in runs for name in run.names})
     if keys is None:
@@ -197,7 +197,7 @@ def draw_runs(runs: Sequence[Run], keys: Sequence[str]) -> Figure:
                     steps = sorted(series[name])
                     scale = run.epoch_length if by_epoch and run.epoch_length else 1
                     label = ' '.join([run.name] * (len(runs) > 1) + [name if len(found) > 1 else kind])
-                    # a line of one point would not be seen
+                    # a line of one point would be invisible
                     marker = 'o' if kind == 'validation' or len(steps) == 1 else ''
                     panel.plot(
                         np.array(steps) / scale, [series[name][step] for step in steps], color=f'C{number}',
@@ -218,7 +218,7 @@ def draw_logs(paths: Sequence[Path], keys: Sequence[str] | None, out: Path) -> l
     Args:
         paths: Logs, or work directories, one for each run.
         keys: Values to draw. Defaults to the loss and what validation logged.
-        out: Picture of a kind that matplotlib writes.
+        out: Picture in a format that matplotlib writes.
 
     Returns:
         Remarks on runs that lack one of the keys.

@@ -1,6 +1,6 @@
-"""What a model takes for what: confusion, accuracy by class, and the worst mistakes of a test, as a page with clips.
+"""What a model confuses: confusion matrix, accuracy by class, and the worst mistakes of a test, as a page with clips.
 
-Metrics and matrix are mmaction2's, which take the predictions of mmpretrain's classifiers as well.
+Metrics and matrix are mmaction2's, which accept the predictions of mmpretrain's classifiers as well.
 
 Shapes: N samples, C classes.
 """
@@ -28,11 +28,11 @@ from mmhvt.utils.files import READ_ERRORS, require_file
 from .mistakes_page import ClassRow, Mistake, Pair, Report, render
 from .reconstructions import write_gif
 
-# beyond so many classes a matrix cannot be read, and the most confused pairs stand in its place
+# with more classes, a matrix cannot be read, and the most confused pairs replace it
 MOST_CLASSES = 30
 MOST_PAIRS = 30
 MOST_SCORES = 5
-# of a preview: frames, and pixels of the shorter side
+# limits of a preview: frames, and pixels of the shorter side
 MOST_FRAMES, SIDE = 24, 160
 
 _HOW = 'tools/test.py CONFIG CHECKPOINT --dump FILE.pkl writes them'
@@ -99,7 +99,7 @@ def _label(sample: dict, classes: int) -> int:
 
 
 def build_test_set(cfg: Config) -> Any:
-    """The dataset that a config tests on, which reads frames as the config's pipeline does, and goes no further.
+    """The test dataset of a config, with the config's pipeline up to the reading of frames.
 
     Raises:
         ValueError: If there is none, or its pipeline reads no frames.
@@ -124,12 +124,12 @@ def name_samples(dataset: Any, labels: np.ndarray, path: Path) -> list[str]:
     """Names of the files of all samples.
 
     Args:
-        dataset: Of :func:`build_test_set`.
+        dataset: Result of :func:`build_test_set`.
         labels: (N,) of the predictions.
-        path: Of the predictions, for messages.
+        path: Path of the predictions, for messages.
 
     Raises:
-        ValueError: If the predictions are not of this dataset.
+        ValueError: If the predictions are not for this dataset.
     """
     if len(dataset) != len(labels):
         raise ValueError(
@@ -156,12 +156,12 @@ def name_samples(dataset: Any, labels: np.ndarray, path: Path) -> list[str]:
 def write_preview(dataset: Any, index: int, stem: Path) -> Path:
     """Write what the test saw of a sample: a GIF of all views in their order in time, or a PNG of an image.
 
-    Browsers play no MP4 of OpenCV's wheel (MPEG-4 part 2), so clips are GIFs.
+    Browsers do not play the MP4s of OpenCV's wheel (MPEG-4 part 2), so clips are GIFs.
 
     Args:
-        dataset: Of :func:`build_test_set`.
-        index: Of the sample.
-        stem: Path without its ending.
+        dataset: Result of :func:`build_test_set`.
+        index: Index of the sample.
+        stem: Path without its suffix.
 
     Raises:
         UnreadableVideoError: If the video cannot be read.
@@ -194,9 +194,9 @@ def _smaller(frame: np.ndarray, side: int) -> np.ndarray:
 
 
 def find_mistakes(predictions: Predictions, most: int) -> list[int]:
-    """Indices of samples that are taken for another class, those first that are the surest of it.
+    """Indices of samples that are taken for another class, the most confident mistakes first.
 
-    Sure is who gives the wrong class a much higher score than the right one.
+    A mistake is confident if the wrong class has a much higher score than the right one.
     """
     scores, labels = predictions
     margins = scores.max(1) - scores[np.arange(len(labels)), labels]
@@ -205,11 +205,11 @@ def find_mistakes(predictions: Predictions, most: int) -> list[int]:
 
 
 def class_rows(matrix: np.ndarray, names: Sequence[str]) -> list[ClassRow]:
-    """Accuracy of each class that has samples, the lowest first, and what it is taken for most.
+    """Accuracy of each class that has samples, the lowest first, and what it is most often taken for.
 
     Args:
         matrix: (C, C) counts, a row for each true class.
-        names: Of the classes.
+        names: Names of the classes.
     """
     rows = []
     for label, counts in enumerate(matrix):
@@ -238,7 +238,7 @@ def write_report(config: str, path: Path, out: Path, most: int = 20, options: di
 
     Args:
         config: Path of a config that tests a recognizer of mmaction2 or a classifier of mmpretrain.
-        path: Predictions of its test, of :func:`read_predictions`.
+        path: Predictions of its test, see :func:`read_predictions`.
         out: Folder to write to.
         most: Mistakes to show. Defaults to 20.
         options: Settings that override those of the config.
@@ -259,7 +259,7 @@ def write_report(config: str, path: Path, out: Path, most: int = 20, options: di
     classes = scores.shape[1]
     names = class_names(dataset) or [f'class {label}' for label in range(classes)]
     if len(names) != classes:
-        raise ValueError(f'{config} names {len(names)} classes, and {path} has scores of {classes}')
+        raise ValueError(f'{config} names {len(names)} classes, but {path} has scores of {classes}')
     clips = out / 'clips'
     clips.mkdir(parents=True, exist_ok=True)
     mistakes, remarks = [], []
@@ -289,5 +289,5 @@ def write_report(config: str, path: Path, out: Path, most: int = 20, options: di
         wrong=int((scores.argmax(1) != labels).sum()),
     )  # fmt: skip
     with whole_file(out / 'index.html') as file:
-        file.write_text(render(report), encoding='utf-8', errors='replace')  # names of files may be no UTF-8
+        file.write_text(render(report), encoding='utf-8', errors='replace')  # file names may not be UTF-8
     return remarks

@@ -6,7 +6,7 @@ from jinja2 import Environment, StrictUndefined
 
 
 class ClassRow(NamedTuple):
-    """Accuracy of a class, and what it is taken for most."""
+    """Accuracy of a class, and what it is most often taken for."""
 
     name: str
     samples: int
@@ -15,7 +15,7 @@ class ClassRow(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A class, the one that it is taken for, how often, and of how many samples."""
+    """A class, the one that it is taken for, how often, and out of how many samples."""
 
     name: str
     taken_for: str
@@ -29,7 +29,7 @@ class Mistake(NamedTuple):
     Args:
         preview: Path from the page; '' if the sample cannot be read.
         file: Name of the sample's file.
-        name: Of its class.
+        name: Name of its class.
         taken_for: Name of the class that is predicted.
         scores: Name, score, and whether it is the right class, of the best classes and the right one.
     """
@@ -42,7 +42,7 @@ class Mistake(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What stands on the page.
+    """Contents of the page.
 
     Args:
         config: Path of the config.
@@ -50,7 +50,7 @@ class Report(NamedTuple):
         samples: Number of samples.
         wrong: Number of mistakes.
         metrics: Accuracies by name.
-        names: Of the classes in the matrix.
+        names: Names of the classes in the matrix.
         matrix: Counts, a row for each true class; empty if there are too many classes.
         pairs: The most confused classes.
         classes: All classes that have samples.
@@ -109,7 +109,7 @@ th { color: #666 }
 
 {% if matrix %}
 <h2>Confusion matrix</h2>
-<p>A row for each true class, a column for each predicted one. The color is the share of the row.</p>
+<p>A row for each true class, a column for each predicted one. The color is the fraction of the row.</p>
 <div class="matrix"><table>
 <thead><tr><th></th>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 {% for name in names %}
@@ -135,7 +135,7 @@ th { color: #666 }
 
 <h2>Worst mistakes</h2>
 {% if mistakes %}
-<p>Those first whose wrong class has the highest score above that of the right one.</p>
+<p>Ordered by how far the score of the wrong class exceeds that of the right one.</p>
 <div class="mistakes">
 {% for mistake in mistakes %}
 <div>
@@ -160,7 +160,7 @@ th { color: #666 }
 
 <h2>Accuracy by class</h2>
 <table>
-<tr><th>class</th><th class="number">samples</th><th class="number">accuracy</th><th>taken for most</th></tr>
+<tr><th>class</th><th class="number">samples</th><th class="number">accuracy</th><th>most often taken for</th></tr>
 {% for row in classes %}
 <tr><td>{{ row.name }}</td><td class="number">{{ row.samples }}</td>
 <td class="number">{{ '%.3f' % row.accuracy }}</td><td>{{ row.taken_for }}</td></tr>

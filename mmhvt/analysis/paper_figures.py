@@ -16,13 +16,13 @@ PARAMS_TOLERANCE, GFLOPS_TOLERANCE = 0.015, 0.03
 PRINTED_IN_TERA = {('smvit', '10'), ('uniformerv2', '1'), ('uniformerv2', '4')}
 # reasons why rows cannot hold, by id
 _L_IMAGE = (
-    '218 M has channels expand in the MLP, which costs {mlp} G; the printed cost has them expand in attention, '
-    'with {attn} M'
+    '218 M means that channels expand in the MLP, which costs {mlp} G; the printed cost means that they expand in '
+    'attention, with {attn} M'
 )
 _SMVIT_COCO = (
-    'stages 3 and 4 attend globally, as in all of the paper: on 1024² products of attention are {attention} G, and all '
-    'else is {rest} G; the printed cost cannot hold all of them, no one share of them gives B, B+ and L, and the paper '
-    'names no windows for detection'
+    'stages 3 and 4 attend globally, as in all of the paper: on 1024², attention products are {attention} G, and all '
+    'else is {rest} G; the printed cost has no room for all of the products, no single fraction of them yields B, B+ '
+    'and L, and the paper names no windows for detection'
 )
 REASONS = {
     'mvit-s-16x4-max': "table 3c's blocks with keys and values on 7×7 places, as in MViT-B, cost 29.8 G; no "
@@ -44,7 +44,7 @@ class Figure:
     """A printed number and ours.
 
     Attributes:
-        printed: Printed number as text, since its digits tell its precision.
+        printed: Printed number as text, since its digits show its precision.
         ours: Our number in the same unit.
         tolerance: Largest difference between the two for which the figure holds.
     """
@@ -145,7 +145,7 @@ def compare(families: Sequence[str] | None = None) -> list[Row]:
         families: Names of the families. Defaults to all.
 
     Raises:
-        ValueError: If the file does not have a family; lists those that it has.
+        ValueError: If the file does not have a family; the message lists those that it has.
     """
     rows = read()
     unknown = [family for family in families or [] if family not in rows]

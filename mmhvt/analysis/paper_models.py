@@ -54,7 +54,7 @@ DETECTORS = {
     'smvit-l-mask-rcnn': 'coco/mask-rcnn_smvit-large_mae-in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
     'mvitv2-b-mask-rcnn': 'coco/mask-rcnn_mvitv2-base_in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
     'mvitv2-l-mask-rcnn': 'coco/mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-amp-lsj-100e_coco.py',
-    # pre-trained on ImageNet-21K in the paper, where channels could expand elsewhere; 270 M has them expand as here
+    # pre-trained on ImageNet-21K in the paper, where channels could expand elsewhere; 270 M fits the expansion here
     'mvitv2-l-cascade': 'coco/cascade-mask-rcnn_mvitv2-large_in1k-pre_fpn_64xb1-amp-ms-crop-36e_coco.py',
 }
 
@@ -62,7 +62,7 @@ DETECTORS = {
 _MAX = dict(arch='base', pool_mode='max', pool_kernel='s+1')
 # of table 12, which has cubes of a single frame
 _CUBE = _MAX | dict(patch_stride=(1, 4, 4))
-# table 13 has a stride of keys and values of its own: the cost of its V5 is that of table 14's adaptive 2×4×4
+# table 13 has its own stride of keys and values: the cost of its V5 is that of table 14's adaptive 2×4×4
 _STAGES = _MAX | dict(kv_stride=(2, 4, 4))
 MVIT_ROWS: dict[str, dict[str, Any]] = {
     # MViT, tables 3 and 10: the baseline

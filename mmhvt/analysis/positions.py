@@ -17,7 +17,7 @@ UNIT = (8, 8)
 
 
 def stand_in(grid: Sequence[int] = (56, 56), dims: int = 96) -> Tensor:
-    """A table (1, H·W, C): half of its variance repeats itself, half changes slowly over the image."""
+    """A table (1, H·W, C): half of its variance repeats in every mask unit, half changes slowly over the image."""
     generator = torch.Generator().manual_seed(0)
     pattern = torch.randn(math.prod(UNIT), dims, generator=generator)
     slow = F.interpolate(torch.randn(1, dims, 4, 4, generator=generator), size=tuple(grid), mode='bicubic')
@@ -27,10 +27,10 @@ def stand_in(grid: Sequence[int] = (56, 56), dims: int = 96) -> Tensor:
 
 
 def read_table(path: str) -> Tensor:
-    """The table (1, H·W, C) of the images that a checkpoint was trained on.
+    """The table (1, H·W, C) of a checkpoint, for images of the trained size.
 
     Raises:
-        ValueError: If it has none, or one of video.
+        ValueError: If it has none, or one for video.
     """
     found = {name.removeprefix('backbone.pos_embed.'): value for name, value in migrate.load(path).items()}
     if 'joint' not in found or math.isqrt(found['joint'].shape[1]) ** 2 != found['joint'].shape[1]:
@@ -39,7 +39,7 @@ def read_table(path: str) -> Tensor:
 
 
 def embedding(table: Tensor, kind: str) -> PositionEmbedding:
-    """A position embedding of a kind with the values of a table of square images."""
+    """A position embedding of a kind with the values of a table for square images."""
     side = math.isqrt(table.shape[1])
     result = PositionEmbedding(table.shape[2], (side, side), kind, window=UNIT)
     result.load_state_dict(result.resize_pretrained(dict(joint=table)))
@@ -55,7 +55,7 @@ def cut(x: Tensor) -> Tensor:
 
 
 def repeats(x: Tensor) -> float:
-    """Share of the variance of a table (1, H, W, C) that is the same in all mask units."""
+    """Fraction of the variance of a table (1, H, W, C) that is the same in all mask units."""
     units = cut(x)
     units = units - units.mean((0, 1))
     return (units.mean(0).square().mean() / units.square().mean()).item()
@@ -75,20 +75,20 @@ def contrast(x: Tensor) -> float:
 
 
 def measure(table: Tensor, grid: Sequence[int]) -> list[tuple[str, float, float, float]]:
-    """Rows of a measure's name and its values for the trained table, 'joint' and 'windowed' on a grid."""
+    """Rows of a measure: its name, and its values for the trained table and for 'joint' and 'windowed' on a grid."""
     trained = embedding(table, 'joint')
     trained = trained(trained.grid)
     joint, windowed = (embedding(table, kind)(grid) for kind in ('joint', 'windowed'))
     measures: dict[str, Callable[[Tensor], float]] = {
         'share that repeats itself from mask unit to mask unit': repeats,
-        "correlation of a mask unit with the trained table's mean one": lambda x: likeness(x, trained),
+        "correlation of a mask unit with the trained table's mean unit": lambda x: likeness(x, trained),
         'step between neighboring tokens of a mask unit, relative': lambda x: contrast(x) / contrast(trained),
     }
     return [(name, value(trained), value(joint), value(windowed)) for name, value in measures.items()]
 
 
 def draw(path: Path, table: Tensor, grid: Sequence[int]) -> None:
-    """Cosine similarity of all tokens with one in the middle of the image, and of the mask unit it is in."""
+    """Draw the cosine similarity of a token in the middle of the image with the tokens around it."""
     trained = embedding(table, 'joint')
     side = trained.grid[0]
     parts = {f'trained, {side}²': trained(trained.grid)}

@@ -1,4 +1,4 @@
-"""What stands behind the recipes: results of the papers that they give, and the source of every value.
+"""The data behind the recipes: results of the papers that they reproduce, and the source of every value.
 
 `configs/<folder>/recipes.yml` holds the data, `configs/papers.yml` how many results each table of a paper has. See
 CONTRIBUTING.md for the format.
@@ -18,15 +18,15 @@ from mmengine.config import Config
 
 from ..utils.configs import read_config
 
-# ways to get a result of a paper
+# ways to reproduce a result of a paper
 WAYS = ('config', 'one key', 'several keys', 'none')
 FAMILIES = ('mvit', 'mvitv2', 'smvit', 'mae', 'video_swin', 'uniformerv2', 'ava', 'coco')
 # Sections that a trained model or its test depends on
 _SECTIONS = re.compile(
     r'model|data_preprocessor|(train|val|test)_(dataloader|pipeline|evaluator|cfg)|optim_wrapper|param_scheduler'
 )
-# Options that say where data stands, how it is read and what it is called; those that the model, the data or the
-# name of a recipe fixes (classes, widths, samples a GPU); and how often is validated
+# Options that say where data is, how it is read and what it is called; those that the model, the data or the name of a
+# recipe fixes (classes, widths, samples per GPU); and how often validation runs
 _OPTIONS = {
     '_scope_', 'ann_file', 'backend', 'backend_args', 'base_batch_size', 'batch_size', 'by_epoch', 'checkpoint',
     'classes', 'collate_fn', 'convert_to_iter_based', 'data_prefix', 'data_root', 'debug', 'enable', 'exclude_file',
@@ -44,7 +44,7 @@ class Result:
     Attributes:
         paper, table, row: Where the paper prints it.
         config: Recipe that trains or tests the model.
-        options: Values by keys with dots for `--cfg-options`, none if the recipe gives the result as it is.
+        options: Values by dotted key for `--cfg-options`, none if the recipe reproduces the result as it is.
         figures: Printed numbers: 'top1', 'top5', 'mAP', 'box_ap', 'mask_ap' in percent; 'params' in millions;
             'flops' / 10⁹ of one view; 'views' as crops × clips.
     """
@@ -67,9 +67,9 @@ class Value:
     """A value of a recipe.
 
     Attributes:
-        key: Dotted path; a step of a pipeline and a scheduler go by their types.
+        key: Dotted path, in which steps of a pipeline and schedulers have the names of their types.
         value: Number, switch, text or list.
-        file: Config file that sets it, or the name of a library's.
+        file: Config file that sets it, or the name of a library's config.
         source: Where the value comes from.
     """
 
@@ -105,7 +105,7 @@ class Recipes:
                     yield Result(paper, str(table), row['row'], path, row.get('options', {}), figures)
 
     def printed(self, config: Path) -> dict[str, Any]:
-        """Numbers that papers print for a recipe as it is; of two results, those of the first."""
+        """Numbers that papers print for a recipe as it is; if there are two results, those of the first."""
         found: dict[str, Any] = {}
         for result in self.results:
             if result.config == config and not result.options:
@@ -113,7 +113,7 @@ class Recipes:
         return found
 
     def coverage(self) -> dict[tuple[str, str], Counter[str]]:
-        """How many results of each table of a paper are given in which way, and how many by nothing.
+        """Number of results of each table of a paper by the way to reproduce them, including 'none'.
 
         Raises:
             ValueError: If a result names a table that the paper does not have.
@@ -133,7 +133,7 @@ class Recipes:
 
     @cached_property
     def _sources(self) -> dict[str, dict[str, Any]]:
-        """Values by source, by pattern of config files."""
+        """Values by pattern of config files, and then by source."""
         return {
             pattern: sources
             for folder in self.folders.values()
@@ -178,7 +178,7 @@ class Recipes:
         return found
 
     def released(self, config: Path) -> list[dict]:
-        """What the authors' weights of a recipe were trained with, where it is not what the paper prints."""
+        """Settings that the authors' weights of a recipe were trained with, where they differ from the paper's."""
         about = self.folders[config.relative_to(self.configs).parts[0]].get('released') or []
         return [entry for entry in about if any(fnmatch(config.stem, pattern) for pattern in entry['configs'])]
 
@@ -188,9 +188,9 @@ def _read(file: Path) -> dict:
 
 
 def values(config: Path | str) -> dict[str, Any]:
-    """Values of a resolved config by dotted path, but for those that no result depends on.
+    """Values of a resolved config by dotted path, except those that no result depends on.
 
-    What validation does as the test does is the test's alone.
+    Values that validation shares with the test are listed for the test only.
     """
     found = _values(config)
     nothing = object()
@@ -208,7 +208,7 @@ def _values(config: Path | str) -> dict[str, Any]:
     for section, content in resolved.items():
         if _SECTIONS.fullmatch(section):
             found |= dict(_flat({section: content}))
-    # a loader's pipeline is the variable of the config, as a rule; where it is another, it counts
+    # a loader's pipeline is usually the variable of the config; where it is another one, it counts
     pipelines: dict[str, Any] = {}
     for key in list(found):
         if match := re.match(r'(\w+?)_dataloader\..*?pipeline\.(.*)', key):
@@ -234,7 +234,7 @@ def _flat(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def _as_yaml(value: Any) -> Any:
-    """A value as a YAML file gives it back."""
+    """A value as it is read back from a YAML file."""
     if isinstance(value, list | tuple):
         return [_as_yaml(part) for part in value]
     return value if isinstance(value, bool | int | float | str | None) else str(value)
@@ -248,12 +248,12 @@ def bases(config: Path) -> tuple[Path | str, ...]:
 
 
 def own_values(config: Path) -> dict[str, Any]:
-    """Values that a config file sets anew."""
+    """Values that a config file sets itself."""
     return {key: value for key, value in values(config).items() if origin(config, key) == config}
 
 
 def origin(config: Path, key: str) -> Path | str:
-    """The config file that sets a value of a config, or the name of a library's."""
+    """The config file that sets a value of a config, or the name of a library's config."""
     value = _values(config)[key]
     for base in reversed(bases(config)):
         inherited = _values(base)

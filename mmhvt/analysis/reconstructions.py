@@ -1,4 +1,4 @@
-"""Pictures of what a masked auto-encoder makes of images and videos (SMViT, arXiv:2306.00989, section 4)."""
+"""Pictures of a masked auto-encoder's reconstructions of images and videos (SMViT, arXiv:2306.00989, section 4)."""
 
 import random
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def load_model(cfg: Config, checkpoint: str) -> MAE:
     """The auto-encoder of a config with the weights of a checkpoint, in evaluation mode.
 
     Args:
-        cfg: Of pre-training.
+        cfg: Config of pre-training.
         checkpoint: File of mmengine's runner, or of a source that :mod:`mmhvt.migrate` knows.
 
     Raises:
@@ -52,7 +52,7 @@ def load_model(cfg: Config, checkpoint: str) -> MAE:
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
         model = MODELS.build(cfg.model)
     if not isinstance(model, MAE):
-        raise ValueError(f'the model of the config is {type(model).__name__}: take one of masked pre-training, of MAE')
+        raise ValueError(f'the model of the config is {type(model).__name__}: use one of masked pre-training, with MAE')
     found = migrate.load(checkpoint)
     report = migrate.compare(model, found)
     if report.problems:
@@ -66,10 +66,10 @@ def load_model(cfg: Config, checkpoint: str) -> MAE:
 
 
 def read_input(cfg: Config, path: str, seed: int = 0) -> dict:
-    """What the training pipeline of a config makes of a file: a batch of one.
+    """Read a file with the training pipeline of a config, as a batch of one.
 
     Args:
-        cfg: With `train_dataloader.dataset.pipeline`, of mmaction through decord or of mmpretrain.
+        cfg: Config with `train_dataloader.dataset.pipeline`, of mmaction through decord or of mmpretrain.
         path: Video or image.
         seed: Decides crops and the place of the clip.
 
@@ -101,7 +101,7 @@ def read_input(cfg: Config, path: str, seed: int = 0) -> dict:
                 raise
             raise ValueError(f'cannot read image {path}: is it one? {type(error).__name__}: {error}') from None
         if 'clip_len' in results and 'frame_inds' in results:
-            # mmaction repeats the frames of a video that is too short: motion that there is not
+            # mmaction repeats the frames of a video that is too short, which shows motion that is not there
             stride = results['frame_interval'] or 1
             span = (results['clip_len'] - 1) * stride + 1
             if results['total_frames'] < span:
@@ -116,12 +116,12 @@ def read_input(cfg: Config, path: str, seed: int = 0) -> dict:
 def reconstruct(model: MAE, batch: dict, seed: int = 0) -> Reconstruction:
     """Masks the first clip of a batch, and pastes what the model predicts into what it saw.
 
-    The model predicts masked units only, and of each token in time its first frame. Where it was trained on patches
-    of mean 0 and variance 1 (`norm_pix`), it cannot know brightness and contrast: those of the hidden patch are used.
+    The model predicts masked units only, and only the first frame of each token. If it was trained on patches of mean 0
+    and variance 1 (`norm_pix`), it cannot know brightness and contrast: those of the hidden patch are used.
 
     Args:
-        model: In evaluation mode.
-        batch: Of :func:`read_input`.
+        model: Auto-encoder in evaluation mode.
+        batch: Result of :func:`read_input`.
         seed: Decides the mask.
     """
     preprocessor = model.data_preprocessor
@@ -168,7 +168,7 @@ def frames_of_patches(patches: Tensor, size: tuple[int, ...], patch: tuple[int, 
 
 
 def caption(model: MAE) -> str:
-    """What one has to know to read the pictures."""
+    """What readers of the pictures have to know."""
     text = f"{model.mask_ratio:.0%} of the mask units hidden; in the reconstruction the visible ones are the input's."
     if len(model.patch) == 3 and model.patch[0] > 1:
         text += f' One frame in {model.patch[0]}, which is what the model predicts.'
@@ -178,7 +178,7 @@ def caption(model: MAE) -> str:
 
 
 def draw_rows(axes: np.ndarray, reconstruction: Reconstruction) -> None:
-    """Draw frames into axes (3, T): input, masked, reconstruction from above."""
+    """Draw frames into axes (3, T): input, masked and reconstruction, from top to bottom."""
     for row, name, frames in zip(axes, ROWS, reconstruction, strict=True):
         for panel, frame in zip(row, frames, strict=True):
             panel.imshow(frame, interpolation='nearest')
@@ -188,12 +188,12 @@ def draw_rows(axes: np.ndarray, reconstruction: Reconstruction) -> None:
 
 
 def draw(path: Path, reconstruction: Reconstruction, note: str) -> None:
-    """Write a picture: for video a column a frame, for an image the three side by side.
+    """Write a picture: for video, a column per frame; for an image, the three side by side.
 
     Args:
         path: PNG to write.
-        reconstruction: Of :func:`reconstruct`.
-        note: Stands below; see :func:`caption`.
+        reconstruction: Result of :func:`reconstruct`.
+        note: Text below; see :func:`caption`.
     """
     frames = len(reconstruction.original)
     height, width = reconstruction.original.shape[1:3]
@@ -214,12 +214,12 @@ def draw(path: Path, reconstruction: Reconstruction, note: str) -> None:
 
 
 def write_gif(path: Path, films: Sequence[np.ndarray], seconds: float = 0.35) -> None:
-    """Write films side by side as one that repeats, small frames enlarged.
+    """Write films side by side as a GIF that repeats, with small frames enlarged.
 
     Args:
         path: GIF to write.
         films: Frames (T, H, W, 3) of each, uint8 RGB, such as a :class:`Reconstruction`.
-        seconds: Of a frame.
+        seconds: Duration of a frame.
     """
     height = films[0].shape[1]
     scale, gap = max(1, round(160 / height)), 4

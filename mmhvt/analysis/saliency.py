@@ -1,7 +1,7 @@
 """Class activation maps of each stage over the frames of a video or an image (UniFormerV2, arXiv:2211.09552, figure 4).
 
-Grad-CAM (arXiv:1610.02391) with weights by frame, as mmaction2's GradCAM. That class takes recognizers of videos alone,
-and a pass for each layer; pytorch-grad-cam takes images alone. Here all stages, of both, are one pass.
+Grad-CAM (arXiv:1610.02391) with weights by frame, as in mmaction2's GradCAM. That class accepts only video recognizers,
+and needs a pass for each layer; pytorch-grad-cam accepts only images. Here, one pass covers all stages, for both.
 
 Shapes: N batch, C channels, T frames, H height, W width.
 """
@@ -35,19 +35,19 @@ from .clips import Preprocessing, choose_sampling
 from .extractor import model_cfg
 from .reconstructions import write_gif
 
-# panels of a PNG from left to right, and rows of maps unless others are asked for
+# most panels of a PNG from left to right, and most rows of maps unless stages are given
 MOST_COLUMNS = 8
 MOST_STAGES = 4
 OPACITY = 0.5
 
 
 class Sample(NamedTuple):
-    """What a model is given of a file.
+    """A file as the model gets it.
 
     Args:
         data: Batch of one, as the test pipeline makes it.
-        frames: (T, H, W, 3) uint8 RGB, what the model sees; one of an image.
-        times: Seconds from the start of the video, of each frame; empty for an image.
+        frames: (T, H, W, 3) uint8 RGB, what the model sees; one for an image.
+        times: Seconds of each frame from the start of the video; empty for an image.
     """
 
     data: dict
@@ -61,7 +61,7 @@ class ActivationMaps(NamedTuple):
     Args:
         label: Number of the class.
         score: Its score, as the model predicts it.
-        maps: (T, H, W) in [0, 1] by stage; zero where nothing of a stage speaks for the class.
+        maps: (T, H, W) in [0, 1] by stage; zero where nothing in a stage supports the class.
     """
 
     label: int
@@ -73,16 +73,16 @@ class ActivationMaps(NamedTuple):
 
 
 def read_sample(path: Path, preprocessing: Preprocessing, config: str) -> Sample:
-    """What a test pipeline makes of a file: of a video the middle clip, and of each frame the middle crop.
+    """Read a file with a test pipeline: the middle clip of a video, and the middle crop of each frame.
 
     Args:
         path: Video, or image if the pipeline reads images.
-        preprocessing: With center crops.
+        preprocessing: Preprocessing with center crops.
         config: Name of the config, for messages.
 
     Raises:
         ValueError: If the file is no image and the pipeline reads images, or the reverse.
-        UnreadableVideoError: If the video cannot be read; names it.
+        UnreadableVideoError: If the video cannot be read; the message names it.
     """
     if not path.is_file():
         raise ValueError(f'{path}: no such file')
@@ -103,7 +103,7 @@ def _read_clip(path: Path, preprocessing: Preprocessing, config: str) -> Sample:
     if cv2.haveImageReader(str(path)):
         raise ValueError(f'{path} is an image, and the model of {config} takes videos')
     video = Video(path)
-    # recognizers of frames see one of each segment, which is a clip to the sampler
+    # 2D recognizers see one frame of each segment, which is a clip to the sampler
     segments = preprocessing.flat or 'num_clips' not in (preprocessing.sampling or {})
     sampling = choose_sampling(preprocessing, num_clips=None if segments else 1)
     clips = sampling(len(video), video.fps)[:]
@@ -117,7 +117,7 @@ def find_class(text: str, names: Sequence[str]) -> int:
     """Number of a class by its name, whatever its case, or by its number.
 
     Raises:
-        ValueError: If there is none; names the nearest.
+        ValueError: If there is none; the message names the nearest.
     """
     lower = [name.lower() for name in names]
     if text in names or text.lower() in lower:
@@ -130,7 +130,7 @@ def find_class(text: str, names: Sequence[str]) -> int:
 
 
 def choose_stages(backbone: Backbone, stages: Sequence[int] | None) -> list[int]:
-    """Stages to show: those that are asked for, or at most four that are spread over all and end with the last.
+    """Stages to show: those requested, or at most four that are spread over all and end with the last.
 
     Raises:
         ValueError: If there is no such stage, or the output does not depend on it.
@@ -150,7 +150,7 @@ def choose_stages(backbone: Backbone, stages: Sequence[int] | None) -> list[int]
 
 @contextmanager
 def _unsquashed(model: nn.Module) -> Iterator[None]:
-    """Heads of mmaction2 give scores before softmax, whose gradients do not vanish where the model is sure."""
+    """Heads of mmaction2 return scores before softmax, whose gradients do not vanish where the model is sure."""
     modules: Iterator[Any] = model.modules()
     heads = {module: module.average_clips for module in modules if hasattr(module, 'average_clips')}
     try:
@@ -180,8 +180,8 @@ def activation_map(activations: Tensor, gradient: Tensor, size: Sequence[int]) -
     """Grad-CAM of a map, stretched to frames of `size` (T, H, W), in [0, 1].
 
     Args:
-        activations: Map (1, C, T', h, w) of a clip, or (T', C, h, w) of an image or of frames by themselves.
-        gradient: Of the score of a class.
+        activations: Map (1, C, T', h, w) of a clip, or (T', C, h, w) of an image or of separate frames.
+        gradient: Gradient of the score of a class.
         size: (T, H, W).
     """
     weights = gradient.mean((-2, -1), keepdim=True)
@@ -235,13 +235,13 @@ def overlay(frames: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def draw(path: Path, films: dict[str, np.ndarray], times: np.ndarray, title: str) -> None:
-    """Write a picture: of a video a row for each film and a column for each of up to 8 frames; of an image, one row.
+    """Write a picture: for a video, a row for each film and a column for each of up to 8 frames; for an image, one row.
 
     Args:
         path: PNG to write.
         films: Frames (T, H, W, 3) by name.
         times: Seconds of each frame; empty for an image.
-        title: Stands above.
+        title: Title above.
     """
     count, height, width, _ = next(iter(films.values())).shape
     shown = np.linspace(0, count - 1, min(count, MOST_COLUMNS)).round().astype(int)
@@ -288,9 +288,9 @@ def draw_saliency(
         path: Video, or image if the config tests images.
         config: Path or name of a config of mmaction2 or mmpretrain with a backbone of mmhvt.
         checkpoint: File or URL of the weights. Defaults to what the metafile names.
-        out: Folder to write to: NAME.png and, of a video, NAME.gif; with `distance`, NAME_distance.png and .json.
+        out: Folder to write to: NAME.png and, for a video, NAME.gif; with `distance`, NAME_distance.png and .json.
         label: Name or number of the class. Defaults to the one that the model predicts.
-        labels: File of the class names, one a line. Defaults to those of the checkpoint or config.
+        labels: File of the class names, one per line. Defaults to those of the checkpoint or config.
         stages: Stages to show, layers of a plain ViT. Defaults to at most four.
         distance: Whether distances are written, too. Defaults to False.
         device: Device of the model. Defaults to 'cpu'.
@@ -339,5 +339,5 @@ def draw_saliency(
         x = data['inputs'] if preprocessing.image else data['inputs'].flatten(0, 1)
         written += write_distances(stem.with_name(f'{stem.name}_distance'), mean_distances(backbone, x), x.shape[2:])
     idle = [str(stage) for stage, heat in maps.maps.items() if not heat.any()]
-    note = f'; nothing speaks for it in {backbone.unit} {", ".join(idle)}' if idle else ''
+    note = f'; nothing supports it in {backbone.unit} {", ".join(idle)}' if idle else ''
     return f'{path}: {title}{note}', written

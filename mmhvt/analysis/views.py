@@ -6,7 +6,7 @@ CROPS = {'ThreeCrop': 3, 'FiveCrop': 5, 'TenCrop': 10}
 
 
 def count_views(cfg: ConfigDict) -> tuple[int, int] | None:
-    """Clips of a video and crops of a clip that the test pipeline makes; None without a test pipeline.
+    """Numbers of clips per video and of crops per clip in the test pipeline; None without a test pipeline.
 
     Clips are `num_clips` of the transform that samples frames, twice as many with `twice_sample`; crops are those of
     ThreeCrop, FiveCrop or TenCrop. An image is one clip.

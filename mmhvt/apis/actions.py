@@ -31,11 +31,11 @@ class PersonDetector:
     Args:
         config: Path or name of the config.
         checkpoint: File or URL of the weights.
-        category: Number of the class of persons.
+        category: Index of the person class.
         device: Device of the model.
 
     Raises:
-        ValueError: If the config is not one of a detector in pictures, or the checkpoint does not fit it.
+        ValueError: If the config is not that of an image detector, or the checkpoint does not fit it.
     """
 
     def __init__(self, config: str, checkpoint: str, category: int, device: str) -> None:
@@ -52,15 +52,15 @@ class PersonDetector:
                 self.pipeline = Compose([{**first, 'type': 'mmdet.LoadImageFromNDArray'}, *others])
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """(n, 5) of a frame (H, W, 3) uint8 RGB: x1, y1, x2, y2 as shares of the frame, and score.
+        """Boxes (n, 5) in a frame (H, W, 3) uint8 RGB: x1, y1, x2, y2 as fractions of the frame, and score.
 
         Raises:
-            ValueError: If the model finds no boxes but something else.
+            ValueError: If the model predicts something other than boxes.
         """
         with DefaultScope.overwrite_default_scope(self.scope):
             found = inference_detector(self.model, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), self.pipeline)
         if 'pred_instances' not in found or 'bboxes' not in found.pred_instances:
-            raise ValueError(f'{self.model.cfg.filename} is no detector: {type(self.model).__name__} gives no boxes')
+            raise ValueError(f'{self.model.cfg.filename} is no detector: {type(self.model).__name__} predicts no boxes')
         persons = found.pred_instances[found.pred_instances.labels == self.category].cpu()
         height, width, _ = frame.shape
         boxes = persons.bboxes.numpy().astype(float) / [width, height, width, height]
@@ -73,8 +73,8 @@ class ActionFinder:
     Args:
         config: Path of the config.
         checkpoint: File or URL of the weights.
-        labels: File of the names of the actions. Defaults to the config's `label_file`, if it is there, or those that
-            the checkpoint carries.
+        labels: File of the names of the actions. Defaults to the config's `label_file` if it exists, or else to the
+            names in the checkpoint.
         device: Device of the model.
 
     Attributes:
@@ -106,7 +106,7 @@ class ActionFinder:
         self.names = self._names(labels, dataset.get('label_file'), dataset.get('custom_classes'))
 
     def _names(self, labels: Path | None, of_config: str | None, custom: list[int] | None) -> dict[int, str]:
-        # column 0 is none, or whether there is a person
+        # column 0 stands for no action, or for whether there is a person
         ids = dict(enumerate(custom or range(1, self.columns), 1))
         of_checkpoint = (getattr(self.model, 'dataset_meta', None) or {}).get('classes') or ()
         if labels is None and of_config is not None and Path(of_config).is_file():
@@ -114,24 +114,24 @@ class ActionFinder:
         if labels is None and len(of_checkpoint) == len(ids):
             return dict(enumerate(of_checkpoint, 1))
         if labels is None:
-            print(f'note: the actions have no names, {of_config or "label_file of the config"} is not there: --labels')
+            print(f'note: the actions have no names, there is no {of_config or "label_file in the config"} (--labels)')
             return {column: f'action {number}' for column, number in ids.items()}
         named = read_names(labels)
         if custom and (nameless := sorted(set(custom) - set(named))):
-            raise ValueError(f'{labels} has no name of action {nameless[0]}, one of custom_classes')
+            raise ValueError(f'{labels} has no name for action {nameless[0]}, one of custom_classes')
         if not custom and max(named) != self.columns - 1:
             raise ValueError(f'{labels} names actions up to number {max(named)}, the head has {self.columns - 1}')
-        # AVA evaluates and names 60 of its 80
+        # AVA evaluates and names only 60 of its 80 actions
         return {column: named[number] for column, number in ids.items() if number in named}
 
     def reach(self, fps: float) -> tuple[int, int]:
-        """Numbers of frames of a video that a clip needs before and after its key frame."""
+        """Numbers of video frames that a clip needs before and after its key frame."""
         clip = self.sampler
         interval, middle = clip.frame_interval / clip.target_fps * fps, clip.clip_len // 2
         return math.ceil(middle * interval) + 1, math.ceil((clip.clip_len - 1 - middle) * interval) + 1
 
     def __call__(self, video: RecentFrames, seconds: float, boxes: np.ndarray) -> np.ndarray:
-        """Scores (n, columns) of boxes (n, 4), shares of the frame, from the clip about a key frame.
+        """Scores (n, columns) of boxes (n, 4), fractions of the frame, from the clip around a key frame.
 
         `video` is read as far as the clip reaches, or to its end.
         """
@@ -151,8 +151,8 @@ class KeyFrameFinder:
 
     Args:
         finder: Model of actions.
-        boxes_at: Function of a video and the number of a frame that gives (n, 5) boxes as shares of the frame, and
-            scores or NaN; None if nothing is known of the frame.
+        boxes_at: Function of a video and a frame number. It returns (n, 5) boxes as fractions of the frame, and scores
+            or NaN, or None if nothing is known about the frame.
         size: Width and height of the frames.
         fps: Frames a second.
         det_score: Lowest score of a box that has one.
@@ -160,8 +160,8 @@ class KeyFrameFinder:
 
     Attributes:
         before, after: Numbers of frames that a clip reaches back and ahead.
-        counts: Numbers of `key_frames`, of `unknown` ones among them, of `boxes`, and of other boxes that have a `low`
-            score or lie `outside` the frame.
+        counts: Numbers of `key_frames`, of `unknown` ones among them, of `boxes`, and of boxes left out because their
+            score is `low` or they lie `outside` the frame.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ def file_key_frames(source: FrameSource, find: KeyFrameFinder, every: float) -> 
     Args:
         source: File; frames to draw come from another call of its :meth:`frames`.
         find: Model of persons and actions at a moment.
-        every: Seconds from key frame to key frame.
+        every: Seconds between key frames.
     """
     video = RecentFrames(source.frames(), find.before + find.after + 1, source.name, source.fps)
     for number in count():
@@ -227,18 +227,18 @@ def file_key_frames(source: FrameSource, find: KeyFrameFinder, every: float) -> 
 def stream_key_frames(
     source: FrameSource, find: KeyFrameFinder, every: float
 ) -> Iterator[tuple[np.ndarray, dict | None]]:
-    """Frames of a stream or camera, which come once, and key frames.
+    """Frames and key frames of a stream or camera, which can be read only once.
 
-    Frames are held until the clip around them is complete. A key frame of a live source is left out while a newer one
-    is there already; `counts['skipped']` counts them.
+    Frames are held until the clip around them is complete. A key frame of a live source is skipped if a newer one is
+    already waiting; `counts['skipped']` counts them.
 
     Args:
         source: Stream or camera.
         find: Model of persons and actions at a moment.
-        every: Seconds from key frame to key frame.
+        every: Seconds between key frames.
 
     Yields:
-        Each frame (H, W, 3) uint8 RGB, and the key frame that it is, if it is one.
+        Each frame (H, W, 3) uint8 RGB, with its key frame entry, or None if it is not a key frame.
     """
     reach = find.before + find.after + 1
     video = RecentFrames(source.frames(reach), reach, source.name, source.fps)

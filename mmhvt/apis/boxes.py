@@ -15,14 +15,14 @@ def read_boxes(path: Path, video: str, start: float) -> dict[float, np.ndarray]:
 
     Args:
         path: File of proposals or annotations, or JSON that the demo wrote.
-        video: Name of the video in the file; a JSON of the demo has a single video, whatever its name.
+        video: Name of the video in the file; ignored for the demo's JSON, which has a single video.
         start: Time of the video's first frame in the file.
 
     Returns:
-        (n, 5) by seconds from the start of the video: x1, y1, x2, y2 as shares of the frame, and score or NaN.
+        (n, 5) by seconds from the start of the video: x1, y1, x2, y2 as fractions of the frame, and score or NaN.
 
     Raises:
-        ValueError: If the file cannot be read, or has other videos and not this.
+        ValueError: If the file cannot be read, or has other videos but not this one.
     """
     formats = {'.pkl': _boxes_of_pickle, '.csv': _boxes_of_csv, '.json': _boxes_of_json}
     if path.suffix not in formats:
@@ -33,10 +33,10 @@ def read_boxes(path: Path, video: str, start: float) -> dict[float, np.ndarray]:
         raise ValueError(f'there is no file of boxes {path}') from None
     except READ_ERRORS as error:
         reason = f'it lacks {error}' if isinstance(error, KeyError) else str(error) or type(error).__name__
-        raise ValueError(f'{path} cannot be read as boxes of the form that --help tells: {reason}') from error
+        raise ValueError(f'{path} cannot be read as boxes in a format that --help lists: {reason}') from error
     if found and video not in found:
         some = ', '.join(sorted(found)[:3]) + (' …' if len(found) > 3 else '')
-        raise ValueError(f'{path} has boxes of {some}, and none of {video}: the video has to be named as there')
+        raise ValueError(f'{path} has boxes of {some}, but none of {video}: the video needs the name that it has there')
     times = found.get(video, {})
     if endless := [seconds for seconds in times if not math.isfinite(seconds)]:
         raise ValueError(f'{path}: {endless[0]} is no time in seconds')
@@ -48,7 +48,7 @@ def _boxes_of_pickle(path: Path, video: str) -> dict[str, dict[float, np.ndarray
     boxes: dict[str, dict[float, np.ndarray]] = {}
     for key, rows in content.items():
         name, _, seconds = key.rpartition(',')
-        # of nobody there are arrays of any shape
+        # without persons, the array may have any shape
         rows = np.array(rows, float).reshape(len(rows), -1) if len(rows) else np.zeros((0, 5))
         if rows.shape[1] not in (4, 5):
             raise ValueError(f'{key!r} has {rows.shape[1]} columns, not 4 or 5')
@@ -59,7 +59,7 @@ def _boxes_of_pickle(path: Path, video: str) -> dict[str, dict[float, np.ndarray
 
 
 def _boxes_of_csv(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]:
-    # of a person who does several things there are several lines
+    # a person with several actions has several lines
     found: dict[str, dict[float, dict[tuple[float, ...], float]]] = {}
     with path.open(newline='', encoding='utf-8-sig') as file:
         for number, row in enumerate(csv.reader(file), 1):
@@ -93,7 +93,7 @@ def _boxes_of_json(path: Path, video: str) -> dict[str, dict[float, np.ndarray]]
 
 
 def inside(rows: np.ndarray) -> np.ndarray:
-    """Boxes (n, 5) cut off at the edges of the frame, without those of which nothing is left."""
+    """Boxes (n, 5) clipped to the frame, without those that have no area left."""
     rows = rows.copy()
     rows[:, :4] = rows[:, :4].clip(0, 1)
     return rows[(rows[:, 2:4] > rows[:, :2]).all(1)]

@@ -22,7 +22,7 @@ def add_reading_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--live',
         action=BooleanOptionalAction,
-        help='whether frames are dropped to stay near the present (default: of cameras and live streams)',
+        help='whether frames are dropped to stay near the present (default: for cameras and live streams)',
     )
 
 
@@ -31,7 +31,7 @@ def exit_status(program: str, run: Callable[[], str], interrupted: str) -> int:
 
     Args:
         program: Name of the demo.
-        run: Demo; returns what was lost of the videos, '' if nothing was.
+        run: Demo; returns what is missing from the videos, '' if nothing is.
         interrupted: Message after Ctrl-C.
 
     Returns:

@@ -18,21 +18,21 @@ from .streams import FrameSource, RecentFrames, check_interval, stopped_by_inter
 from .videos import write_video
 from .writing import KeyFrameWriter, check_outputs, mp4_path, whole_file
 
-# most actions of a person in the picture; the JSON has all
+# actions drawn per person at most; the JSON has all
 MOST_SHOWN = 5
 
 
 class GivenBoxes:
-    """Boxes of a file by the frames of a video.
+    """Boxes from a file for the frames of a video.
 
     Args:
         path: File, see :func:`~mmhvt.apis.boxes.read_boxes`.
         source: The video.
-        start: What the file calls the time of the video's first frame.
+        start: Time of the video's first frame in the file.
 
     Attributes:
         total: Number of times in the file.
-        unused: Number of those that no key frame was asked for.
+        unused: Number of these times without a key frame so far.
     """
 
     def __init__(self, path: Path, source: FrameSource, start: float) -> None:
@@ -41,13 +41,13 @@ class GivenBoxes:
         self.total = self.unused = len(times)
 
     def __call__(self, video: RecentFrames, index: int) -> np.ndarray | None:
-        """(n, 5) boxes at a frame; None if the file says nothing of it."""
+        """(n, 5) boxes at a frame; None if the file does not list the frame."""
         self.unused -= index in self._rows
         return self._rows.get(index)
 
 
 def to_draw(entry: dict, width: int, height: int) -> KeyFrame:
-    """A key frame of the JSON as it is drawn.
+    """Convert a key frame of the JSON for drawing.
 
     Args:
         entry: Key frame with boxes in pixels.
@@ -76,7 +76,7 @@ def draw_file(source: FrameSource, find: KeyFrameFinder, every: float, writer: K
     try:
         yield from draw_video(source.frames(), source.fps, key_frames())
     finally:
-        print(file=sys.stderr)  # ends the line of the bar
+        print(file=sys.stderr)  # ends the progress bar's line
 
 
 def draw_stream(
@@ -94,7 +94,7 @@ def draw_stream(
 
 
 def _write(video: Path, json: Path, source: FrameSource, find: KeyFrameFinder, every: float, head: dict) -> int:
-    """Write both files, whole or not at all; returns the number of frames."""
+    """Write both files completely or not at all; return the number of frames."""
     count = 0
     with ExitStack() as stack:
         if source.is_stream:
@@ -114,19 +114,19 @@ def _write(video: Path, json: Path, source: FrameSource, find: KeyFrameFinder, e
 
 
 def _notes(find: KeyFrameFinder, boxes: Path | None, given: GivenBoxes | None, det_score: float) -> Iterator[str]:
-    """What the user should know of the boxes."""
+    """What the user should know about the boxes."""
     counts = find.counts
     if counts['skipped']:
-        yield f'{counts["skipped"]} key frames were left out, since the model is slower: --every'
+        yield f'{counts["skipped"]} key frames were left out, since the model is too slow for --every'
     if counts['unknown']:
         yield f'{boxes} lacks {counts["unknown"]} of the {counts["key_frames"]} key frames'
     if given is not None and given.unused:
-        yield f'{given.unused} of the {given.total} times in {boxes} are no key frames: --every, --boxes-start'
+        yield f'{given.unused} of the {given.total} times in {boxes} are not key frames: check --every, --boxes-start'
     if counts['outside']:
-        shares = '; boxes of .pkl and .csv are shares of the frame, not pixels' if boxes else ''
+        shares = '; boxes in .pkl and .csv are fractions of the frame, not pixels' if boxes else ''
         yield f'{counts["outside"]} boxes lie outside the frame or have no area, and are left out{shares}'
     if not counts['boxes']:
-        low = f'; {counts["low"]} have a score below {det_score}: --det-score' if counts['low'] else ''
+        low = f'; {counts["low"]} have a score below {det_score} (--det-score)' if counts['low'] else ''
         yield f'the video shows no boxes{low}'
 
 
@@ -151,32 +151,32 @@ def detect_actions(
     live: bool | None = None,
     device: str = 'cpu',
 ) -> str:
-    """Find the actions of the persons in a video, and write it with boxes, and a JSON.
+    """Find the actions of the persons in a video; write a JSON, and the video with boxes.
 
     Persons come from `boxes`, or from the detector of `det_config`.
 
     Args:
-        video: File, URL of a stream or camera, as :class:`~mmhvt.apis.FrameSource` takes it.
+        video: File, stream URL or camera, as :class:`~mmhvt.apis.FrameSource` accepts it.
         config: Path of the config of a :class:`mmhvt.models.ActionDetector`.
         checkpoint: File or URL.
         out: MP4 to write, or folder for one that is named after the video.
         json: JSON to write. Defaults to a file beside the video.
         boxes: File of boxes, see :func:`~mmhvt.apis.boxes.read_boxes`.
-        boxes_start: What `boxes` calls the time of the video's first frame. Defaults to 0.
+        boxes_start: Time of the video's first frame in `boxes`. Defaults to 0.
         det_config: Path or name of the config of a detector of mmdet.
-        det_checkpoint: File or URL of the detector.
-        det_category: Class of persons of the detector. Defaults to 0.
+        det_checkpoint: File or URL of the detector's weights.
+        det_category: Index of the detector's person class. Defaults to 0.
         det_score: Lowest score of a person. Defaults to 0.8.
         labels: File of the names of actions. Defaults to the config's `label_file`.
         action_score: Lowest score of an action. Defaults to 0.5.
-        every: Seconds from key frame to key frame. Defaults to 1.
+        every: Seconds between key frames. Defaults to 1.
         duration: Seconds to read. Defaults to the whole video.
         fps: Frames a second, if the video gives a wrong rate or none.
         live: Whether frames are dropped to stay near the present. Defaults to True for cameras and live streams.
         device: Device of the models. Defaults to 'cpu'.
 
     Returns:
-        Reason why a stream ended before it should, although what came before is written; empty if it did not.
+        Reason why a stream ended early, in which case what came before is written; empty if it did not.
 
     Raises:
         ValueError: If arguments, configs and checkpoints do not fit together, or a file cannot be read.

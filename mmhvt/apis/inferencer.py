@@ -1,4 +1,4 @@
-"""mmaction's inferencers, which show what players show, name the files that they cannot read, and name the classes."""
+"""mmaction's inferencers, extended: they show the frames that players show, and name classes and unreadable files."""
 
 from typing import Any
 
@@ -21,23 +21,23 @@ from .models import count_classes, test_dataset
 class ActionRecogInferencer(mmaction.apis.inferencers.ActionRecogInferencer):
     """mmaction's ActionRecogInferencer with the readers of :class:`mmhvt.VideoDataset` and the names of the classes.
 
-    mmaction's inferencer replaces the `mmhvt.DecordInit` of a config by its own, which also samples frames that an edit
-    list hides. Its predictions are numbers; these have `pred_names`, too, and videos are drawn with names.
+    mmaction's inferencer replaces the `mmhvt.DecordInit` of a config with its own, which also samples frames that an
+    edit list hides. It predicts class numbers; this one adds `pred_names`, and draws videos with names.
 
     Args:
         model: Path of a config, name of a model in a metafile, or config.
         weights: File or URL of the weights. Defaults to those of the metafile.
         device: Device of the model. Defaults to the first GPU, if there is one.
-        label_file: File with one name a line, or a list of :func:`mmhvt.datasets.labels.label_lists` by its name, such
-            as 'kinetics400'. Defaults to the classes of the checkpoint's `dataset_meta`, or else of the config's test
-            dataset.
+        label_file: File with one name per line, or the name of a list in :func:`mmhvt.datasets.labels.label_lists`,
+            such as 'kinetics400'. Defaults to the classes of the checkpoint's `dataset_meta`, or else of the config's
+            test dataset.
         kwargs: Arguments of mmaction's inferencer: input_format, pack_cfg, scope.
 
     Attributes:
         classes: Names of the classes in the order of their labels, or None.
 
     Raises:
-        ValueError: If there are not as many names as classes of the head.
+        ValueError: If the number of names is not the head's number of classes.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ActionRecogInferencer(mmaction.apis.inferencers.ActionRecogInferencer):
         label_file: str | None = None,
         **kwargs,
     ) -> None:
-        # before the weights are read
+        # fails before the weights are read
         self.classes = None if label_file is None else read_classes(label_file)
         self._where = str(label_file)
         super().__init__(model, weights, device, **kwargs)
@@ -85,13 +85,13 @@ class ActionRecogInferencer(mmaction.apis.inferencers.ActionRecogInferencer):
 
 
 class MMAction2Inferencer(mmaction.apis.inferencers.MMAction2Inferencer):
-    """mmaction's MMAction2Inferencer by :class:`ActionRecogInferencer`: predictions have `rec_names` beside
+    """mmaction's MMAction2Inferencer, built on :class:`ActionRecogInferencer`: predictions have `rec_names` beside
     `rec_labels` and `rec_scores`, if the classes have names.
 
     Args:
-        rec: As `model` of ActionRecogInferencer.
-        rec_weights: As `weights`.
-        device, label_file, input_format: As those of ActionRecogInferencer.
+        rec: See `model` of ActionRecogInferencer.
+        rec_weights: See `weights`.
+        device, label_file, input_format: See ActionRecogInferencer.
 
     Raises:
         ValueError: See ActionRecogInferencer; if `rec` is missing.
@@ -105,7 +105,7 @@ class MMAction2Inferencer(mmaction.apis.inferencers.MMAction2Inferencer):
         label_file: str | None = None,
         input_format: str = 'video',
     ) -> None:
-        # mmaction's own would build mmaction's inferencer
+        # mmaction's __init__ would build mmaction's inferencer
         if rec is None:
             raise ValueError('MMAction2Inferencer needs rec: a config, or the name of a model')
         self.visualizer, self.num_visualized_imgs, self.mode = None, 0, 'rec'
@@ -119,7 +119,7 @@ class MMAction2Inferencer(mmaction.apis.inferencers.MMAction2Inferencer):
         """Predictions as plain numbers and names, which are printed and written on request.
 
         Args:
-            preds: Samples with predictions, `rec` of them for each video.
+            preds: Samples with predictions, as `rec` for each video.
             visualization: Frames with labels. Defaults to None.
             print_result: Whether to print the predictions. Defaults to False.
             pred_out_file: File to write them to, JSON, YAML or pickle. Defaults to '', none.

@@ -35,14 +35,14 @@ from .writing import check_outputs, mp4_path, whole_file
 WHOLE_FRAME = np.array([[0.0, 0.0, 1.0, 1.0]])
 LISTS = ('.txt', '.csv', '.tsv')
 PICTURES = ('.png', '.pdf', '.svg', '.jpg')
-# of a class in the terminal, in columns
+# of class names in the terminal, in columns
 WIDEST_NAME = 40
 # eighths of a column
 BLOCKS = '▏▎▍▌▋▊▉█'
 
 
 class Outputs(NamedTuple):
-    """Files to write of a video; None for those that are not asked for.
+    """Files to write for a video; None for those not requested.
 
     Args:
         video: MP4 with captions.
@@ -58,7 +58,7 @@ def list_sources(videos: Iterable[str], root: Path | None = None) -> list[str]:
 
     Args:
         videos: Files, folders, lists of files (.txt, .csv, .tsv), URLs and cameras.
-        root: Folder that paths start from. Defaults to the working directory, and in lists to the folder of the list.
+        root: Folder that paths start from. Defaults to the working directory, or to the folder of a list for its paths.
 
     Raises:
         ValueError: If a list cannot be read, or there is no video in a folder.
@@ -77,15 +77,15 @@ def list_sources(videos: Iterable[str], root: Path | None = None) -> list[str]:
 
 
 def plan_outputs(sources: Sequence[str], out: Path | None, timeline: Path | None) -> dict[str, Outputs]:
-    """The files to write of each source.
+    """The files to write for each source.
 
     Args:
         sources: Files, streams and cameras.
-        out: MP4, or folder for those of several sources, named after these.
+        out: MP4, or folder for MP4s named after the sources.
         timeline: Picture, or folder.
 
     Raises:
-        ValueError: If there are several sources and one file, or an MP4 would have another suffix.
+        ValueError: If several sources would share one file, or the video would not be an MP4.
     """
     files = [source for source in sources if kind_of(source) == 'file' and '://' not in source]
     stems = {source: stem_of(source) for source in sources}
@@ -110,7 +110,7 @@ def draw_bars(labels: Sequence[Label], width: int, blocks: bool = True) -> str:
     Args:
         labels: Classes with scores; bars show those in [0, 1].
         width: Columns of the terminal.
-        blocks: Whether it can show block characters; '#' otherwise. Defaults to True.
+        blocks: Whether the terminal can show block characters; '#' otherwise. Defaults to True.
     """
     column = min(WIDEST_NAME, max(map(cell_len, (label.name for label in labels)), default=0))
     most = max(8, width - column - 11)
@@ -135,7 +135,7 @@ def _shows_blocks(file: TextIO) -> bool:
 
 
 class _JsonLines:
-    """File of JSON lines, each of which is there as soon as it is written; no file without lines.
+    """File of JSON lines, each flushed as it is written; without lines, there is no file.
 
     Args:
         path: File to write; None for none.
@@ -171,7 +171,7 @@ class _LabeledSource:
         length: Frames of a clip.
         step: Frames from the start of a clip to the start of the next.
         top: Number of labels of a clip.
-        score: Lowest score of a label; None for none.
+        score: Lowest score of a label; None for no limit.
         file: JSON lines.
         timeline: Picture over time; None for none.
 
@@ -232,15 +232,15 @@ class _LabeledSource:
 
 
 class _Run:
-    """What is done with each video.
+    """Labels each video in turn.
 
     Args:
         recognizer: Model.
         json: JSON lines.
-        every: Seconds from clip to clip; None for one result for a file.
-        window: Seconds that a clip extends over; None for what the config says.
+        every: Seconds from clip to clip; None for one result per file.
+        window: Length of a clip in seconds; None for what the config says.
         top: Number of labels.
-        score: Lowest score of a label; None for none.
+        score: Lowest score of a label; None for no limit.
     """
 
     def __init__(
@@ -317,34 +317,35 @@ def recognize_videos(
 ) -> str:
     """Label videos: print their best classes and, where asked for, write and draw them.
 
-    A file has one result, by all views of the config's test pipeline. With `every`, `window`, `out`, `timeline`,
+    A file gets one result, from all views of the config's test pipeline. With `every`, `window`, `out`, `timeline`,
     `duration`, `fps` or `live`, and for streams and cameras, labels are those of clips that slide over the video.
 
     Args:
         videos: Files, folders, lists of files (.txt, .csv, .tsv), URLs of streams, and cameras.
         model: Name of a model of this package, or path of the config of a recognizer of mmaction2.
-        checkpoint: File or URL. Defaults to the published weights of the model of that name.
-        labels: File of the class names, one a line, or name of a list such as 'kinetics400'. Defaults to those that
-            checkpoint or config carry.
-        video_root: Folder that paths start from. Defaults to the working directory, in lists to the folder of the list.
+        checkpoint: File or URL. Defaults to the published weights of the named model.
+        labels: File of the class names, one per line, or name of a list such as 'kinetics400'. Defaults to the names
+            in the checkpoint or config.
+        video_root: Folder that paths start from. Defaults to the working directory, or to the folder of a list for its
+            paths.
         every: Seconds from clip to clip. Defaults to 1.
-        window: Seconds that a clip extends over. Defaults to what the config says.
-        top: Number of labels. Defaults to 5, and to 3 of a clip.
+        window: Length of a clip in seconds. Defaults to what the config says.
+        top: Number of labels. Defaults to 5, and to 3 for clips.
         score: Lowest score of a label. Defaults to none.
         json: File of JSON lines to write.
-        out: MP4 to write, or folder for those that are named after the videos.
-        timeline: Picture of the labels over time to write, or folder.
+        out: MP4 to write, or folder for MP4s named after the videos.
+        timeline: Picture of the labels over time to write, or folder for pictures named after the videos.
         duration: Seconds to read. Defaults to the whole video.
         fps: Frames a second, if a video gives a wrong rate or none.
         live: Whether frames are dropped to stay near the present. Defaults to True for cameras and live streams.
         device: Device of the model. Defaults to the first GPU, if there is one.
 
     Returns:
-        What went wrong with videos, although others, or a part, are done; empty if nothing did.
+        What went wrong with some videos, or with the rest of one; empty if nothing did.
 
     Raises:
         ValueError: If arguments, config and checkpoint do not fit together, or a file cannot be read.
-        UnreadableVideoError: If there is one video, and it cannot be read.
+        UnreadableVideoError: If the only video cannot be read.
         OSError: If a file cannot be written.
     """
     for option, value in dict(every=every, window=window, top=top).items():
@@ -356,7 +357,7 @@ def recognize_videos(
     every = 1.0 if every is None else every
 
     def opened(video: str) -> FrameSource | None:
-        """The source if clips slide over it; None for a file that is seen as a whole."""
+        """The source if clips slide over it; None for a file that is recognized as a whole."""
         if not slides and kind_of(video) == 'file':
             check_readable(video)
             return None
@@ -364,7 +365,7 @@ def recognize_videos(
         check_interval(every, source, 'clips')
         return source
 
-    # what is wrong with the only video is told before the model is loaded
+    # an unreadable only video fails before the model is loaded
     first = opened(sources[0]) if len(sources) == 1 else None
     if device:
         check_device(device)

@@ -11,13 +11,13 @@ def read_names(path: Path) -> dict[int, str]:
     """Names of classes by number from 1.
 
     Args:
-        path: Label map as AVA's (.pbtxt), text of one name a line, or a list of :mod:`mmhvt.datasets.labels` by its
-            name, such as 'kinetics400'.
+        path: Label map like AVA's (.pbtxt), text file with one name per line, or name of a list in
+            :mod:`mmhvt.datasets.labels`, such as 'kinetics400'.
 
     Raises:
-        ValueError: If there are none, no list has that name, or the label map is not one of names and numbers.
+        ValueError: If there are no names, no list has that name, or the label map lacks names or numbers.
     """
-    is_name = path.name == str(path) and not path.suffix  # of a list, or like one
+    is_name = path.name == str(path) and not path.suffix  # of a list, or looks like one
     if is_name and not path.is_file():
         return dict(enumerate(read_classes(path), 1))
     try:
@@ -31,6 +31,6 @@ def read_names(path: Path) -> dict[int, str]:
 
 
 def check_names(names: Sized, classes: int, where: object) -> None:
-    """Raises a ValueError if `names`, of the file `where`, are not as many as the classes of the head."""
+    """Raises a ValueError if `names`, which come from `where`, are not as many as the head's classes."""
     if len(names) != classes:
         raise ValueError(f'{where} names {len(names)} classes, the head has {classes}')

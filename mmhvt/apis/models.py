@@ -70,7 +70,7 @@ def load_config(path: str, options: dict | None = None, for_tests: bool = True) 
 
 
 def test_dataset(cfg: Config) -> ConfigDict:
-    """The part of a config that has the pipeline of tests, within wrappers of datasets.
+    """The test dataset of a config, which has the pipeline, inside any dataset wrappers.
 
     Raises:
         ValueError: If there is none.
@@ -84,7 +84,7 @@ def test_dataset(cfg: Config) -> ConfigDict:
 
 
 def test_pipeline(cfg: Config) -> list[dict]:
-    """Transforms of tests; for configs of mmdet, that package is not needed."""
+    """Transforms of the test pipeline; for configs of mmdet, that package is not needed."""
     return test_dataset(cfg).pipeline
 
 
@@ -97,10 +97,10 @@ def load_model(cfg: Config, checkpoint: str, device: str, kind: type[Model]) -> 
         cfg: Config with a model.
         checkpoint: File or URL of the weights.
         device: Device of the model.
-        kind: Class that the model has to be of.
+        kind: Class that the model has to be an instance of.
 
     Raises:
-        ValueError: If the model cannot be built or is not of a kind, or the checkpoint cannot be read or does not fit.
+        ValueError: If the model cannot be built or is not a `kind`, or the checkpoint cannot be read or does not fit.
     """
     with naming_config(cfg.filename):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
@@ -120,12 +120,12 @@ def load_model(cfg: Config, checkpoint: str, device: str, kind: type[Model]) -> 
 
 
 def count_classes(model: nn.Module, dataset: str | None = None) -> int:
-    """Classes that a recognizer of mmaction2 or a classifier of mmpretrain tells apart; 0 if its head does not say.
+    """Number of classes of a recognizer of mmaction2 or a classifier of mmpretrain; 0 if its head does not say.
 
     Args:
         model: Model with a `cls_head` or `head`.
-        dataset: Dataset whose head of a :class:`mmhvt.models.CoTrainingHead` counts, by the name that `NameDataset` of
-            a pipeline gives it.
+        dataset: Dataset whose head in a :class:`mmhvt.models.CoTrainingHead` counts, by its name in the pipeline's
+            `NameDataset`.
     """
     head = getattr(model, 'cls_head', None) or getattr(model, 'head', None)
     if isinstance(head, CoTrainingHead):
@@ -136,16 +136,16 @@ def count_classes(model: nn.Module, dataset: str | None = None) -> int:
 def class_names(
     model: nn.Module, cfg: Config, dataset: str | None, given: dict[int, str] | None, file: str
 ) -> tuple[list[str], bool]:
-    """Names of the classes of a model, and whether there are any: of a file, the checkpoint or the config.
+    """Class names of a model, from a file, the checkpoint or the config, and whether any of them has names.
 
-    The default scope is that of the config.
+    The caller sets the default scope to that of the config.
 
     Args:
         model: Model of :func:`load_model`.
         cfg: Its config.
-        dataset: As of :func:`count_classes`.
+        dataset: See :func:`count_classes`.
         given: Names of :func:`~mmhvt.apis.labels.read_names`; None for those of the checkpoint or config.
-        file: File that they are of.
+        file: File that they come from.
 
     Raises:
         ValueError: If the head has no classes, or not as many as there are names.
@@ -153,7 +153,7 @@ def class_names(
     classes = count_classes(model, dataset)
     if not classes:
         raise ValueError(
-            f'{cfg.filename}: the model has no head that tells classes apart, or no one for the dataset that the test '
+            f'{cfg.filename}: the model has no head that tells classes apart, or none for the dataset that the test '
             'pipeline names (mmhvt.NameDataset)'
         )
     of_checkpoint = (getattr(model, 'dataset_meta', None) or {}).get('classes')

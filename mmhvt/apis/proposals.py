@@ -35,26 +35,25 @@ def write_proposals(
     timestamp_start: int = 0,
     device: str = 'cpu',
 ) -> str:
-    """Write a pickled dict from 'VIDEO,0902' to boxes (n, 4), or (n, 5) with scores, as shares of the frame.
+    """Write a pickled dict from 'VIDEO,0902' to boxes (n, 4), or (n, 5) with scores, as fractions of the frame.
 
     Boxes come from files, or from a detector of mmdet. mmaction2's AVADataset and mmhvt's read them as `proposal_file`.
 
     Args:
         out: Pickle to write.
         boxes: Files that :func:`mmhvt.datasets.ava_files.read_proposals` reads, or JSON of `tools/demo/spatiotemporal`.
-        pixels: Whether boxes of files are in pixels of `videos`. Defaults to False.
+        pixels: Whether the boxes in files are in pixels of `videos`. Defaults to False.
         videos: Folder of the videos: VIDEO.mp4, or VIDEO if the name has a suffix, as the datasets read them.
-        ann_files: Annotations whose key frames the detector looks at. Defaults to none: every second of each MP4.
+        ann_files: Annotations whose key frames the detector looks at. Defaults to every second of each MP4.
         det_config: Path or name of the config of a detector of mmdet.
-        det_checkpoint: File or URL of the detector.
-        det_category: Class of persons of the detector. Defaults to 0.
-        det_score: Lowest score of a box of the detector. Defaults to 0.05; datasets choose again by
-            `person_det_score_thr`.
-        timestamp_start: What annotations call the time of a video's first frame, in seconds. Defaults to 0.
+        det_checkpoint: File or URL of the detector's weights.
+        det_category: Index of the detector's person class. Defaults to 0.
+        det_score: Lowest score of a detected box. Defaults to 0.05; datasets filter again by `person_det_score_thr`.
+        timestamp_start: Time of a video's first frame in the annotations, in seconds. Defaults to 0.
         device: Device of the detector. Defaults to 'cpu'.
 
     Returns:
-        What was written, and what the user should know of it.
+        What was written, and what the user should know about it.
 
     Raises:
         ValueError: If arguments do not fit together, or a file, config or checkpoint is malformed.
@@ -121,7 +120,7 @@ def _is_of_demo(path: Path) -> bool:
     try:
         content = json.loads(path.read_bytes())
     except ValueError:
-        return False  # read_proposals says so
+        return False  # read_proposals reports it
     return isinstance(content, dict) and {'video', 'key_frames'} <= content.keys()
 
 
@@ -160,7 +159,7 @@ def _detect(
     start: int,
     det_score: float,
 ) -> Proposals:
-    """Boxes (n, 5) of a detector, of nobody too, by key frame."""
+    """Boxes (n, 5) of a detector by key frame, also where n is 0."""
     found: Proposals = {}
     for path, name, times in track_iter_progress(list(wanted)):
         video = Video(path)

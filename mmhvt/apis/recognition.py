@@ -38,7 +38,7 @@ DECODING = (
     transforms.DecordDecode, transforms.OpenCVDecode, transforms.PyAVDecode, transforms.PIMSDecode,
     transforms.RawFrameDecode,
 )  # fmt: skip
-# of a clip of a sampler that takes the whole video, whatever its length: as long as videos of Kinetics
+# length of a clip if the sampler draws from the whole video, whatever its length: that of Kinetics' videos
 USUAL_SECONDS = 10.0
 
 
@@ -110,15 +110,15 @@ class ClipRecognizer:
         model: Name of a model or config of this package, path of a config or its name as 'mmaction::PATH', a config, or
             a model of mmaction's `init_recognizer`.
         checkpoint: File or URL of the weights. Defaults to those that the metafile names.
-        labels: File of the class names, one a line, or name of a list in :mod:`mmhvt.datasets.labels`. Defaults to the
-            `classes` of the checkpoint's `dataset_meta`, or else those of the config's test dataset.
+        labels: File of the class names, one per line, or name of a list in :mod:`mmhvt.datasets.labels`. Defaults to
+            the `classes` of the checkpoint's `dataset_meta`, or else those of the config's test dataset.
         device: Device of the model. Defaults to the first GPU, if there is one.
 
     Attributes:
         cfg: The config.
         model: The model.
         names: Names of the classes, in order.
-        has_names: Whether names were given.
+        has_names: Whether the classes have names.
 
     Raises:
         ValueError: If there is no such model, no weights are known, or config, checkpoint and names do not fit
@@ -155,11 +155,11 @@ class ClipRecognizer:
 
     @staticmethod
     def _config_of(model: nn.Module, checkpoint: str | Path | None, device: str | None) -> Config:
-        """The config of a model that is initialized already."""
+        """The config of a model that is already initialized."""
         if not isinstance(model, BaseRecognizer) or not isinstance(getattr(model, 'cfg', None), Config):
-            raise ValueError(f'{type(model).__name__} is no recognizer with its config: init_recognizer gives one')
+            raise ValueError(f'{type(model).__name__} is no recognizer with its config: init_recognizer returns one')
         if checkpoint or device:
-            raise ValueError('a model that is there already has its weights and device: give init_recognizer these')
+            raise ValueError('an initialized model has its weights and device already: pass these to init_recognizer')
         return model.cfg
 
     def _set_pipelines(self) -> None:
@@ -169,11 +169,11 @@ class ClipRecognizer:
         samplers = [step for step in steps[: places[0]] if not isinstance(step, OPENING)] if places else []
         if not samplers or not hasattr(samplers[-1], 'clip_len'):
             raise ValueError(
-                f'{self.cfg.filename}: the test pipeline needs a choice of frames (SampleFrames, UniformSample, …), '
+                f'{self.cfg.filename}: the test pipeline needs a sampler of frames (SampleFrames, UniformSample, …), '
                 'and then DecordDecode or another that decodes RGB frames'
             )
         self._sampler = samplers[-1]
-        # a clip is one sample, always the same; to 2D recognizers a sample is a clip of one frame from each segment
+        # a clip is one sample, always the same; for 2D recognizers, a sample is a clip of one frame from each segment
         one = dict(num_sample_positions=1, twice_sample=False, test_mode=True)
         if self._sampler.clip_len > 1:
             one['num_clips'] = 1
@@ -182,7 +182,7 @@ class ClipRecognizer:
                 if hasattr(sampler, name):
                     setattr(sampler, name, value)
         rest = steps[places[0] + 1 :]
-        # frames that are held are small, and resized once for all clips that they are in
+        # frames are held after resizing, so that they are small and resized once for all clips that share them
         self._resize = None
         if rest and type(rest[0]) is transforms.Resize and not rest[0].lazy:
             self._resize, *rest = rest
@@ -197,7 +197,7 @@ class ClipRecognizer:
 
     @staticmethod
     def _for_files(steps: list) -> list:
-        """Transforms that read a video file, also of a pipeline for frames on disk."""
+        """Transforms that read a video file, even if the pipeline is one for frames on disk."""
         if not any(isinstance(step, OPENING) for step in steps):
             steps = [DecordInit(), *steps]
             steps = [
@@ -211,10 +211,10 @@ class ClipRecognizer:
             return class_names(self.model, self.cfg, datasets[-1] if datasets else None, given, file)
 
     def score_video(self, video: str | Path) -> np.ndarray:
-        """Scores (classes,) of a whole video file, by all views of the test pipeline, as `inference_recognizer` does.
+        """Scores (classes,) of a whole video file, from all views of the test pipeline, as `inference_recognizer` does.
 
         Raises:
-            UnreadableVideoError: If it cannot be read; names it.
+            UnreadableVideoError: If the file cannot be read; the message names it.
         """
         path = check_readable(str(video))
         return self._score(self._whole_pipeline, dict(filename=path, label=-1, start_index=0, modality='RGB'))
@@ -225,17 +225,17 @@ class ClipRecognizer:
         scores = found.pred_score.float().cpu().numpy()
         if scores.ndim != 1:
             raise ValueError(
-                f"{self.cfg.filename}: scores of views are not averaged: set average_clips='prob' of the cls_head"
+                f"{self.cfg.filename}: scores of views are not averaged: set average_clips='prob' in the cls_head"
             )
         return scores
 
     def length(self, fps: float, seconds: float | None = None) -> int:
-        """Number of frames of a video that a clip extends over.
+        """Number of video frames that a clip extends over.
 
         Args:
             fps: Frame rate of the video.
-            seconds: Length of a clip. Defaults to what the sampler's interval says, or to 10 if it takes frames from
-                the whole video, whatever its length.
+            seconds: Length of a clip. Defaults to what the sampler's interval implies, or to 10 if the sampler draws
+                frames from the whole video, whatever its length.
         """
         if seconds is not None:
             return max(1, round(seconds * fps))
@@ -247,7 +247,7 @@ class ClipRecognizer:
         return math.ceil(self._sampler.clip_len * interval)
 
     def prepare(self, frame: np.ndarray) -> np.ndarray:
-        """A frame (H, W, 3) uint8 RGB as clips hold it."""
+        """Resize a frame (H, W, 3) uint8 RGB to the size in which clips hold it."""
         if self._resize is None:
             return frame
         return self._resize(dict(imgs=[frame], img_shape=frame.shape[:2]))['imgs'][0]
@@ -258,7 +258,7 @@ class ClipRecognizer:
         Args:
             video: Frames that went through :meth:`prepare`.
             first: Number of the first frame of the clip.
-            length: Frames that the clip is sampled from.
+            length: Number of frames that the clip is sampled from.
         """
         reader = SimpleNamespace(get_batch=lambda indices: video.get_batch(first + np.asarray(indices)))
         sample = dict(
@@ -271,9 +271,9 @@ class ClipRecognizer:
 def label_clips(
     source: FrameSource, recognizer: ClipRecognizer, length: int, step: int
 ) -> Iterator[tuple[np.ndarray | None, LabeledClip | None]]:
-    """Labels clips that slide over a source, each as soon as it is whole.
+    """Labels clips that slide over a source, each as soon as it is complete.
 
-    The last clip ends with the video. Clips of a live source are left out while a newer one is there already.
+    The last clip ends with the video. Clips of a live source are skipped if a newer one is already waiting.
 
     Args:
         source: Video to read.
@@ -282,7 +282,7 @@ def label_clips(
         step: Frames from the start of a clip to the start of the next.
 
     Yields:
-        Each frame (H, W, 3) uint8 RGB, or None after the last, and the clip that ends with it, if one does.
+        Each frame (H, W, 3) uint8 RGB, or None after the last, and the clip that ends there, or None.
     """
     recent = RecentFrames((), length, source.name, source.fps)
     ends = 0  # of the last clip
@@ -305,15 +305,15 @@ def label_clips(
 def with_labels(
     labeled: Iterable[tuple[np.ndarray | None, LabeledClip | None]], step: int, lag: int
 ) -> Iterator[tuple[np.ndarray, LabeledClip | None]]:
-    """Frames with the clip whose middle is nearest, or the first that there is.
+    """Frames with the clip whose middle is nearest, or the first one available.
 
     Args:
         labeled: Frames and clips of :func:`label_clips`.
         step: Frames from clip to clip.
-        lag: Number of frames to hold back; labels of clips that are longer come late.
+        lag: Number of frames to hold back; labels of longer clips come late.
 
     Yields:
-        Frame and clip; None before the first of them, if that comes late.
+        Frame and clip; the clip is None before the first one, if that comes late.
     """
     held: deque[np.ndarray] = deque()
     coming: deque[LabeledClip] = deque()
@@ -384,22 +384,23 @@ def recognize(
         >>> for clip in recognize('long.mp4', model, every=1.0):
         ...     print(clip.start, clip.end, clip.labels[0].name)
 
-    For several videos, initialize the model once, by mmaction's `init_recognizer` or as a :class:`ClipRecognizer`.
+    For several videos, initialize the model once, with mmaction's `init_recognizer` or as a :class:`ClipRecognizer`.
 
     Args:
-        video: File; with `every` also the URL of a stream or a camera, as :class:`~mmhvt.apis.FrameSource` takes it.
-        model: What :class:`ClipRecognizer` takes, or one. What follows belongs to a model that is not initialized yet.
+        video: File; with `every`, also a stream URL or camera, as :class:`~mmhvt.apis.FrameSource` accepts it.
+        model: A :class:`ClipRecognizer`, or what it accepts. An initialized model already has its weights and device.
         checkpoint: File or URL of the weights. Defaults to those that the metafile names.
-        labels: File of the class names, one a line, or name of a list such as 'kinetics400'. Defaults to those that
-            checkpoint or config carry.
+        labels: File of the class names, one per line, or name of a list such as 'kinetics400'. Defaults to the names
+            in the checkpoint or config.
         top: Number of classes. Defaults to 5.
-        every: Seconds from clip to clip. Defaults to one result for the whole video, by all views of the test pipeline.
-        window: Seconds that a clip extends over, with `every`. Defaults to what the config says.
+        every: Seconds from clip to clip. Defaults to one result for the whole video, from all views of the test
+            pipeline.
+        window: Length of a clip in seconds, with `every`. Defaults to what the config says.
         device: Device of the model. Defaults to the first GPU, if there is one.
 
     Returns:
-        The best classes of the whole video, as (name, score), best first. With `every` an iterator over the clips,
-        which reads as it goes, so that its memory does not depend on the length of the video.
+        The best classes of the whole video, as (name, score), best first. With `every`, an iterator over the clips. It
+        reads as it goes, so its memory does not depend on the length of the video.
 
     Raises:
         ValueError: If arguments, model, checkpoint and names do not fit together.
@@ -410,9 +411,9 @@ def recognize(
             raise ValueError(f'{option}={value} has to be positive')
     if every is None:
         if window is not None:
-            raise ValueError(f'window={window} is the length of a clip: every=SECONDS, too, says where clips begin')
+            raise ValueError(f'window={window} is the length of a clip, and needs every=SECONDS from clip to clip')
         if kind_of(str(video)) != 'file':
-            raise ValueError(f'{video} is no file, of which the whole could be seen: every=1.0 recognizes clips of it')
+            raise ValueError(f'{video} is no file to recognize as a whole: every=1.0 recognizes clips of it')
         check_readable(str(video))
     else:
         source = FrameSource(video)
@@ -420,7 +421,7 @@ def recognize(
     if not isinstance(model, ClipRecognizer):
         model = ClipRecognizer(model, checkpoint, labels, device)
     elif checkpoint or labels or device:
-        raise ValueError('a ClipRecognizer has its weights, names and device: give them to it')
+        raise ValueError('a ClipRecognizer has its weights, names and device already: pass them to its constructor')
     if every is None:
         return best_labels(model.score_video(video), model.names, top)
     return _clip_labels(source, model, model.length(source.fps, window), round(every * source.fps), top)

@@ -1,7 +1,7 @@
 """Frames of video files, streams and cameras: in order, of any length, without seeking.
 
-OpenCV reads all of them. It gives the frames that a player shows, each once, also of files whose edit list cuts some
-off. mmcv brings it along; PyAV would be another dependency, and torchcodec needs FFmpeg's libraries.
+OpenCV reads all of them. It returns the frames that a player shows, each once, even if the file's edit list cuts some
+off. It comes with mmcv; PyAV would be another dependency, and torchcodec needs FFmpeg's libraries.
 """
 
 import http.client
@@ -30,9 +30,9 @@ from mmhvt.datasets.edit_lists import is_converted
 
 # seconds without an answer after which a stream counts as lost
 TIMEOUT = 10.0
-# of a camera or live stream that tells none
+# rate of a camera or live stream that reports none
 USUAL_FPS = 25.0
-# of frames that wait for a slow model
+# memory of frames that wait for a slow model
 MOST_WAITING_BYTES = 2**29
 PORTS = dict(http=80, https=443, rtsp=554, rtsps=322, rtmp=1935, rtmps=443)
 SCHEMES = (*PORTS, 'udp', 'rtp', 'tcp', 'srt')
@@ -42,9 +42,9 @@ class FrameSource:
     """A video file, a stream or a camera, frame by frame.
 
     A live source (a camera, or a stream that does not wait for its reader) is read by a thread that drops the oldest
-    frames if they are not taken in time, so that its user stays near the present. Where frames were dropped or came
-    late, the frame before is repeated: frame `n` shows the scene `n / fps` seconds after the start. Frames of files,
-    also on a web server, are never dropped.
+    frames if they are not taken in time, so that the caller stays near the present. Where frames were dropped or came
+    late, the previous frame is repeated: frame `n` shows the scene `n / fps` seconds after the start. Frames of files,
+    even on a web server, are never dropped.
 
     Args:
         source: Path of a file, URL (rtsp, rtmp, http, udp, …), number of a camera or its device such as '/dev/video0'.
@@ -55,18 +55,18 @@ class FrameSource:
 
     Attributes:
         name: The source as given.
-        stem: Name for files that are named after it.
+        stem: Name for files that are named after the source.
         kind: 'file', 'stream' or 'camera'.
         fps: Frames a second.
         height, width: Size of the frames.
         announced: Number of frames in the index of the file, which may be wrong; None if it has none.
         note: What the user should know about the rate; empty if nothing.
         dropped: Number of frames of a live source that were not taken in time.
-        lost: Reason why the source ended before it should; empty if it did not.
+        lost: Reason why the source ended early; empty if it did not.
         stopped: Whether :meth:`stop` ended it.
 
     Raises:
-        UnreadableVideoError: If it cannot be opened or gives no frame; names it.
+        UnreadableVideoError: If the source cannot be opened or has no frame; the message names it.
         ValueError: If an argument is not positive.
     """
 
@@ -98,7 +98,7 @@ class FrameSource:
         self._count = 0
 
     def _open(self) -> tuple[cv2.VideoCapture, np.ndarray]:
-        """An open capture, and the first frame that it gave."""
+        """An open capture, and its first frame."""
         begin = time.monotonic()
         with quiet_opencv():
             if self.kind == 'camera':
@@ -114,7 +114,7 @@ class FrameSource:
         if self.kind == 'file' and not is_converted(self._opens):
             raise UnreadableVideoError(
                 f'cannot read video {self.name}: OpenCV {cv2.__version__} does not convert its interlaced frames; '
-                'ffmpeg -i FILE -vf yadif NEW.mp4 writes one that is read',
+                'ffmpeg -i FILE -vf yadif NEW.mp4 writes a readable one',
                 self.name,
             )
         return capture, first
@@ -123,7 +123,7 @@ class FrameSource:
         if self.kind == 'camera':
             cameras = ', '.join(map(str, sorted(Path('/dev').glob('video*')))) or 'none'
             return (
-                f'camera {self.name} cannot be read: is it connected, and used by no other program? '
+                f'camera {self.name} cannot be read: is it connected, and not in use by another program? '
                 f'Cameras of this machine: {cameras}'
             )
         if self.kind == 'file':
@@ -131,8 +131,8 @@ class FrameSource:
         if waited > 0.9 * TIMEOUT:
             return f'stream {self.name} cannot be read: nothing came for {TIMEOUT:g} s'
         reason = _unreachable(self.name, True) or (
-            'what is there is no video, or an MP4 whose index stands at its end, on a server that sends no parts '
-            '(ffmpeg -i FILE -c copy -movflags faststart NEW.mp4 puts it in front)'
+            'it is no video, or an MP4 with its index at the end on a server that sends no byte ranges '
+            '(ffmpeg -i FILE -c copy -movflags faststart NEW.mp4 moves it to the front)'
         )
         return f'stream {self.name} cannot be read: {reason}'
 
@@ -141,17 +141,17 @@ class FrameSource:
             return self.kind == 'camera'
         if urlsplit(self.name).scheme.lower() not in ('http', 'https'):
             return True
-        # others have no announced length either, such as MPEG-TS, and wait for whom they are sent to
+        # others, such as MPEG-TS, announce no length either, but wait for their reader
         is_jpeg = int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*'MJPG')
         return self.announced is None and (is_jpeg or urlsplit(self.name).path.lower().endswith('.m3u8'))
 
     def _own_rate(self, capture: cv2.VideoCapture) -> float:
         fps = capture.get(cv2.CAP_PROP_FPS)
         if self.live and not 0 < fps <= 1000:
-            self.note = f'{self.name} tells no frame rate: {USUAL_FPS:g} frames a second are taken (--fps)'
+            self.note = f'{self.name} reports no frame rate: {USUAL_FPS:g} frames a second are assumed (--fps)'
             return USUAL_FPS
         if not 0 < fps < math.inf:
-            raise UnreadableVideoError(f'{self.name} does not tell its frame rate (--fps)', self.name)
+            raise UnreadableVideoError(f'{self.name} reports no frame rate (--fps)', self.name)
         return fps
 
     @property
@@ -160,20 +160,20 @@ class FrameSource:
         return self._opens if self.kind == 'file' else None
 
     def remarks(self, count: int) -> Iterator[str]:
-        """What the user should know in the end, after `count` frames."""
+        """What the user should know at the end, after `count` frames."""
         if self.stopped:
             yield f'{self.name} was stopped after {count / self.fps:.1f} s'
         elif self.duration is None and self.announced is not None and count + 2 < self.announced:
             yield (
-                f'the index of {self.name} has {self.announced} frames, and {count} can be shown: an edit list cuts '
-                'others off, or the file is damaged'
+                f'the index of {self.name} has {self.announced} frames, but {count} can be shown: an edit list cuts '
+                'the others off, or the file is damaged'
             )
         if self.dropped:
             yield f'{self.dropped} frames of {self.name} were dropped to stay near the present (--no-live reads all)'
 
     @property
     def is_stream(self) -> bool:
-        """Whether it can be read once only."""
+        """Whether it can be read only once."""
         return self.kind != 'file'
 
     @property
@@ -193,7 +193,7 @@ class FrameSource:
         """
         opened, self._opened = self._opened, None
         if opened is None and self.is_stream:
-            raise RuntimeError(f'{self.name} can be read once only')
+            raise RuntimeError(f'{self.name} can be read only once')
         capture, first = opened or self._open()
         return (self._stream if self.is_stream else self._file)(capture, first, ahead)
 
@@ -211,7 +211,7 @@ class FrameSource:
         reader.start()
         begin, before = time.monotonic(), self._as_rgb(frame)
         try:
-            # a live stream that stalls has a duration too
+            # the duration also ends a live stream that stalls
             while item := reader.take(
                 lambda: self._count and self._is_over((time.monotonic() - begin) * self.fps if self.live else 0)
             ):
@@ -234,14 +234,14 @@ class FrameSource:
         return self.stopped or (self.duration is not None and count >= self.duration * self.fps)
 
     def _as_rgb(self, frame: np.ndarray) -> np.ndarray:
-        if frame.shape[:2] != (self.height, self.width):  # adaptive streams change
+        if frame.shape[:2] != (self.height, self.width):  # adaptive streams change size
             frame = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_AREA)
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
     def _why_lost(self, count: int, waited: float) -> str:
         after = f'after {count / self.fps:.1f} s'
         if self.kind == 'camera':
-            return f'camera {self.name} gives no more frames {after}: is it still connected?'
+            return f'camera {self.name} sends no more frames {after}: is it still connected?'
         if waited > 0.9 * TIMEOUT:
             return f'stream {self.name} was lost {after}: nothing came for {TIMEOUT:g} s'
         if self.announced is None:
@@ -251,8 +251,8 @@ class FrameSource:
         return f'stream {self.name} was lost {after}: {reason}' if reason else ''
 
     def _why_short(self, count: int) -> str:
-        """What is wrong with a file on a server that has fewer frames than its index; empty if it has no more (the
-        index counts what an edit list cuts off too).
+        """Why fewer frames came from a file on a server than its index has; empty if the file has no more (the index
+        also counts those that an edit list cuts off).
         """
         try:
             with urllib.request.urlopen(self.name, timeout=TIMEOUT) as answer, NamedTemporaryFile() as file:
@@ -275,7 +275,7 @@ class _Reader(threading.Thread):
 
     Args:
         capture: Capture; it is released in the end.
-        first: Frame that it gave already.
+        first: Frame that was read already.
         ahead: Number of frames to hold.
         fps: Frame rate of a live source, whose oldest frames are dropped; None for others, which wait.
     """
@@ -304,7 +304,7 @@ class _Reader(threading.Thread):
 
     def _put(self, frame: np.ndarray, seconds: float) -> None:
         with self._changed:
-            # frames that come at once, out of somebody's buffer, are as far apart as others
+            # frames that arrive at once, out of some buffer, are as far apart as others
             self.newest = max(self.newest + 1, round(seconds * self._fps)) if self._fps else self.newest + 1
             if self._fps and len(self._items) >= self._ahead:
                 self._items.popleft()
@@ -315,7 +315,7 @@ class _Reader(threading.Thread):
             self._changed.notify_all()
 
     def take(self, is_over: Callable[[], bool | int]) -> tuple[int, np.ndarray] | None:
-        """The oldest frame and its number; None after the last, or if it is over while none is there."""
+        """The oldest frame and its number; None after the last, or if `is_over` while none is waiting."""
         with self._changed:
             while not self._items and not self.has_ended:
                 if is_over():
@@ -325,7 +325,7 @@ class _Reader(threading.Thread):
             return self._items.popleft() if self._items else None
 
     def stop(self) -> None:
-        """Ends the thread; if it waits for a camera or server, that is not waited for."""
+        """Ends the thread, without waiting for the camera or server that it may wait for."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -353,7 +353,7 @@ class RecentFrames:
         return self._count
 
     def append(self, frame: np.ndarray) -> None:
-        """Holds one more."""
+        """Adds the next frame."""
         self._held.append(frame)
         self._count += 1
 
@@ -374,22 +374,22 @@ class RecentFrames:
         """
         place = int(index) - (self._count - len(self._held))
         if not 0 <= place < len(self._held):
-            raise IndexError(f'frame {index} is none of the {len(self._held)} held of {self._count}')
+            raise IndexError(f'frame {index} is none of the {len(self._held)} held of {self._count} read')
         return self._held[place]
 
     def get_batch(self, indices: Iterable[int]) -> SimpleNamespace:
-        """Frames as decord gives them."""
+        """Frames as decord returns them."""
         frames = [self[index] for index in indices]
         return SimpleNamespace(asnumpy=lambda: frames)
 
 
 def check_interval(seconds: float, source: FrameSource, what: str) -> None:
-    """Raise a ValueError if what comes every so many seconds would come more often than frames.
+    """Raise a ValueError if an interval is shorter than that of the frames.
 
     Args:
         seconds: Interval, `--every` of the demos.
         source: Video.
-        what: What comes, for the message.
+        what: What comes at this interval, for the message.
     """
     if not seconds * source.fps >= 1:
         raise ValueError(
@@ -400,7 +400,7 @@ def check_interval(seconds: float, source: FrameSource, what: str) -> None:
 
 @contextmanager
 def stopped_by_interrupt(source: FrameSource) -> Iterator[None]:
-    """Ctrl-C stops a source, so that what was written of it so far is whole; once more, and it interrupts as ever."""
+    """Ctrl-C stops a source, so that what was written so far is complete; a second one interrupts as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -442,10 +442,10 @@ def stem_of(source: str) -> str:
 
 
 def check_file(name: str) -> str:
-    """Path of a video file that is named by its path or a file:// URL.
+    """Path of a video file that is given as a path or a file:// URL.
 
     Raises:
-        UnreadableVideoError: If it is not there, or what readers would take for a video.
+        UnreadableVideoError: If it does not exist, or is something else that readers would accept as a video.
     """
     path = _path_of(name)
     if Path(path).is_dir():
@@ -468,12 +468,12 @@ def check_file(name: str) -> str:
 
 
 def check_readable(name: str) -> str:
-    """Path of a video file of which a frame can be read, see :func:`check_file`.
+    """Path of a video file with at least one readable frame, see :func:`check_file`.
 
-    decord, which reads whole videos, would print a line of its own about one that cannot.
+    decord, which reads whole videos, would print its own line about an unreadable one.
 
     Raises:
-        UnreadableVideoError: If it is not there, no video, or has no such frame.
+        UnreadableVideoError: If the file does not exist, is no video, or has no such frame.
     """
     path = check_file(name)
     with quiet_opencv():
@@ -488,16 +488,16 @@ def check_readable(name: str) -> str:
 def _without_frames(name: str) -> str:
     return (
         f'cannot read video {name}: OpenCV finds no frame in it. If it plays elsewhere, ffmpeg -i FILE NEW.mp4 writes '
-        'one that is read'
+        'a readable one'
     )
 
 
 def _unreachable(url: str, asks: bool = False) -> str:
-    """Why nobody answers at a URL; empty if somebody does, or there is no way to tell.
+    """Why no server answers at a URL; empty if one does, or there is no way to tell.
 
     Args:
-        url: Of a stream.
-        asks: A web server for the content, too.
+        url: URL of a stream.
+        asks: Whether to request the content from a web server, too.
     """
     parts = urlsplit(url)
     scheme = parts.scheme.lower()

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from mmhvt.demos.plots import MUTED, STYLE, finish_axes
 
-# of other classes, and of those that have curves: Paul Tol's bright scheme, which color-blind people tell apart
+# of other classes, and of those with curves: Paul Tol's bright scheme, which color-blind people can tell apart
 OTHERS = '#d4d4d4'
 COLORS = ('#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377')
 LONGEST_NAME = 32
@@ -29,12 +29,11 @@ def clock(seconds: float) -> str:
 
 
 class Timeline:
-    """Scores of clips over time, of which no more are kept than a picture can show.
+    """Scores of clips over time, kept at the resolution that a picture can show.
 
     Args:
         names: Names of the classes.
-        most: Number of points in time at most. Where there would be twice as many, each two become their mean. Defaults
-            to 512.
+        most: Number of points in time to keep. At twice as many, each two neighbors become their mean. Defaults to 512.
     """
 
     def __init__(self, names: Sequence[str], most: int = 512) -> None:
@@ -79,7 +78,7 @@ class Timeline:
         return np.array(self._middles), np.array(self._scores).reshape(len(self._middles), len(self._names))
 
     def chosen(self) -> list[int]:
-        """Classes that have a curve: those that are the best one for longest, then those with the highest peaks."""
+        """Classes that have a curve: those that are best for longest, then those with the highest peaks."""
         _, scores = self.points()
         longest = np.bincount(scores.argmax(1), minlength=len(self._names))
         return np.lexsort((-scores.max(0), -longest))[: len(COLORS)].tolist()
@@ -93,7 +92,7 @@ class Timeline:
         """
         middles, scores = self.points()
         chosen = self.chosen()
-        # a point stands for what is nearest to it
+        # each point stands for the time nearest to it
         edges = np.concatenate([[self._start], (middles[1:] + middles[:-1]) / 2, [self._end]])
         with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=(12, 4), dpi=110, facecolor='white', layout='constrained')

@@ -1,4 +1,4 @@
-"""Video files: any frame of one is read, and frames are written as MP4."""
+"""Video files: reading any frame, and writing frames as MP4."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -16,9 +16,9 @@ from mmhvt.datasets.reading import DecodeErrorWrapper
 
 
 class Video:
-    """A video file of which no more frames are held than are asked for.
+    """A video file, of which only the requested frames are held in memory.
 
-    decord decodes ahead as far as it gets, so that its memory grows. Here frames that were decoded ahead are dropped
+    decord decodes ahead as far as it can, so that its memory grows. Here, frames that were decoded ahead are dropped
     after each call. Frames are counted as players show them, without those that an edit list cuts off.
 
     Args:
@@ -29,7 +29,7 @@ class Video:
         height, width: Size of the frames.
 
     Raises:
-        UnreadableVideoError: If the file, or a frame of it, cannot be read; names the file.
+        UnreadableVideoError: If the file, or a frame of it, cannot be read; the message names the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,7 @@ class Video:
         self._reader = self._named(lambda: open_video(str(path), num_threads=1))
         self.fps = self._reader.get_avg_fps()
         if not 0 < self.fps < math.inf:
-            raise UnreadableVideoError(f'{path} does not tell its frame rate', str(path))
+            raise UnreadableVideoError(f'{path} reports no frame rate', str(path))
         self.height, self.width, _ = self[0].shape
 
     def _named(self, read: Callable[[], Any]) -> Any:
@@ -50,7 +50,7 @@ class Video:
         try:
             return [self._reader[int(index)].asnumpy() for index in indices]
         finally:
-            self._reader.seek(0)  # drops what was decoded ahead, and stops that
+            self._reader.seek(0)  # drops the frames decoded ahead, and stops the decoding
 
     def __len__(self) -> int:
         return len(self._reader)
@@ -60,7 +60,7 @@ class Video:
         return self._named(lambda: self._read([index])[0])
 
     def get_batch(self, indices: np.ndarray) -> SimpleNamespace:
-        """Frames as decord's reader gives them, for DecordDecode."""
+        """Frames as decord's reader returns them, for DecordDecode."""
         indices, places = np.unique(indices, return_inverse=True)
         frames = self._named(lambda: self._read(indices))
         return SimpleNamespace(asnumpy=lambda: [frames[place] for place in places])
@@ -81,7 +81,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float = 16) -> No
     frames = iter(frames)
     first = next(frames)
     height, width, _ = first.shape
-    down, right = height % 2, width % 2  # OpenCV would cut off what is odd
+    down, right = height % 2, width % 2  # OpenCV would cut off an odd row or column
     fps = round(fps, int(math.log10(65535 / fps)))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, (width + right, height + down))
     count = 0
@@ -92,7 +92,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], fps: float = 16) -> No
             count += 1
     finally:
         writer.release()
-    # OpenCV reports neither a missing folder nor a full disk; the index, written last, tells both
+    # OpenCV reports neither a missing folder nor a full disk; the index, written last, shows both
     written = int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) if path.is_file() else 0
     if written != count:
         raise OSError(f'{path} holds {written} of {count} frames: is the folder writable, and is there space left?')

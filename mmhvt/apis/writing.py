@@ -11,10 +11,10 @@ OTHER_VIDEOS = ('.avi', '.flv', '.gif', '.m4v', '.mkv', '.mov', '.mpeg', '.mpg',
 
 
 def mp4_path(out: Path, stem: str) -> Path:
-    """The MP4 that `--out` names, or the one of name `stem` in the folder that it names.
+    """The MP4 that `--out` names, or STEM.mp4 in the folder that it names.
 
     Raises:
-        ValueError: If it names a video of another kind.
+        ValueError: If it names a video in another format.
     """
     if out.suffix.lower() in OTHER_VIDEOS and not out.is_dir():
         raise ValueError(f'--out {out}: the video is written as MP4')
@@ -23,7 +23,7 @@ def mp4_path(out: Path, stem: str) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to, which becomes `path` in the end; nothing is left if there is an exception."""
+    """A name to write to, which becomes `path` at the end; nothing is left after an exception."""
     with TemporaryDirectory(prefix=f'.{path.name}-', dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         yield unfinished
@@ -51,7 +51,7 @@ def check_outputs(outputs: dict[str, Path | None], inputs: list[str | Path | Non
         if path.is_dir():
             raise ValueError(f'{path} is a folder, and has to be the name of a file to write')
         if other := written.get(path.resolve()):
-            raise ValueError(f'{path} cannot be both, {other} and {kind}')
+            raise ValueError(f'{path} cannot be both {other} and {kind}')
         written[path.resolve()] = kind
     for path in written:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ class Package:
         return found or next(map(metadata.version, self.distributions), '-')
 
     def fault(self) -> str:
-        """Imports the package. Returns in one line why it cannot be used, or '' if it can."""
+        """Imports the package. Returns why it cannot be used, in one line, or '' if it can."""
         try:
             importlib.import_module(self.module)
         except Exception as error:  # a broken binary raises anything
@@ -87,7 +87,7 @@ def report() -> int:
     Returns:
         int: Exit status.
     """
-    # the report says it better than what the packages print while they load
+    # the report is clearer than what the packages print while they load
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter('ignore')
         faults = {package: package.fault() for package in PACKAGES}

@@ -42,7 +42,7 @@ def find_broken(name: str, path: str) -> list[Repair]:
 
 
 def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
-    """Finds the spec of a module that needs a repair, and gives it a repairing loader.
+    """Finds the spec of a module that needs a repair, and sets its repairing loader.
 
     Args:
         name: Full name of the module.
@@ -50,8 +50,8 @@ def find_spec(name: str, path=None, target=None) -> ModuleSpec | None:
         target: Module to reload. Defaults to None.
 
     Returns:
-        ModuleSpec | None: None for a module that needs no repair, for which the import system asks the other finders,
-        and if the environment sets ``MMHVT_COMPAT=0``.
+        ModuleSpec | None: The spec. None if the module needs no repair, so that the import system asks the other
+        finders, or if the environment sets ``MMHVT_COMPAT=0``.
     """
     if os.environ.get('MMHVT_COMPAT') == '0' or all(repair.module != name for repair in REPAIRS):
         return None

@@ -1,4 +1,4 @@
-"""What repaired packages call to start faster: they import and lay out no sooner, and no more often, than needed."""
+"""What repaired packages call to start faster: imports and formatting happen only when needed, and only once."""
 
 import sys
 from collections.abc import Callable
@@ -12,10 +12,10 @@ __all__ = ['format_code', 'late_class', 'late_function', 'load_naming']
 
 
 class LateClasses(dict):
-    """Classes of a registry by their names, of which some are imported when they are first asked for.
+    """Classes of a registry by name, some of which are imported when they are first looked up.
 
     Args:
-        classes: Those that are registered by now.
+        classes: Classes registered so far.
     """
 
     def __init__(self, classes: dict[str, type]) -> None:
@@ -29,12 +29,12 @@ class LateClasses(dict):
 
 
 def late_class(module: str, name: str, registry: Any) -> Callable[[str], Any]:
-    """``__getattr__`` of the packages that export a class, which is imported when it is first asked for.
+    """Returns a ``__getattr__`` for packages that export a class. It imports the class on first access.
 
     Args:
         module: Full name of the module that defines the class and registers it.
-        name: Its name.
-        registry: MMEngine's registry of it, which finds it as ever.
+        name: Name of the class.
+        registry: MMEngine's registry of the class, which finds it as before.
     """
     if not isinstance(registry._module_dict, LateClasses):
         registry._module_dict = LateClasses(registry._module_dict)
@@ -49,7 +49,7 @@ def late_class(module: str, name: str, registry: Any) -> Callable[[str], Any]:
 
 
 def late_function(module: str, name: str) -> Callable:
-    """A function or class of a module that is imported when it is first called.
+    """Returns a stand-in for a function or class whose module is imported on the first call.
 
     Args:
         module: Full name of the module.
@@ -69,7 +69,7 @@ def late_function(module: str, name: str) -> Callable:
 
 
 def format_code(text: str, style_config: dict, **options: Any) -> tuple[str, bool]:
-    """:func:`yapf.yapflib.yapf_api.FormatCode`, once for each text: a runner asks for that of its config six times."""
+    """:func:`yapf.yapflib.yapf_api.FormatCode`, once per text: a runner formats the text of its config six times."""
     return _format_code(text, tuple(style_config.items()), **options)
 
 
@@ -81,14 +81,14 @@ def _format_code(text: str, style: tuple, **options: Any) -> tuple[str, bool]:
 
 
 def load_naming(config: str, metafile: str) -> dict:
-    """Loads a metafile for the entry of a config, or nothing if the file does not name it.
+    """Loads a metafile if it names a config.
 
     Args:
         config: Name of the config.
         metafile: Path of the file.
 
     Returns:
-        dict: What the file has, with `Models`.
+        dict: Content of the file, or an empty list `Models` if it does not name the config.
     """
     from mmengine.fileio import load
 

@@ -13,19 +13,19 @@ __all__ = ['find_configs', 'options_of_script', 'unknown_config']
 
 
 def unknown_config(name: str, names: Iterable[str]) -> click.ClickException:
-    """Returns the error of a name that is none of `names`."""
+    """Returns the error for a name that is not one of `names`."""
     return click.ClickException(f'there is no config {name}: {nearest(name, names)}')
 
 
 def find_configs(package: str, name: str) -> list[str]:
-    """Finds config files of a package by their name.
+    """Finds config files of a package by name.
 
     Args:
         package: Folder of the package. Its configs are in .mim/configs, or else anywhere in it.
         name: Name of the file, with or without .py.
 
     Returns:
-        list[str]: Paths of the files of that name.
+        list[str]: Paths of the files with that name.
 
     Raises:
         click.ClickException: If there is none.
@@ -41,14 +41,14 @@ def find_configs(package: str, name: str) -> list[str]:
 
 
 def options_of_script(path: str) -> bytes:
-    """Text in which mim looks for an option of a training script.
+    """Returns the text in which mim looks for an option of a training script.
 
     Args:
         path: Path of the script.
 
     Returns:
-        bytes: Its source if it parses its options itself and has no `--gpus`, as those of OpenMMLab 2.0, otherwise what
-        it prints with `-h`.
+        bytes: Its source if it parses its options itself and has no `--gpus`, like the scripts of OpenMMLab 2.0;
+        otherwise what it prints with `-h`.
     """
     source = Path(path).read_bytes()
     if b'parse_args()' in source and b'--gpus' not in source:

@@ -7,7 +7,7 @@ __all__ = ['DRN']
 
 @MODELS.register_module()
 class DRN:
-    """Placeholder for mmaction's localizer DRN, with which mmaction.models can be imported.
+    """Placeholder for mmaction's localizer DRN, so that mmaction.models can be imported.
 
     Raises:
         NotImplementedError: Always, when built.

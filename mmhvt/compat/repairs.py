@@ -1,7 +1,7 @@
-"""Repairs of the released OpenMMLab packages: what keeps them from being imported or run with current packages.
+"""Repairs of what keeps the released OpenMMLab packages from being imported or run with current packages.
 
-mmaction2 1.2.0, the latest release, is from 2023. Changed behavior does not belong here: it belongs to a class of mmhvt
-that a config names. ``python -m mmhvt.compat`` prints this table.
+mmaction2 1.2.0, the latest release, is from 2023. Changed behavior belongs not here, but in a class of mmhvt that a
+config names. ``python -m mmhvt.compat`` prints this table.
 """
 
 import re
@@ -23,8 +23,8 @@ class Repair:
         broken: Text to replace wherever it occurs. Does not occur in a module that needs no repair.
         repaired: Replacement with the same number of lines, so that tracebacks keep their line numbers.
         reason: What fails without the repair.
-        is_due: Function from the path of the module's file to whether the broken text fails in this environment.
-            Defaults to always.
+        is_due: Function that takes the path of the module's file and returns whether the broken text fails in this
+            environment. Defaults to always.
     """
 
     name: str
@@ -72,12 +72,12 @@ def has_no_cuda(path: Path) -> bool:
 
 
 def late_function(module: str, name: str) -> str:
-    """Returns the expression of a function or class that is imported when it is called."""
+    """Returns an expression for a function or class that is imported when it is called."""
     return f"__import__('mmhvt.compat.late', fromlist=['']).late_function('{module}', '{name}')"
 
 
 def late_class(module: str, name: str, registry: str) -> str:
-    """Returns the statement by which a package exports a registered class without importing it."""
+    """Returns a statement with which a package exports a registered class without importing it."""
     return (
         f'from mmengine.registry import {registry}; from mmhvt.compat.late import late_class; '
         f"__getattr__ = late_class('{module}', '{name}', {registry})"
@@ -86,8 +86,8 @@ def late_class(module: str, name: str, registry: str) -> str:
 
 NUMPY_2 = is_at_least('numpy', '2.0')
 NOTHING_LOADED = (
-    'a file of another library or model loads as nothing, with a warning; models with a backbone of mmhvt convert or '
-    'refuse it, all others are left alone'
+    'nothing is loaded from a file of another library or model, with only a warning; models with a backbone of mmhvt '
+    'convert or reject the file, and all others are left alone'
 )
 IMPORTED_BY_ALL = 'every program imports what few use'
 
@@ -121,7 +121,7 @@ REPAIRS = [
         module='mmaction.datasets.transforms.wrappers',
         broken="if digit_version(np.__version__) >= digit_version('1.24.0'):",
         repaired="if not hasattr(np, 'bool'):",
-        reason="the transform replaces NumPy 2's np.bool by Python's bool in the whole process",
+        reason="the transform replaces NumPy 2's np.bool with Python's bool in the whole process",
         is_due=NUMPY_2,
     ),
     Repair(
@@ -208,7 +208,7 @@ REPAIRS = [
     ),
     Repair(
         name='moviepy in vis_cam',
-        # of a script that is run, and not imported, the text cannot be repaired
+        # the script itself cannot be repaired, since it is run and not imported
         module='mmaction.utils.gradcam_utils',
         broken='import matplotlib.pyplot as plt',
         repaired="import matplotlib.pyplot as plt, moviepy, sys; sys.modules.setdefault('moviepy.editor', moviepy)",
@@ -236,7 +236,7 @@ REPAIRS = [
         module='mmengine.runner.runner',
         broken="[int(os.environ['LOCAL_RANK'])]",
         repaired="[int(os.environ['LOCAL_RANK'])] if next(model.parameters()).device.type != 'cpu' else None",
-        reason='mmengine passes a device id, which DistributedDataParallel refuses for a model on CPU',
+        reason='mmengine passes a device id, which DistributedDataParallel rejects for a model on CPU',
         is_due=has_no_cuda,
     ),
     Repair(
@@ -252,7 +252,7 @@ REPAIRS = [
         broken='return cfg_path, scope',
         repaired="return cfg_path, None if scope == 'mmhvt' else scope",
         reason=(
-            'a base of another package is built in the scope of that package, but our configs are of the scope of '
+            'a base of another package is built in the scope of that package, but the scope of our configs is '
             'mmaction, mmdet or mmpretrain'
         ),
     ),
@@ -267,7 +267,7 @@ REPAIRS = [
     from mmhvt.hub import config_path
     cfg_path = config_path(osp.join(package_path, '.mim', 'configs'), cfg_name)
 """,
-        reason="the error on an unknown config, as in _base_ = 'mmhvt::...', names none that is known",
+        reason="the error for an unknown config, as in _base_ = 'mmhvt::...', names no known one",
     ),
     Repair(
         name='metafiles',
@@ -275,8 +275,8 @@ REPAIRS = [
         broken='cfg_meta = load(meta_path)',
         repaired='from mmhvt.compat.late import load_naming; cfg_meta = load_naming(cfg_path, meta_path)',
         reason=(
-            "each _base_ = 'mmaction::...' reads all metafiles of the package, for 0.1 to 0.2 seconds; the repair "
-            'reads those that name it'
+            "each _base_ = 'mmaction::...' reads all metafiles of the package, which takes 0.1 to 0.2 seconds; the "
+            'repair reads only those that name the config'
         ),
     ),
     Repair(
@@ -284,7 +284,10 @@ REPAIRS = [
         module='mmengine.config.config',
         broken='from yapf.yapflib.yapf_api import FormatCode',
         repaired='from mmhvt.compat.late import format_code as FormatCode',
-        reason='yapf lays out the text of a config up to six times a run, for 0.2 to 1 second each; the repair, once',
+        reason=(
+            'yapf formats the text of a config up to six times per run, each taking 0.2 to 1 second; with the repair, '
+            'once'
+        ),
     ),
     Repair(
         name='ZeroRedundancyOptimizer',
@@ -355,7 +358,7 @@ REPAIRS = [
     GPR = {late_function('sklearn.gaussian_process', 'GaussianProcessRegressor')}
     RBF = {late_function('sklearn.gaussian_process.kernels', 'RBF')}
 """,
-        reason=f'{IMPORTED_BY_ALL}: scikit-learn and pandas, for one way to track',
+        reason=f'{IMPORTED_BY_ALL}: scikit-learn and pandas, for one tracking method',
     ),
     Repair(
         name='torch._dynamo in torchvision',
@@ -369,7 +372,7 @@ REPAIRS = [
         module='mmengine.hub.hub',
         broken="models_module = importlib.import_module(f'{package}.utils')",
         repaired='models_module = importlib.import_module(f\'{cfg.get("default_scope", package)}.utils\')',
-        reason='get_model builds in the scope of the package, not in that of the config, which has Recognizer3D',
+        reason='get_model builds in the scope of the package, not in the scope of the config, which has Recognizer3D',
     ),
     Repair(
         name='models of mmhvt in inferencers',
@@ -379,14 +382,14 @@ REPAIRS = [
             'from mmhvt.hub import model_of_inferencer; return model_of_inferencer(model, self.scope, '
             "[other['Name'] for other in BaseInferencer._get_models_from_metafile(repo_or_mim_dir)])"
         ),
-        reason='an inferencer finds models by name in the package of its scope alone',
+        reason='an inferencer finds models by name only in the package of its scope',
     ),
     Repair(
         name='models of mmhvt in mmpretrain',
         module='mmpretrain.apis.model',
         broken='cls.__mmpretrain_registered = True',
         repaired='cls.__mmpretrain_registered = True; from mmhvt.hub import register_models; register_models(cls)',
-        reason='list_models and get_model know the models of mmpretrain alone',
+        reason='list_models and get_model know only the models of mmpretrain',
     ),
     Repair(
         name='names in mmpretrain',
@@ -401,7 +404,7 @@ REPAIRS = [
             raise ValueError(f'Failed to find model "{model_name}": '
                              + nearest(model_name, cls._models_dict))
 """,
-        reason='the error on an unknown model names none that is known',
+        reason='the error for an unknown model names no known one',
     ),
     Repair(
         name='scope of mmpretrain.get_model',
@@ -423,8 +426,8 @@ REPAIRS = [
         broken='first_file = str(dist.files[0])',
         repaired="first_file = str(next((f for f in dist.files if f.name == '__init__.py'), dist.files[0]))",
         reason=(
-            'mim takes the folder of the first installed file for the package. Of a distribution that is named like '
-            'its module this is NAME.dist-info: mim list, search, train and run do not find mmhvt'
+            'mim mistakes the folder of the first installed file for the package. If a distribution is named like its '
+            'module, this is NAME.dist-info: mim list, search, train and run do not find mmhvt'
         ),
     ),
     Repair(
@@ -438,7 +441,7 @@ REPAIRS = [
                     path = osp.realpath(path)
                 return next((e.path for e in os.scandir(path) if osp.isdir(osp.join(e.path, '.mim'))), path)
 """,
-        reason='mim takes the whole repository for the package, and finds the configs in it, in .mim and in work_dirs',
+        reason='mim mistakes the whole repository for the package, and finds configs in it, in .mim and in work_dirs',
     ),
     Repair(
         name='configs by name in mim',
@@ -453,7 +456,7 @@ REPAIRS = [
 """,
         reason=(
             'mim train, test and gridsearch look for a config in the whole package instead of its configs, so that '
-            'dumped configs make a name ambiguous; the error on an unknown name names none that is known'
+            'dumped configs make a name ambiguous; the error for an unknown name lists no known one'
         ),
     ),
     Repair(
@@ -467,7 +470,10 @@ REPAIRS = [
     import torch_npu  # noqa: F401
     import torch
 """,
-        reason='every command of mim imports torch, for 2 seconds, to look for an NPU; the repair where torch_npu is',
+        reason=(
+            'every command of mim imports torch to look for an NPU, which takes 2 seconds; with the repair, only where '
+            'torch_npu is installed'
+        ),
     ),
     *(
         Repair(
@@ -484,14 +490,16 @@ REPAIRS = [
         module='mim.utils.default',
         broken='OFFICIAL_MODULES = [',
         repaired="OFFICIAL_MODULES = ['mmhvt',",
-        reason='mim run mmhvt TOOL -h says that mmhvt is no codebase; mim train mmhvt -h shows no options of train.py',
+        reason=(
+            'mim run mmhvt TOOL -h says that mmhvt is not a codebase; mim train mmhvt -h shows no options of train.py'
+        ),
     ),
     Repair(
         name='pandas in mim',
         module='mim.commands.search',
         broken='from pandas import DataFrame, Series',
         repaired=f'Series = DataFrame = {late_function("pandas", "DataFrame")}',
-        reason='every command of mim imports pandas, for half a second; mim search alone uses it',
+        reason='every command of mim imports pandas, which takes half a second; only mim search uses it',
     ),
     Repair(
         name='commands of mim',
@@ -508,7 +516,7 @@ REPAIRS = [
 
         return import_module(f'mim.commands.{name}').cli
 """,
-        reason='mim executes the source of a command instead of importing it; the repairs of commands do not apply',
+        reason='mim executes the source of a command instead of importing it, so repairs of commands do not apply',
     ),
     Repair(
         name='models without weights in mim download',
@@ -536,7 +544,7 @@ REPAIRS = [
 
         raise unknown_config(min(invalid_configs), valid_configs)
 """,
-        reason='the error on an unknown config prints the names of all models',
+        reason='the error for an unknown config prints the names of all models',
     ),
     Repair(
         name='names in mim search',
@@ -553,7 +561,7 @@ REPAIRS = [
 
         raise unknown_config(min(invalid_configs), valid_configs)
 """,
-        reason='the error on an unknown config prints the names of all models',
+        reason='the error for an unknown config prints the names of all models',
     ),
     Repair(
         name='pickles in checkpoints',
@@ -641,7 +649,7 @@ REPAIRS = [
     return load_from_local(fetch(filename), map_location)
 
 """,
-        reason='files of a URL are unpickled without any restriction, which may run arbitrary code',
+        reason='files from a URL are unpickled without any restriction, which may run arbitrary code',
     ),
     *(
         Repair(
@@ -655,7 +663,7 @@ REPAIRS = [
             # a config is a program
             config = {}
 """,
-            reason='resume runs the text meta.config of a checkpoint as a program, to read gpu_ids of MMCV 1 in it',
+            reason='resume runs the text meta.config of a checkpoint as a program, to read gpu_ids of MMCV 1 from it',
         )
         for runner, module in {'Runner': 'runner', 'FlexibleRunner': '_flexible_runner'}.items()
     ),
@@ -668,23 +676,23 @@ REPAIRS = [
 """,
         repaired="""\
             raise ValueError(f'{weights}: the config in a checkpoint is a program, which is not run; '
-                             'name the config file, or the model, that the weights are of')
+                             'name the config file, or the model, that the weights belong to')
 """,
-        reason='an inferencer of weights alone runs the config in the checkpoint as a program',
+        reason='an inferencer that gets only weights runs the config in the checkpoint as a program',
     ),
     Repair(
         name='pickles of data',
         module='mmengine.fileio.handlers.pickle_handler',
         broken='return pickle.load(file, **kwargs)',
         repaired='from mmhvt.migrate.pickles import read_results; return read_results(file, **kwargs)',
-        reason='annotation files, proposals and dumped results that are pickles may run arbitrary code',
+        reason='pickled annotation files, proposals and dumped results may run arbitrary code',
     ),
     Repair(
         name='objects in YAML',
         module='mmengine.fileio.handlers.yaml_handler',
         broken="kwargs.setdefault('Loader', Loader)",
         repaired=("from mmhvt.utils.plain_yaml import PlainLoader; kwargs.setdefault('Loader', PlainLoader)"),
-        reason='a YAML file, such as one of annotations, may call any function (!!python/object/apply), or never end',
+        reason='a YAML file, for example of annotations, may call any function (!!python/object/apply), or never end',
     ),
     Repair(
         name='names of damaged files',
@@ -705,7 +713,7 @@ REPAIRS = [
 
 
 """,
-        reason='the error on a JSON, YAML or pickle that cannot be read does not name the file',
+        reason='the error for an unreadable JSON, YAML or pickle does not name the file',
     ),
     *(
         Repair(
@@ -713,7 +721,7 @@ REPAIRS = [
             module='mmengine.fileio.backends.local_backend',
             broken=broken,
             repaired=repaired,
-            reason='a pipe or device in the place of a file of annotations, labels or videos is read without end',
+            reason='a pipe or device in place of an annotation, label or video file is read without end',
         )
         for function, broken, repaired in (
             (
@@ -762,7 +770,7 @@ REPAIRS = [
 
         append_line(file_path, dump(value_dict, file_format=file_format))
 """,
-        reason='a line of the log that has no room ends a training, by an error that does not name the file',
+        reason='a log line that does not fit on the disk ends the training, with an error that does not name the file',
     ),
     Repair(
         name='checkpoints of other libraries',

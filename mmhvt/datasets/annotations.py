@@ -1,4 +1,4 @@
-"""Reader of annotation files of any editor, spreadsheet and system, as long as the meaning of a line is unambiguous."""
+"""Reader of annotation files from any editor, spreadsheet or system, as long as the meaning of lines is unambiguous."""
 
 import codecs
 import csv
@@ -15,15 +15,15 @@ from .folders import does_not_exist
 
 _BOMS = (
     (codecs.BOM_UTF8, 'utf-8'),
-    (codecs.BOM_UTF32_LE, 'utf-32-le'),  # before UTF-16, with whose mark it begins
+    (codecs.BOM_UTF32_LE, 'utf-32-le'),  # before UTF-16, since it begins with the mark of UTF-16
     (codecs.BOM_UTF32_BE, 'utf-32-be'),
     (codecs.BOM_UTF16_LE, 'utf-16-le'),
     (codecs.BOM_UTF16_BE, 'utf-16-be'),
 )
-# a list in test mode may be of any texts
+# a list in test mode may contain any text
 _OTHER = re.compile(r'\s*(<!doctype\b|<html\b|<\?xml\b|\{\s*"|\[\s*["[{])', re.IGNORECASE)
 _NEWLINE = r'\r\n|\r|\n'
-# with those of Japanese and Chinese keyboards
+# including those of Japanese and Chinese keyboards
 _DIGIT = '[0-9０-９]'
 _LABEL = rf'\+?{_DIGIT}+'
 _LABELS = rf'\[?\s*{_LABEL}(?:[,;\s]+{_LABEL})+\s*\]?'
@@ -64,10 +64,10 @@ def read_text(path: str) -> str:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it is not a text. The message names file and line.
+        ValueError: If it is not text. The message names file and line.
     """
     try:
-        if os.path.exists(path):  # it may be elsewhere than on a disk
+        if os.path.exists(path):  # it may not be on a disk
             require_file(path)
         content = bytes(get(path))
     except FileNotFoundError:
@@ -83,19 +83,19 @@ def read_text(path: str) -> str:
         number = len(re.split(_NEWLINE, content[: error.start].decode(encoding, 'replace')))
         raise ValueError(
             f'{path} cannot be read as an annotation file: line {number} is not {encoding.upper()} '
-            f'(byte 0x{content[error.start]:02x}); convert it by iconv -f ENCODING -t UTF-8 {path}, where ENCODING is '
-            'the one it was saved in, such as LATIN1'
+            f'(byte 0x{content[error.start]:02x}); convert it with iconv -f ENCODING -t UTF-8 {path}, where ENCODING '
+            'is the one it was saved in, such as LATIN1'
         ) from None
     if '\0' in text:
         number = len(re.split(_NEWLINE, text[: text.index('\0')]))
         raise ValueError(
-            f'{path} cannot be read as an annotation file: line {number} has NUL bytes. It is not a text, or UTF-16 '
-            f'without a byte order mark, which iconv -f UTF-16LE -t UTF-8 {path} converts'
+            f'{path} cannot be read as an annotation file: line {number} has NUL bytes. Either it is not text, or it '
+            f'is UTF-16 without a byte order mark, which iconv -f UTF-16LE -t UTF-8 {path} converts'
         )
     if other := _OTHER.match(text):
         kind = 'JSON' if other[0][-1] in '"[{' else 'a web page or XML'
         raise ValueError(f'{path} cannot be read as an annotation file: it is {kind}, but needs a line for each sample')
-    # lists that were joined have a mark at the start of each
+    # concatenated lists have a mark at the start of each
     text = re.sub(rf'(^|{_NEWLINE})\ufeff+', r'\1', text)
     # DOS ended files with Ctrl-Z
     return re.sub(r'\x1a\s*$', '', text)
@@ -109,14 +109,14 @@ def read_lines(
     columns: int = 1,
     are_columns: Callable[[list[str]], bool] = lambda fields: True,
 ) -> list[Line]:
-    """Reads the lines of an annotation file, without empty lines and a header.
+    """Reads the lines of an annotation file, without empty lines and the header.
 
     docs/guides/bad_input.md#annotation-files has the rules. A line that breaks them is returned as it is, so that the
     dataset can name it in an error.
 
     Args:
         path: Path of the file.
-        delimiter: Delimiter between fields. By default, ' ', it is chosen from spaces and tabs, a tab, a comma and a
+        delimiter: Delimiter between fields. By default, ' ', it is detected: spaces and tabs, a tab, a comma or a
             semicolon.
         labels: 'required', 'optional' or 'ignored'. Defaults to 'ignored'.
         multi_class: Whether a line may have several labels. Defaults to False.
@@ -128,7 +128,7 @@ def read_lines(
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it is not a text or is empty. The message names file and line.
+        ValueError: If it is not text or is empty. The message names file and line.
     """
     texts = [(i, text.strip()) for i, text in enumerate(re.split(_NEWLINE, read_text(path)), 1) if text.strip()]
     delimiter = ' ' if delimiter is None else delimiter
@@ -146,7 +146,7 @@ def read_lines(
         )
 
     def split(delimiter: str) -> tuple[tuple[int, bool, int], bool, list[Line]]:
-        """How well a delimiter fits, whether it fits all lines, and the lines."""
+        """Returns how well a delimiter fits, whether it fits all lines, and the lines."""
         found = [Line(_split(text, delimiter, columns), path, i, text, delimiter) for i, text in texts]
         fit = [fits(line.fields) for line in found]
         enough = sum(len(line.fields) > columns and _is_path(line.fields[0]) for line in found)
@@ -172,7 +172,7 @@ def read_lines(
 
 
 def _whole_paths(lines: list[Line], are_ignored: bool, fitting: int, multi_class: bool) -> list[Line]:
-    """Takes lines as paths, which may contain spaces and commas, unless they have labels that are not ignored."""
+    """Treats lines as paths, which may contain spaces and commas, unless they have labels that are not ignored."""
     paths, tails = zip(*(_split_path(line.text, multi_class) for line in lines), strict=True)
     if not are_ignored and (fitting or any(tails)):
         return lines
@@ -233,7 +233,7 @@ def _split_path(text: str, multi_class: bool) -> tuple[str, str]:
 
 
 def _is_path(field: str) -> bool:
-    """Whether a field is a path only, without another delimiter and a label."""
+    """Whether a field is only a path, without another delimiter and a label."""
     if not re.search(r'[\s,;]', field):
         return bool(field)
     return bool(_ENDS_AS_VIDEO(field)) or not re.search(
@@ -244,8 +244,9 @@ def _is_path(field: str) -> bool:
 def _is_header(lines: list[Line], fitting: int, is_path_alone: bool) -> bool:
     """Whether the first line, which is not a sample, is a header.
 
-    It needs at least two names, none of them a number or like a path. Then at least half of the other lines must be
-    samples, or the first name that of a column. If lines may be paths with spaces, paths of video files must follow.
+    A header has at least two names, none of which looks like a number or a path. Also, at least half of the other lines
+    must be samples, or the first name must be a typical column name. If lines may be paths with spaces, paths of video
+    files must follow.
     """
     names, others = lines[0].fields, lines[1:]
     if len(names) < 2 or not all(re.fullmatch(r'[^\W\d][^/\\.,;\t]*', name) for name in names):
@@ -258,7 +259,7 @@ def _is_header(lines: list[Line], fitting: int, is_path_alone: bool) -> bool:
 
 
 def _heads_paths(paths: Sequence[str]) -> bool:
-    """Whether the first of the paths is the name of a column, since only the others are paths of video files."""
+    """Whether the first path is the name of a column, since only the others are paths of video files."""
     first, *others = paths
     return bool(others and re.fullmatch(_COLUMN, first, re.IGNORECASE) and all(map(_ENDS_AS_VIDEO, others)))
 
@@ -280,10 +281,10 @@ def parse_labels(line: Line, fields: list[str], num_classes: int | None = None, 
         line: Line, for messages.
         fields: Fields of the labels.
         num_classes: Number of classes of the dataset. Defaults to None, unchecked.
-        are_named: Whether the dataset has this number from the names of its classes. Defaults to False.
+        are_named: Whether this number comes from the names of the dataset's classes. Defaults to False.
 
     Raises:
-        ValueError: If a label is not an integer, negative, or too large. The message names file and line.
+        ValueError: If a label is negative, too large, or not an integer. The message names file and line.
     """
     for field in fields:
         if re.fullmatch(r'-\d+', field):
@@ -310,7 +311,7 @@ def parse_labels(line: Line, fields: list[str], num_classes: int | None = None, 
 
 
 def check_size(line: Line, number: str, what: str) -> None:
-    """Raises a ValueError for digits that no integer of a tensor holds."""
+    """Raises a ValueError for a number that is too large for an integer tensor."""
     if len(number.lstrip('+0０')) > 9:
         raise ValueError(f'{line.where} has {what} {number[:40]}: it must be below 1000000000')
 
@@ -319,7 +320,7 @@ def path_of(line: Line, field: str, prefix: str | None) -> str:
     """Joins the prefix of the dataset and a path. Backslashes separate folders, unless a file has such a name.
 
     Raises:
-        ValueError: If it is on a Windows drive and this is another system. The message names file and line.
+        ValueError: If the path is on a Windows drive and the system is not Windows. The message names file and line.
     """
     path = field if prefix is None else os.path.join(prefix, field)
     if '\\' in field and os.sep == '/':

@@ -28,14 +28,14 @@ class SampleKeyFrameClip(BaseTransform):
     Nothing is random, as in the code of the papers.
 
     Required keys: ``timestamp``, ``timestamp_start`` (time of the video's first frame, in seconds); for videos
-    ``total_frames`` and ``avg_fps`` (of ``DecordInit``) and ``filename``; for frames on disk ``fps``, ``shot_info``,
-    ``start_index`` and ``frame_dir`` (of the dataset). Added keys: ``frame_inds`` (clip_len,), ``clip_len``,
+    ``total_frames`` and ``avg_fps`` (from ``DecordInit``) and ``filename``; for frames on disk ``fps``, ``shot_info``,
+    ``start_index`` and ``frame_dir`` (from the dataset). Added keys: ``frame_inds`` (clip_len,), ``clip_len``,
     ``frame_interval``, ``num_clips``, ``crop_quadruple``.
 
     Args:
         clip_len: Number of frames.
         frame_interval: Temporal stride in frames of a video with `target_fps`.
-        target_fps: Frame rate that the interval refers to. Defaults to 30, that of AVA's frames.
+        target_fps: Frame rate that the interval refers to. Defaults to 30, the rate of AVA's frames.
 
     Raises:
         ValueError: If an argument is not positive, or a key frame is outside its video.
@@ -57,7 +57,7 @@ class SampleKeyFrameClip(BaseTransform):
             first = results['start_index'] + begin
             name, fps, total = results['frame_dir'], results['fps'], end - begin
         if not 0 < fps < math.inf:
-            raise ValueError(f'{name} does not tell its frame rate, by which the key frame is found')
+            raise ValueError(f'{name} has no frame rate, which is needed to find the key frame')
         seconds = results['timestamp'] - results['timestamp_start']
         key_frame = round(seconds * fps)
         if not 0 <= key_frame < total:
@@ -79,11 +79,11 @@ class SampleKeyFrameClip(BaseTransform):
 class KeepWholeProposals(BaseTransform):
     """Copies the proposals before a crop, so that the scores of a center crop are assigned to whole boxes.
 
-    A crop cuts boxes at its edges, which mapping them back to the frame does not undo. The papers' public code
-    evaluates the boxes that it was given, and so does :class:`mmhvt.ActionDetector` if `meta_keys` of
-    `PackActionInputs` has ``whole_proposals``.
+    A crop cuts boxes at its edges, and mapping them back to the frame does not undo this. The papers' public code
+    evaluates the original boxes, and so does :class:`mmhvt.ActionDetector` if `meta_keys` of `PackActionInputs`
+    contains ``whole_proposals``.
 
-    To be placed before the decoding, which converts relative coordinates to pixels.
+    Place it before decoding, which converts relative coordinates to pixels.
 
     Required keys: ``proposals`` (N, 4), relative to the size of the frame; ``img_key``. Added keys:
     ``whole_proposals`` (N, 4).
@@ -105,9 +105,9 @@ class KeepWholeProposals(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RepeatKeyFrame(BaseTransform):
-    """Replaces all frames of a clip by its key frame, to measure what is recognized without motion.
+    """Replaces all frames of a clip with its key frame, to measure what is recognized without motion.
 
-    To be placed between sampling and decoding.
+    Place it between sampling and decoding.
 
     Required keys: ``frame_inds``, ``clip_len``. Modified keys: ``frame_inds``.
     """

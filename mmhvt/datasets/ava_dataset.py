@@ -22,7 +22,7 @@ from .reading import DecodeErrorWrapper, UnreadableVideoError, wrap_readers
 
 
 class NamedFrames(DecodeErrorWrapper):
-    """Wrapper of RawFrameDecode whose error about a broken frame names it, as that about a missing one does."""
+    """Wrapper of RawFrameDecode whose error for a broken frame names the frame, like the error for a missing one."""
 
     def _read(self, results: dict, filename: str) -> dict:
         try:
@@ -46,16 +46,16 @@ class CheckedActions(BaseDataset):
         exclude_file: Path of a file with lines VIDEO,SECOND of key frames to leave out. Defaults to None.
         label_file: Path of a file with the names of the classes, one per line or in AVA's format, which
             `custom_classes` needs. Defaults to None.
-        proposal_file: Path of a JSON file or a pickled dict, which is read without running code, from 'VIDEO,0902' to
-            boxes (n, 4), or (n, 5) with scores, or of a CSV file (:func:`mmhvt.datasets.ava_files.read_proposals`). For
-            a key frame without an entry the whole frame is used. Defaults to None: the boxes of all persons of
-            `ann_file`, in training and in tests.
-        num_classes: Number of classes, including class 0, the background. Defaults to None: one more than
-            `custom_classes`, or than the largest class of `label_file`, or 81 without both.
-        custom_classes: Classes of `label_file` to learn, which are renumbered from 1 in their order. Defaults to None,
-            all.
+        proposal_file: Path of a JSON, pickle or CSV file (:func:`mmhvt.datasets.ava_files.read_proposals`). JSON and
+            pickle hold a dict from 'VIDEO,0902' to boxes (n, 4), or (n, 5) with scores; a pickle is read without
+            running code. For a key frame without an entry, the whole frame is used. Defaults to None: the boxes of all
+            persons in `ann_file`, in training and in tests.
+        num_classes: Number of classes, including class 0, the background. Defaults to None: one more than the number of
+            `custom_classes` or the largest class of `label_file`, or 81 without either.
+        custom_classes: Classes of `label_file` to learn, which are renumbered from 1 in the given order. Defaults to
+            None, all.
         metainfo: Its `classes` are the names of the classes from 1 on, which checkpoints carry: a sequence, the name of
-            a list of :func:`mmhvt.datasets.labels.label_lists`, or a file. Defaults to None: those of `label_file`.
+            a list of :func:`mmhvt.datasets.labels.label_lists`, or a file. Defaults to None: those in `label_file`.
         lazy_init: Whether to read the files only when they are needed. Defaults to False.
         kwargs: Arguments of mmaction's dataset: data_prefix, person_det_score_thr, timestamp_start, use_frames, fps,
             test_mode, …
@@ -63,7 +63,7 @@ class CheckedActions(BaseDataset):
     Raises:
         FileNotFoundError: If a file does not exist.
         ValueError: If a line, or an entry of the proposals, is malformed, if exclusions leave no key frame, or if no
-            key frame has proposals. A warning gives the number of key frames without proposals.
+            key frame has proposals. A warning states the number of key frames without proposals.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class CheckedActions(BaseDataset):
     def _say_that_boxes_are_annotated(self) -> None:
         said = f'{type(self).__name__}: no proposal_file, so the boxes of persons are those of {self.ann_file}'
         if self.test_mode:
-            ava_files.warn(f"{said}: a test on them has a higher mAP than one on a detector's, as papers report it")
+            ava_files.warn(f"{said}: a test on them has a higher mAP than on a detector's boxes, which papers report")
         else:
             print_log(said, 'current')
 

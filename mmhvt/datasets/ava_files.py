@@ -1,7 +1,7 @@
 """Readers of AVA's file formats, whose errors name file and line, or key.
 
 A key frame is a video and a time in seconds (in frames, if a dataset has fps=1). mmaction2 writes it as 'VIDEO,0902'
-everywhere, and silently ignores proposals whose keys are spelled in another way.
+everywhere, and silently ignores proposals whose keys are spelled differently.
 """
 
 import csv
@@ -25,14 +25,14 @@ from .folders import does_not_exist
 from .labels import is_label_map, numbered_names
 
 COLUMNS = 'VIDEO,SECOND,x1,y1,x2,y2,CLASS,PERSON'
-# Boxes of trackers and after rounding may exceed the frame by this share of its size. They are clipped.
+# Tracked or rounded boxes may exceed the frame by this fraction of its size. They are clipped.
 OVERHANG = 0.05
 RELATIVE = 'x1, y1, x2, y2 must be relative to width and height, from 0 to 1'
 PIXELS = 'tools/data/proposals.py --pixels divides by width and height'
 
 
 class Action(NamedTuple):
-    """A line of annotations: an action of a person in a key frame. Each action of a person is a line."""
+    """A line of annotations: one action of a person in a key frame. Each action of a person has its own line."""
 
     video: str
     time: int
@@ -47,7 +47,7 @@ def key_of(video: str, time: int) -> str:
 
 
 def examples(keys: Iterable[str], most: int = 3) -> str:
-    """Returns the first of some key frames, sorted, for messages."""
+    """Returns the first of the sorted key frames, for messages."""
     keys = sorted(keys)
     return ', '.join(map(repr, keys[:most])) + (', …' if len(keys) > most else '')
 
@@ -96,7 +96,7 @@ def read_annotations(
             background = ' including the background' if first_class else ''
             raise ValueError(
                 f'has class {label}, but num_classes={num_classes}{background}: classes must be from {first_class} to '
-                f'{num_classes - 1}. Set num_classes={label + 1}, or choose classes by custom_classes'
+                f'{num_classes - 1}. Set num_classes={label + 1}, or choose classes with custom_classes'
             )
         return Action(video, time, box, label, _whole(fields[7], 'person') if len(fields) > 7 else 0)
 
@@ -136,8 +136,8 @@ def read_exclusions(path: str) -> set[tuple[str, int]]:
 def without_exclusions(key_frames: Iterable[tuple[str, int]], ann_file: str, exclude_file: str | None) -> set:
     """Returns the annotated key frames that the exclusions leave.
 
-    Warns if the exclusions seem to belong to other annotations: all are of other videos, or of times before or after
-    those annotated. It is no error that no key frame is excluded: annotations may already lack them.
+    Warns if the exclusions seem to belong to other annotations: all have other videos, or times before or after the
+    annotated ones. Excluding no key frame is not an error: the annotations may already lack them.
 
     Raises:
         ValueError: If no key frame is left.
@@ -180,9 +180,10 @@ def read_label_map(path: str) -> dict[int, str]:
 
 
 def default_num_classes(custom_classes: Iterable[int] | None, label_file: str | None) -> int:
-    """Returns the number of classes, including class 0, the background, of datasets and metrics that are not told it.
+    """Returns the default number of classes of datasets and metrics, including class 0, the background.
 
-    It is that of `custom_classes`; otherwise that of `label_file`, up to its largest class; otherwise AVA's 81.
+    It is one more than the number of `custom_classes`; otherwise one more than the largest class of `label_file`;
+    otherwise AVA's 81.
     """
     if custom_classes is not None:
         return len(list(custom_classes)) + 1
@@ -225,7 +226,7 @@ def check_custom_classes(custom_classes: Iterable[int], num_classes: int, label_
 
 
 class _ProposalUnpickler(ArrayUnpickler):
-    """:class:`ArrayUnpickler`, which runs no code, that also accepts the defaultdicts in which boxes are collected."""
+    """:class:`ArrayUnpickler`, which runs no code. It also accepts defaultdicts, in which boxes are collected."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('collections', 'defaultdict'):
@@ -242,15 +243,15 @@ def _plain_dict(*_) -> dict:
 def read_proposals(path: str, size_of: Callable[[str], tuple[int, int]] | None = None) -> dict[str, np.ndarray]:
     """Reads boxes (n, 4), or (n, 5) with scores, by key frame ('VIDEO,0902') from a pickled dict, a JSON or a CSV file.
 
-    No code of the file is run. In a dict, boxes may be arrays or lists. Other spellings of keys, such as
+    No code in the file is run. In a dict, boxes may be arrays or lists. Other spellings of keys, such as
     ('VIDEO', 902), b'VIDEO,0902' or 'VIDEO,902.0', are accepted with a warning, since other programs do not find them.
-    Lines of CSV are those of AVA: VIDEO,SECOND,x1,y1,x2,y2, with a score in the last of 7 columns, or in the last of 8
-    if the one before is empty. The columns CLASS,PERSON of annotations are ignored; a box that is listed several times
-    counts once. Key frames without boxes are left out.
+    CSV has AVA's lines: VIDEO,SECOND,x1,y1,x2,y2, with a score in the last of 7 columns, or in the last of 8 if the one
+    before is empty. The columns CLASS,PERSON of annotations are ignored; a box that is listed several times counts
+    once. Key frames without boxes are left out.
 
     Args:
-        path: Path of the file. JSON ends with .json, and CSV with .csv.
-        size_of: Function that gives width and height of a video, if boxes are in pixels. Defaults to None: they are
+        path: Path of the file, which ends with .json for JSON and with .csv for CSV.
+        size_of: Function that returns width and height of a video, if boxes are in pixels. Defaults to None: they are
             relative to the size of the frame.
 
     Raises:
@@ -305,9 +306,9 @@ def _as_shares(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _check_pixels(path: str, largest: float) -> None:
-    """Refuses boxes that are said to be in pixels and are shares."""
+    """Rejects boxes that are declared to be in pixels but are relative."""
     if 0 < largest <= 1:
-        raise ValueError(f'proposal_file {path}: no side exceeds 1, so boxes are no pixels: leave out --pixels')
+        raise ValueError(f'proposal_file {path}: no side exceeds 1, so boxes are not in pixels: leave out --pixels')
 
 
 def _read_proposal_lines(path: str, size_of: Callable[[str], tuple[int, int]] | None) -> dict[str, np.ndarray]:
@@ -359,14 +360,14 @@ def _load(path: str) -> Any:
     try:
         if suffix == '.json':
             return load(path)
-        # Python 2 wrote AVA's own
+        # AVA's own were written by Python 2
         return read_pickle(bytes(get(path)), _ProposalUnpickler)
     except FileNotFoundError:
         raise FileNotFoundError(does_not_exist('proposal_file', path)) from None
     except READ_ERRORS as error:
         reason = (str(error) or type(error).__name__).replace(' in a checkpoint', '')
         if 'torch' in reason or 'persistent' in reason:
-            reason += '; write tensors as arrays (tensor.numpy()) or lists by pickle.dump'
+            reason += '; write tensors as arrays (tensor.numpy()) or lists with pickle.dump'
         raise ValueError(
             f"proposal_file {path} cannot be read as a pickled dict, or JSON, from 'VIDEO,0902' to boxes: {reason}"
         ) from None
@@ -386,7 +387,7 @@ def _parse_key(key: Any) -> tuple[str, int]:
 
 
 def _check_boxes(path: str, found: dict[str, np.ndarray]) -> None:
-    """Checks all boxes and clips them to the frame in place. At once, since AVA has 170,000 arrays."""
+    """Checks all boxes and clips them to the frame in place. All at once, since AVA has 170,000 arrays."""
     boxes = np.concatenate([rows[:, :4] for rows in found.values()]).astype(float)
     scores = np.concatenate([rows[:, 4:].ravel() for rows in found.values()])
     owners = np.repeat(np.arange(len(found)), [len(rows) for rows in found.values()])
@@ -459,7 +460,7 @@ def _whole(text: str, what: str) -> int:
 
 
 def _is_numeric(text: str) -> bool:
-    """Whether a text is a number as other programs read it: not '1_000', nor in other digits."""
+    """Whether a string is a number that other programs can read: not '1_000', nor in other digits."""
     return (
         re.fullmatch(r'[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)', text, re.ASCII | re.IGNORECASE)
         is not None

@@ -1,4 +1,4 @@
-"""Charades, whose clips have the actions that they show."""
+"""Charades, whose clips are labeled with the actions that they show."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ _ACTION = re.compile(r'\s*c(\d{3}) (\d+(?:\.\d*)?) (\d+(?:\.\d*)?)\s*')
 
 
 class ClipLabel:
-    """Transform, for behind the decoder, that gives a clip the actions from its first to its last frame.
+    """Transform after the decoder that labels a clip with the actions from its first to its last frame.
 
     Required keys: ``actions`` (tuples of label, start and end in seconds), ``frame_inds``, ``num_clips``,
     ``start_index``, ``avg_fps``, ``filename``. Modified keys: ``label``, (num_classes,) of zeros and ones.
@@ -30,12 +30,12 @@ class ClipLabel:
         """Sets the label.
 
         Raises:
-            UnreadableVideoError: If the video does not tell its frame rate.
+            UnreadableVideoError: If the frame rate of the video is unknown.
         """
         fps, filename = results['avg_fps'], results['filename']
         if not 0 < fps < math.inf:
             raise UnreadableVideoError(
-                f'cannot tell the actions of a clip of {filename}, which does not tell its frame rate', filename
+                f'cannot determine the actions of a clip of {filename}, whose frame rate is unknown', filename
             )
         times = (np.reshape(results['frame_inds'], (results['num_clips'], -1)) - results['start_index']) / fps
         shown = [
@@ -52,7 +52,7 @@ class CharadesDataset(VideoDataset):
     In training, a clip has the actions that take place between its first and its last frame, which may be none; in
     test mode it has all actions of its video (PySlowFast, slowfast/datasets/charades.py). The annotation files are
     ``Charades_v1_train.csv`` and ``Charades_v1_test.csv`` of the dataset (https://prior.allenai.org/projects/charades),
-    with the columns `id`, that of the video ID.mp4, and `actions`, such as ``c092 11.90 21.20;c147 0.00 12.60``: class,
+    with the columns `id`, for the video ID.mp4, and `actions`, such as ``c092 11.90 21.20;c147 0.00 12.60``: class,
     start and end in seconds.
 
     Args:
@@ -84,7 +84,7 @@ class CharadesDataset(VideoDataset):
                     return super().load_data_list()
                 raise ValueError(
                     f"{self.ann_file} has no columns 'id' and 'actions'. Training needs the times of the actions, not "
-                    'the labels of whole videos: set ann_file to Charades_v1_train.csv, which the dataset comes with; '
+                    'the labels of whole videos: set ann_file to Charades_v1_train.csv, which comes with the dataset; '
                     'python tools/data/check.py charades checks the layout'
                 )
             self.has_labels = self.labels != 'ignored'
@@ -93,11 +93,11 @@ class CharadesDataset(VideoDataset):
         except csv.Error as error:
             raise ValueError(f'{self.ann_file}, line {rows.line_num + 1}: {error}') from None
         if not samples:
-            raise ValueError(f'annotation file {self.ann_file} is empty: it has no line of a video')
+            raise ValueError(f'annotation file {self.ann_file} is empty: it lists no video')
         return samples
 
     def _video(self, row: dict[str, str | None], number: int) -> dict:
-        """The sample of a row that ends at a line."""
+        """Returns the sample of a row that ends at line `number`."""
         name, text = row['id'] or '', row['actions'] or ''
         line = Line([name], self.ann_file, number, f'{name},…,{text}', ',')
         if not name:

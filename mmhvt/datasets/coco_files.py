@@ -1,7 +1,7 @@
 """Reader of annotation files in COCO's format, whose errors name file and annotation.
 
-Legal is what COCO's own files have: images without annotations, crowds as RLE, boxes and areas of less than a pixel
-(mmdet leaves them out), parts of less than three points. `area` may be 0, and ids may be texts.
+Whatever COCO's own files contain is valid: images without annotations, crowds as RLE, boxes and areas of less than a
+pixel (mmdet leaves them out), parts with fewer than three points. `area` may be 0, and ids may be strings.
 """
 
 import json
@@ -24,11 +24,11 @@ from .folders import does_not_exist
 IMAGE_KEYS = {'id', 'file_name', 'height', 'width'}
 ANNOTATION_KEYS = {'id', 'image_id', 'category_id', 'bbox', 'area'}
 CATEGORY_KEYS = {'id', 'name'}
-# Boxes of trackers and rounded ones may exceed the image by this share of its sides
+# Tracked or rounded boxes may exceed the image by this fraction of its sides
 OVERHANG = 0.05
-# Bodies that the image cuts may exceed it by more, but not by this number of its sides
+# Bodies that the image cuts off may exceed it by more, up to this multiple of its sides
 LARGEST_OVERHANG = 10
-# which OpenCV reads
+# in pixels, that OpenCV reads
 LARGEST_IMAGE = 2**30
 BOX = 'x, y, width, height in pixels'
 SEGMENTATION = 'a list of polygons [x1, y1, x2, y2, …], or RLE: dict(size=[height, width], counts=…)'
@@ -41,10 +41,10 @@ class Entries:
         file: Name of the file, for messages.
         kind: 'image', 'annotation' or 'category'.
         entries: The entries.
-        keys: Keys that each has to have.
+        keys: Keys that each entry must have.
 
     Raises:
-        ValueError: If an entry is no dict, lacks a key, or has an id that is none, or that of another entry.
+        ValueError: If an entry is not a dict, lacks a key, or has an invalid id or that of another entry.
     """
 
     def __init__(self, file: str, kind: str, entries: Sequence[dict], keys: Collection[str]) -> None:
@@ -62,7 +62,7 @@ class Entries:
         self.check_ids('id', self.ids)
         if kind != 'annotation' and len(set(map(type, self.ids))) > 1:  # pycocotools sorts them
             index = next(i for i, one in enumerate(self.ids) if type(one) is not type(self.ids[0]))
-            self.fail(index, f'is not of the type of {_short(self.ids[0])}: ids must be all integers, or all texts')
+            self.fail(index, f'has another type than {_short(self.ids[0])}: ids must be all integers, or all strings')
         # index of each entry by its id
         self.rows = dict(zip(self.ids, range(len(self.ids)), strict=True))
         if len(self.rows) < len(self.ids):
@@ -78,10 +78,10 @@ class Entries:
         raise ValueError(f'{self.file}: {self.name(index)} {fault}')
 
     def name(self, index: int) -> str:
-        """Kind and id of an entry, or else its place, for messages."""
+        """Kind and id of an entry, or else its position, for messages."""
         entry = self.entries[index]
         known = isinstance(entry, dict) and _is_id(entry.get('id'))
-        return f'{self.kind} {_short(entry["id"]) if known else f"at place {index + 1} of the file"}'
+        return f'{self.kind} {_short(entry["id"]) if known else f"at position {index + 1} in the file"}'
 
     def fail_if(self, wrong: np.ndarray, fault: Callable[[int], str]) -> None:
         """Raises a ValueError about the first entry that is wrong."""
@@ -93,13 +93,13 @@ class Entries:
         """Checks the ids of a column."""
         if not set(map(type, values)) <= {int, str}:
             index = next(i for i, value in enumerate(values) if not _is_id(value))
-            self.fail(index, f'has {key}={_short(values[index])}: it must be an integer or a text')
+            self.fail(index, f'has {key}={_short(values[index])}: it must be an integer or a string')
 
     def numbers(self, key: str) -> np.ndarray:
         """Finite numbers of a column, (n,).
 
         Raises:
-            ValueError: If a value is none.
+            ValueError: If a value is not a finite number.
         """
         values = self.column(key)
         found = _as_numbers(values)
@@ -109,10 +109,10 @@ class Entries:
         return found
 
     def refer(self, key: str, others: 'Entries', where: str) -> np.ndarray:
-        """Index among `others` of the id that each entry has as `key`, (n,).
+        """Indices among `others` of the ids that the entries have as `key`, (n,).
 
         Raises:
-            ValueError: If it is none of their ids.
+            ValueError: If one is not among their ids.
         """
         values, rows = self.column(key), others.rows
         self.check_ids(key, values)
@@ -150,7 +150,7 @@ def _as_numbers(values: Iterable) -> np.ndarray | None:
 
 @contextmanager
 def named_if_missing(name: str) -> Iterator[None]:
-    """Says in the error on a missing annotation file what to do about it."""
+    """Adds to the error for a missing annotation file what to do about it."""
     try:
         yield
     except FileNotFoundError:
@@ -170,19 +170,19 @@ def read_coco(path: str, name: str) -> dict:
 
     Raises:
         FileNotFoundError: If it does not exist.
-        ValueError: If it is no file (:func:`mmhvt.utils.files.require_file`), no JSON, or has no lists of images and
-            categories.
+        ValueError: If it is not a file (:func:`mmhvt.utils.files.require_file`), not JSON, or has no lists of images
+            and categories.
     """
     no_format = f"{name} is not an annotation file in COCO's format: "
     data = require_file(path).read_bytes()
     if data.startswith(b'\x1f\x8b'):
-        raise ValueError(f'{no_format}it is compressed. Unpack it by gunzip')
+        raise ValueError(f'{no_format}it is compressed. Unpack it with gunzip')
     try:
         content = json.loads(data)
     except UnicodeDecodeError as error:
         raise ValueError(f'{no_format}it is not {error.encoding.upper()} at byte {error.start}') from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'{no_format}it is no JSON ({error})') from None
+        raise ValueError(f'{no_format}it is not JSON ({error})') from None
     if not isinstance(content, dict):
         raise ValueError(
             f'{no_format}it has a {type(content).__name__} ({_short(content)}), but needs a dict with images, '
@@ -199,7 +199,7 @@ def read_coco(path: str, name: str) -> dict:
 
 
 def index_coco(content: dict) -> COCO:
-    """The index of a file's content that mmdet and its metric look into."""
+    """The index of a file's content that mmdet and its metric use."""
     coco = COCO()
     coco.dataset = content
     coco.createIndex()
@@ -215,13 +215,13 @@ def check_coco(
     masks: bool = False,
     classes: Collection[str] | None = None,
 ) -> int:
-    """Checks the entries of a file, and removes parts of masks that have less than three points. COCO's 860 000
-    annotations take 5 s, and 10 s with masks.
+    """Checks the entries of a file, and removes parts of masks that have fewer than three points. COCO's 860 000
+    annotations take 5 s, or 10 s with masks.
 
     Args:
         content: What :func:`read_coco` read.
         file: Name of the file, for messages.
-        evaluated: Whether for an evaluation, which needs `iscrowd`. Defaults to False.
+        evaluated: Whether the file is for an evaluation, which needs `iscrowd`. Defaults to False.
         masks: Whether `segmentation` is needed. Defaults to False.
         classes: Names of the categories whose annotations are used. Defaults to None, all.
 
@@ -229,12 +229,12 @@ def check_coco(
         int: Number of annotations of these classes.
 
     Raises:
-        ValueError: If an entry is wrong. The message names file, entry, value, and what it has to be.
+        ValueError: If an entry is wrong. The message names file, entry, value, and what it must be.
     """
     categories = Entries(file, 'category', content['categories'], CATEGORY_KEYS)
     names = categories.column('name')
     categories.fail_if(
-        np.array([not isinstance(name, str) for name in names]), lambda i: f'has name={names[i]!r}: it must be a text'
+        np.array([not isinstance(name, str) for name in names]), lambda i: f'has name={names[i]!r}: it must be a string'
     )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -249,12 +249,12 @@ def check_coco(
     images.fail_if(
         np.any((sizes < 1) | (sizes % 1 > 0), axis=1) | (sizes.prod(1) > LARGEST_IMAGE),
         lambda i: (
-            f'has width {sizes[i, 0]:g} and height {sizes[i, 1]:g}: they must be pixels, integers from 1, and '
-            f'{LARGEST_IMAGE} in all at most'
+            f'has width {sizes[i, 0]:g} and height {sizes[i, 1]:g}: they must be pixels, integers from 1, and at most '
+            f'{LARGEST_IMAGE} in all'
         ),
     )
     for image, (width, height) in zip(images.entries, sizes.astype(int).tolist(), strict=True):
-        image.update(width=width, height=height)  # pycocotools takes no 640.0
+        image.update(width=width, height=height)  # pycocotools does not accept 640.0
     if 'annotations' not in content:
         return 0
     keys = ANNOTATION_KEYS | ({'iscrowd'} if evaluated else set())
@@ -275,8 +275,8 @@ def check_coco(
         kept[:] = True
     elif not kept.all() and kept.any():
         _warn(
-            f'{file}: {(~kept).sum()} of {len(kept)} annotations are left out, as mmdet does, since box or area are of '
-            f'less than a pixel, or outside of the image, such as {annotations.name(int(kept.argmin()))}'
+            f'{file}: {(~kept).sum()} of {len(kept)} annotations are left out, as in mmdet, since box or area is less '
+            f'than a pixel, or outside of the image, such as {annotations.name(int(kept.argmin()))}'
         )
     if masks:
         _check_masks(annotations, sizes[owners], np.flatnonzero(kept & used), files, owners)
@@ -284,7 +284,7 @@ def check_coco(
 
 
 def check_classes(file: str, categories: Sequence[str], classes: Sequence[str]) -> None:
-    """Checks that mmdet, which numbers classes in the order of the file, gives them the numbers that they have.
+    """Checks that classes are in the order of the file, in which mmdet numbers them.
 
     A class that the file lacks does not change the numbers of those before it.
 
@@ -307,7 +307,7 @@ def check_classes(file: str, categories: Sequence[str], classes: Sequence[str]) 
 
 
 def _check_boxes(annotations: Entries, sizes: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Checks the boxes, and tells of those that mmdet leaves out.
+    """Checks the boxes, and finds those that mmdet leaves out.
 
     Args:
         annotations: The annotations.
@@ -334,7 +334,7 @@ def _check_boxes(annotations: Entries, sizes: np.ndarray, areas: np.ndarray) -> 
     annotations.fail_if(np.any(sides < 0, axis=1), lambda i: f'has {box(i)}: it is {BOX}, which must not be negative')
     ends = starts + sides
     over = ((starts < -OVERHANG * sizes - 1) | (ends > (1 + OVERHANG) * sizes + 1)).any(1)
-    # as x1, y1, x2, y2 all of them are in their images
+    # read as x1, y1, x2, y2, all boxes are within their images
     corners = (starts <= sides) & (starts >= 0) & (sides <= (1 + OVERHANG) * sizes + 1)
     if over.any() and corners.all():
         index = int(over.argmax())
@@ -362,7 +362,7 @@ def _check_boxes(annotations: Entries, sizes: np.ndarray, areas: np.ndarray) -> 
 def _check_masks(
     annotations: Entries, sizes: np.ndarray, indices: np.ndarray, files: list[str], owners: np.ndarray
 ) -> None:
-    """Checks the masks of some annotations, and removes parts of less than three points."""
+    """Checks the masks of some annotations, and removes parts with fewer than three points."""
     short = 0
     limits = ((1 + LARGEST_OVERHANG) * sizes.max(1)).tolist()
     for index in indices.tolist():
@@ -371,7 +371,7 @@ def _check_masks(
         if not found:
             annotations.fail(
                 index,
-                f'in {_short(files[owners[index]])[1:-1]} has no segmentation, but the pipeline or the metric takes '
+                f'in {_short(files[owners[index]])[1:-1]} has no segmentation, but the pipeline or the metric needs '
                 'masks. For boxes alone, use a detector without masks, such as Faster R-CNN, LoadAnnotations without '
                 "with_mask, as in configs/_base_/datasets/coco_detection_ms-crop.py, and metric='bbox'",
             )
@@ -389,11 +389,11 @@ def _check_masks(
         if fault:
             annotations.fail(index, f'has segmentation={_short(found)}: {fault}')
     if short:
-        _warn(f'{annotations.file}: {short} polygons of less than three points are left out of masks')
+        _warn(f'{annotations.file}: {short} polygons with fewer than three points are left out of masks')
 
 
 def _fault_of_polygons(polygons: list, limit: float) -> str:
-    """What is wrong with polygons whose coordinates are within a limit, or ''."""
+    """What is wrong with polygons, whose coordinates must be within a limit, or ''."""
     for polygon in polygons:
         try:
             # sums, since they are much faster than arrays
@@ -421,17 +421,17 @@ def _fault_of_rle(found: dict, size: np.ndarray) -> str:
         runs = _as_numbers(counts) if isinstance(counts, list) else None
         runs = None if runs is not None and (runs % 1).any() else runs
     if runs is None or (runs < 0).any():
-        return 'its counts are no RLE'
+        return 'its counts are not RLE'
     if runs.sum() != height * width:
         return f'its counts are {runs.sum():.0f} pixels, but the image has {height * width}'
     return ''
 
 
 def _decompress(counts: str) -> np.ndarray | None:
-    """Lengths of the runs of a compressed RLE, None if it is none.
+    """Lengths of the runs of a compressed RLE, or None if it is invalid.
 
-    Each number is a sequence of 5 bits a character, in which another bit says that it goes on; from the fourth number
-    on it is the difference to the last but one. pycocotools leaves memory uninitialized if runs are missing.
+    Each character has 5 bits of a number, and one bit that says whether the number continues. From the fourth number
+    on, it is the difference from the last but one. pycocotools leaves memory uninitialized if runs are missing.
     """
     codes = np.frombuffer(counts.encode(), np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero(codes < 32)

@@ -1,8 +1,8 @@
-"""What the header of a video says, checked before decord 0.6 believes it.
+"""What the header of a video says, checked before decord 0.6 trusts it.
 
 decord reserves memory for as many frames as the header announces, whatever the container, and ends the process if there
-is not as much. OpenCV, whose FFmpeg is newer, reads the same numbers and reserves nothing. Files are opened by path:
-from memory, decord loses the whole file with each one that it cannot open, and reads behind the end of some.
+is not enough. OpenCV, whose FFmpeg is newer, reads the same numbers and reserves nothing. Files are opened by path:
+from memory, decord leaks every file that it cannot open, and reads beyond the end of some.
 """
 
 import os
@@ -16,8 +16,8 @@ import cv2
 
 from mmhvt.utils.files import require_file
 
-# FFmpeg in OpenCV writes nothing to stderr: what counts comes as an error that names the file. Read when a process
-# opens its first video.
+# FFmpeg in OpenCV must not write to stderr: what matters is raised as an error that names the file. The variable is
+# read when a process opens its first video.
 os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
 
 # 155 hours at 30 fps
@@ -43,8 +43,8 @@ class Header:
         frames: Number of frames.
         width, height: Size of the frames.
         fps: Frame rate.
-        is_rgb: Whether the decoder gives RGB, without a conversion.
-        misleads: Whether the container is one in which decord finds no frame by its number, or ignores a rotation.
+        is_rgb: Whether the decoder returns RGB, without a conversion.
+        misleads: Whether decord cannot find frames by number in the container, or ignores a rotation.
     """
 
     frames: float
@@ -62,7 +62,7 @@ def read_header(path: str | Path) -> Header:
         FileNotFoundError: If there is no such file.
         OSError: If it is a folder, named pipe or device, which may never end, or an AVI that was cut off or has no
             length.
-        RuntimeError: If it announces more frames or larger ones than there are in videos.
+        RuntimeError: If it announces more frames, or larger ones, than videos have.
     """
     with open(require_file(path), 'rb') as file:
         head = file.read(512)
@@ -74,11 +74,11 @@ def read_header(path: str | Path) -> Header:
     fps, rotation = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_ORIENTATION_META)
     pixels = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT))
     capture.release()
-    # OpenCV gives a negative number for what it does not know
+    # OpenCV returns a negative number for what it does not know
     if frames > MOST_FRAMES:
         raise RuntimeError(
             f'its header announces {frames:.0f} frames, more than {MOST_FRAMES}: it is damaged. If it plays, '
-            f'{_remux(path)} writes another one'
+            f'{_remux(path)} writes a new one'
         )
     if width * height > MOST_PIXELS:
         raise RuntimeError(f'its header announces frames of {width:.0f}×{height:.0f} pixels: it is damaged')
@@ -87,8 +87,8 @@ def read_header(path: str | Path) -> Header:
 
 
 def _check_head(head: bytes, path: Path) -> None:
-    """Refuses a playlist, which has FFmpeg open what a stranger wrote into it, and an AVI file that is shorter than its
-    header says, which decord reads without an error.
+    """Rejects a playlist, which makes FFmpeg open whatever a stranger wrote into it, and an AVI file that is shorter
+    than its header says, which decord reads without an error.
     """
     if _PLAYLIST.match(head):
         raise OSError('a playlist, not a video')
@@ -96,7 +96,7 @@ def _check_head(head: bytes, path: Path) -> None:
         return
     declared, size = int.from_bytes(head[4:8], 'little'), path.stat().st_size
     if declared == _UNKNOWN:
-        raise OSError(f'its header has no length, as of an AVI that was written to a pipe; {_remux(path)} writes one')
+        raise OSError(f'its header has no length, as in an AVI that was written to a pipe; {_remux(path)} writes one')
     if size < declared + 8:
         raise OSError(f'truncated after {size} of {declared + 8} bytes')
 
@@ -108,7 +108,7 @@ def _remux(path: str | Path) -> str:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """OpenCV writes nothing to stderr."""
+    """Keeps OpenCV from writing to stderr."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

@@ -37,14 +37,14 @@ class CustomDataset(PlacedImages):
     Args:
         data_root: Folder that relative paths start from. Defaults to ''.
         metainfo: Its `classes` are the names of the classes: a sequence, the name of a list such as 'places365'
-            (:func:`mmhvt.datasets.labels.label_lists`), or a file with one name a line, relative to `data_root`.
+            (:func:`mmhvt.datasets.labels.label_lists`), or a file with one name per line, relative to `data_root`.
             Without `ann_file`, folders with these names have their labels; otherwise folders are numbered in
-            alphabetical order, as mmpretrain does. Defaults to None: the names of the folders.
+            alphabetical order, as in mmpretrain. Defaults to None: the names of the folders.
         kwargs: Arguments of mmpretrain's CustomDataset: data_prefix, ann_file, with_label, pipeline, …
 
     Raises:
         FileNotFoundError: If the list, or the folder of the images, does not exist.
-        ValueError: If `classes` is neither.
+        ValueError: If `classes` is none of these.
     """
 
     def __init__(self, data_root: str | None = '', metainfo: Mapping | None = None, **kwargs) -> None:
@@ -69,7 +69,7 @@ class ImageNet(PlacedImages, mmpretrain.datasets.ImageNet):
     Args:
         data_root: Folder of `train` and `val`. Defaults to ''.
         split: 'train', 'val' or 'test'; '' for none. Defaults to ''.
-        metainfo: Its `classes` are other names than ImageNet-1K's. Defaults to None.
+        metainfo: Its `classes` replace ImageNet-1K's names. Defaults to None.
         kwargs: Arguments of mmpretrain's ImageNet: data_prefix, ann_file, pipeline, …
 
     Raises:

@@ -19,26 +19,26 @@ from .images import name_images
 
 @DATASETS.register_module()
 class CocoDataset(MMDET_CocoDataset):
-    """mmdet's CocoDataset, whose classes are those of the annotation file, and which checks the file.
+    """mmdet's CocoDataset, which uses the classes of the annotation file, and checks the file.
 
-    Without classes in `metainfo`, mmdet takes COCO's 80. Here they are the file's `categories`, in their order; in
+    Without classes in `metainfo`, mmdet uses COCO's 80. Here they are the file's `categories`, in their order; in
     COCO's files, these are the same.
 
     Args:
         ann_file: Path of the annotation file, relative to `data_root`. Defaults to ''.
-        metainfo: Dict with `classes`, a tuple of names in the order of the file, some of them or all, and `palette`.
-            Defaults to None.
+        metainfo: Dict with `classes`, a tuple of some or all names, in the order of the file, and `palette`. Defaults
+            to None.
         kwargs: Arguments of mmdet's CocoDataset.
 
     Raises:
         FileNotFoundError: If the annotation file does not exist.
         ValueError: If it is not in COCO's format, or an entry is wrong (:func:`mmhvt.datasets.coco_files.check_coco`);
-            if classes are in another order than in the file, in which mmdet numbers them; if the pipeline loads masks
-            that an annotation lacks; if an image that is loaded has another size than in the file; if no box is valid,
-            or no image is left, where mmdet fails with "need at least one array to concatenate".
+            if classes are not in the order of the file, in which mmdet numbers them; if the pipeline loads masks that
+            an annotation lacks; if a loaded image has another size than in the file; if no box is valid, or no image is
+            left, where mmdet fails with "need at least one array to concatenate".
     """
 
-    METAINFO: dict = {}  # of the file
+    METAINFO: dict = {}  # comes from the file
 
     _metainfo: dict
 
@@ -48,7 +48,7 @@ class CocoDataset(MMDET_CocoDataset):
         super().__init__(ann_file, metainfo, **kwargs)
         self.pipeline.transforms = name_images(self.pipeline.transforms)
 
-    def COCOAPI(self, path: str) -> COCO:  # type: ignore[override]  # a class in mmdet, called alike
+    def COCOAPI(self, path: str) -> COCO:  # type: ignore[override]  # a class in mmdet, called the same way
         """Reads and checks the annotation file, before mmdet looks for the classes in it."""
         content = read_coco(path, self.ann_file)
         if 'annotations' not in content and not self.test_mode:
@@ -68,7 +68,7 @@ class CocoDataset(MMDET_CocoDataset):
         return index_coco(content)
 
     def _take_classes(self, categories: list[str]) -> None:
-        """Takes the classes of the file, and for those of COCO the usual colors."""
+        """Sets the classes of the file, and the usual colors if they are COCO's."""
         coco = MMDET_CocoDataset.METAINFO
         self._metainfo.update(coco if tuple(categories) == coco['classes'] else dict(classes=tuple(categories)))
         names = ', '.join(map(str, categories[:10])) + (', …' if len(categories) > 10 else '')
@@ -106,9 +106,9 @@ class CocoDataset(MMDET_CocoDataset):
 class DetResize(Resize):
     """mmdet's Resize, which keeps at least one pixel of each side.
 
-    With ``keep_ratio=True`` mmdet scales the short side of a very thin image to 0 pixels, which OpenCV refuses. Images
-    whose sides stay at one pixel or more are resized as by mmdet. As `resize_type` it serves RandomResize and
-    RandomChoiceResize, too.
+    With ``keep_ratio=True``, mmdet scales the short side of a very thin image to 0 pixels, which OpenCV rejects. Images
+    whose sides stay at one pixel or more are resized as in mmdet. It can also be the `resize_type` of RandomResize and
+    RandomChoiceResize.
 
     Args:
         kwargs: Arguments of mmdet's Resize.

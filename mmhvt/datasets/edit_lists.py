@@ -1,15 +1,16 @@
-"""Reader of the frames that a player shows, of an MP4 with an edit list and of containers in which decord is off.
+"""Reader of the frames that a player shows, for MP4s with an edit list and containers in which decord is off.
 
 Programs that trim a video without re-encoding it (``ffmpeg -ss 0.5 -c copy``, phones, editors) cannot start between key
 frames. They store all frames from the previous key frame, and an edit list (ISO/IEC 14496-12, 8.6.6) that tells players
 which part to show. FFmpeg decodes the other frames and drops them. decord counts stored frames: to read a frame, it
 seeks to the previous key frame by its stored number and counts what the decoder returns from there. So it skips and
-repeats frames at random access, and repeats the last frame for those that are missing at the end.
+repeats frames in random access, and repeats the last frame for those that are missing at the end.
 
 :class:`ShownFrames` finds out from the file which frames are dropped, and reads exactly the others.
 
-To find a frame, decord seeks by its time. Where it has none (AVI with B-frames), or seeking is by bytes (MPEG-TS), it
-ends up whole groups of pictures away. OpenCV, which tells the time of the frame that it found, reads these.
+To find a frame, decord seeks by its time. Where a frame has no time (AVI with B-frames), or seeking is by bytes
+(MPEG-TS), decord ends up whole groups of pictures away. OpenCV, which reports the time of the frame that it found,
+reads these files.
 """
 
 import math
@@ -76,21 +77,21 @@ def open_video(file: str | Path | bytes, num_threads: int = 1) -> 'decord.VideoR
 
 
 def _times_of(reader: decord.VideoReader) -> np.ndarray:
-    """Times of the frames in seconds, (N,), as the container has them; (0,) if there are fewer than frames."""
+    """Times of the frames in seconds, (N,), as the container has them; (0,) if there are fewer times than frames."""
     try:
         return reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(float)
-    except IndexError:  # damaged, which reading tells
+    except IndexError:  # damaged, as reading will show
         return np.zeros(0)
 
 
 def _has_times(reader: decord.VideoReader) -> bool:
-    """Whether frames have times of their own, by which decord seeks. In AVI, those with B-frames have none."""
+    """Whether frames have their own times, by which decord seeks. AVIs with B-frames have none."""
     times = _times_of(reader)
     return bool((times >= 0).all() and (np.diff(times) > 0).all())
 
 
 def is_converted(file: str, reader: decord.VideoReader | None = None) -> bool:
-    """Whether OpenCV converts frames to RGB. With FFmpeg 8 it gives whatever is in memory for interlaced ones.
+    """Whether OpenCV converts frames to RGB. With FFmpeg 8, it returns whatever is in memory for interlaced ones.
 
     Args:
         file: Path of the file.
@@ -105,7 +106,7 @@ def is_converted(file: str, reader: decord.VideoReader | None = None) -> bool:
     try:
         shown = (reader or decord.VideoReader(file, num_threads=1))[0].asnumpy()
     except (RuntimeError, AssertionError, StopIteration, decord.DECORDError):
-        return True  # a picture that stands still, as far as anybody can tell
+        return True  # a still picture, as far as anybody can tell
     picture = cv2.cvtColor(first, cv2.COLOR_BGR2RGB).astype(int)
     return shown.shape == picture.shape and bool(np.abs(picture - shown).mean() < 20)
 
@@ -118,7 +119,7 @@ def _read_by_time(file: str, reader: decord.VideoReader, fps: float) -> 'decord.
     if not count or not is_converted(file, reader):
         return reader
     is_even = fps > 0 and bool((np.abs(times - times[0] - np.arange(count) / fps) < 0.4 / fps).all())
-    # near the end there may be less than the index has
+    # near the end, there may be fewer frames than in the index
     places = range(0, max(1, count - 4 * _MOST_REORDERED) if is_even else 1, 64)
     return ShownFrames(_ByTime(file), places, places, count, reader.get_avg_fps())
 
@@ -153,7 +154,7 @@ _MOST_REORDERED = 16
 
 @dataclass
 class Packets:
-    """Packets that FFmpeg's demuxer returns of a track, in decoding order.
+    """Packets that FFmpeg's demuxer returns for a track, in decoding order.
 
     Attributes:
         times: Presentation times in the time units of the track.
@@ -181,7 +182,7 @@ class Packets:
         after = np.minimum.accumulate(self.times[::-1])[::-1]
         is_entry = self.is_key.copy()
         is_entry[1:] &= (before[:-1] < self.times[1:]) & (after[1:] == self.times[1:])
-        # decord loses the last frames of an H.264 stream if it begins shortly before, and not with an IDR picture
+        # decord loses the last frames of an H.264 stream if it begins shortly before them, without an IDR picture
         is_entry[max(0, len(self) - _MOST_REORDERED) :] = False
         is_entry[0] = True
         places = np.flatnonzero(is_entry)
@@ -189,7 +190,7 @@ class Packets:
 
 
 class _FromKeyFrames:
-    """Reads a file with one edit by decord."""
+    """Reads a file with one edit, with decord."""
 
     def __init__(self, reader: decord.VideoReader) -> None:
         self._reader = reader
@@ -202,7 +203,7 @@ class _FromKeyFrames:
 
 
 class _FromTheBeginning:
-    """Reads a file with several edits by OpenCV, since decord does not find the first frame of some."""
+    """Reads a file with several edits with OpenCV, since decord does not find the first frame of some."""
 
     def __init__(self, file: str | Path) -> None:
         self._path = str(file)
@@ -221,7 +222,7 @@ class _FromTheBeginning:
         self._size: tuple[int, int] | None = None
 
     def _read(self) -> np.ndarray | None:
-        """Next frame (H, W, 3), None after the last. All have the size of the first, also where streams were joined."""
+        """Next frame (H, W, 3), None after the last. All have the size of the first, even where streams were joined."""
         there, frame = self._capture.read()
         if not there:
             return None
@@ -239,8 +240,8 @@ class _FromTheBeginning:
 
 
 class _ByTime(_FromTheBeginning):
-    """Reads by OpenCV, which finds frames by their times. The last one stands for a few that are missing at the end, as
-    in streams that were cut.
+    """Reads with OpenCV, which finds frames by their times. The last frame is repeated for a few that are missing at
+    the end, as in streams that were cut.
     """
 
     def begin(self, place: int) -> None:
@@ -251,7 +252,7 @@ class _ByTime(_FromTheBeginning):
             return
         first = self._read()
         self._capture.set(cv2.CAP_PROP_POS_FRAMES, place)
-        if self._capture.get(cv2.CAP_PROP_POS_FRAMES) != place:  # before the first place to begin at
+        if self._capture.get(cv2.CAP_PROP_POS_FRAMES) != place:  # before the first possible start point
             super().begin(0)
             for _ in range(place):
                 self._capture.grab()
@@ -350,11 +351,11 @@ class ShownFrames:
         return decord.nd.array(frames[places])
 
 
-# of an index that is not damaged: sample tables of MOST_FRAMES frames, and the boxes of one level
+# limits of an undamaged index: sample tables of MOST_FRAMES frames, and the boxes of one level
 MOST_BYTES = 2**29
 MOST_BOXES = 10_000
 
-# The rest reads as much of an MP4 as is needed to know what FFmpeg's demuxer (mov.c, mov_fix_index) returns of it.
+# The rest reads as much of an MP4 as is needed to know what FFmpeg's demuxer (mov.c, mov_fix_index) returns for it.
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -392,7 +393,7 @@ def _movie_box(file: BinaryIO) -> bytes:
             return b''
         if name == b'moov':
             return file.read(min(rest, MOST_BYTES) if rest >= 0 else MOST_BYTES)
-        # fragments of a live stream come behind the index
+        # fragments of a live stream come after the index
         if rest < 0 or (count := count + 1) > MOST_BOXES:
             return b''
         file.seek(rest, 1)
@@ -407,7 +408,7 @@ def _find(content: bytes, *names: bytes) -> bytes:
 
 
 def _table(box: bytes, columns: str) -> np.ndarray:
-    """Returns the rows of a box with a version, flags, the number of rows, and the rows."""
+    """Returns the rows of a box that contains a version, flags, the number of rows, and the rows."""
     if len(box) < 8:
         return np.zeros(0, columns)
     dtype = np.dtype(columns)

@@ -1,4 +1,4 @@
-"""Samples from folders without an annotation file, and messages about what is missing."""
+"""Samples from folders without an annotation file, and messages about missing files."""
 
 import os
 import re
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torchvision.datasets.folder import make_dataset
 
-# those of containers that decord reads
+# of containers that decord reads
 VIDEO_EXTENSIONS = (
     '.3gp', '.asf', '.avi', '.flv', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.mts', '.ogv', '.ts',
     '.vob', '.webm', '.wmv',
 )  # fmt: skip
-# folders in which datasets of the recipes stand by default, and their names for tools/data/check.py
+# default folders of the recipes' datasets, and their names for tools/data/check.py
 _CHECKED = dict(ActivityNet='activitynet', HACS='hacs', ava='ava22') | {name: name for name in (
     'ava_kinetics', 'charades', 'coco', 'imagenet', 'imagenet21k', 'inat2017', 'inat2018', 'inat2019', 'kinetics400',
     'kinetics600', 'kinetics700', 'kinetics710', 'mit', 'places365', 'sthv1', 'sthv2',
@@ -29,15 +29,15 @@ def is_video(path: str) -> bool:
 def files_by_class(
     folder: str, classes: Sequence[str] | None, fits: Callable[[str], bool], what: str
 ) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-    """Finds the files of classes that have a folder each, as torchvision's DatasetFolder does.
+    """Finds the files of classes that have a folder each, like torchvision's DatasetFolder.
 
     Hidden files and folders are left out.
 
     Args:
-        folder: Folder of the folders of the classes.
-        classes: Names of the classes in the order of their labels, of which some may have no folder; None for those of
-            the folders, in alphabetical order.
-        fits: Function of a path that returns whether the file is one of a sample.
+        folder: Folder that contains a folder for each class.
+        classes: Names of the classes in the order of their labels; some may have no folder. None for the names of the
+            folders, in alphabetical order.
+        fits: Function that takes a path and returns whether the file belongs to a sample.
         what: What the files are, for messages.
 
     Returns:
@@ -45,19 +45,19 @@ def files_by_class(
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If it has no folders, one of them is none of the classes, or one has no such file.
+        ValueError: If it has no folders, or one of them is not a class or has no such file.
     """
     found = class_folders(folder, what)
     if not found:
         raise ValueError(
-            f'{folder} has no folder: without ann_file, the {what} of each class are in a folder of its name there'
+            f'{folder} has no folders: without ann_file, it needs a folder of {what} for each class, named after it'
         )
     names = tuple(found if classes is None else classes)
     if unknown := [name for name in found if name not in names]:
         near = ''.join(f' (did you mean {one!r}?)' for one in get_close_matches(unknown[0], names, 1))
         raise ValueError(
-            f'folder {os.path.join(folder, unknown[0])} is none of the {len(names)} classes in metainfo{near}: rename '
-            'or remove it, or set metainfo=dict(classes=None) to name the classes after the folders'
+            f'folder {os.path.join(folder, unknown[0])} is not one of the {len(names)} classes in metainfo{near}: '
+            'rename or remove it, or set metainfo=dict(classes=None) to name the classes after the folders'
         )
     files = files_in(folder, {name: names.index(name) for name in found}, fits)
     filled = {label for _, label in files}
@@ -79,7 +79,7 @@ def class_folders(folder: str, what: str) -> list[str]:
 
 
 def files_in(folder: str, labels: dict[str, int], fits: Callable[[str], bool]) -> list[tuple[str, int]]:
-    """Files under some folders of a folder, with the labels of these. Folder '' is the folder itself."""
+    """Files under some subfolders of a folder, with the subfolders' labels. Subfolder '' is the folder itself."""
 
     def is_shown(path: str) -> bool:
         return fits(path) and not re.search(r'(^|[/\\])\.', os.path.relpath(path, folder))
@@ -88,18 +88,18 @@ def files_in(folder: str, labels: dict[str, int], fits: Callable[[str], bool]) -
 
 
 def does_not_exist(what: str, path: str, remedy: str = '') -> str:
-    """Message about a missing file or folder: with the command that writes it, of generated data, or that checks the
-    layout, of a dataset of the recipes.
+    """Returns the message for a missing file or folder. It has the command that generates the data, or the one that
+    checks the layout of a recipe's dataset.
 
     Args:
-        what: What it is; may be ''.
+        what: What is missing; may be ''.
         path: Path, such as data/moving_shapes/videos_train.
-        remedy: What else would do. Defaults to nothing.
+        remedy: Another remedy. Defaults to ''.
     """
     for place in (Path(path), *Path(path).parents):
         name = place.name
         if name in _GENERATED:
-            remedy = f'generate it by python tools/data/{name}.py {place}, or mim run mmhvt {name} {place}'
+            remedy = f'generate it with python tools/data/{name}.py {place}, or mim run mmhvt {name} {place}'
             break
         if name in _CHECKED:
             name = 'ava21' if name == 'ava' and 'v2.1' in path else _CHECKED[name]

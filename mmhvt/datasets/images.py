@@ -6,7 +6,7 @@ from mmcv.transforms import LoadImageFromFile
 
 
 class NamedImage:
-    """Wrapper of LoadImageFromFile whose errors name the file, and which compares its size with the annotations'.
+    """Wrapper of LoadImageFromFile that names the file in errors and compares the image size with the annotations.
 
     Args:
         transform: Transform to wrap.
@@ -19,9 +19,9 @@ class NamedImage:
         """Loads the image.
 
         Raises:
-            OSError: If it is no file.
-            ValueError: If it is no image, or has another size than ``results['height']`` and ``results['width']``, by
-                which boxes and masks would be misplaced.
+            OSError: If it is not a file.
+            ValueError: If it is not an image, or its size is not ``results['height']`` and ``results['width']``, so
+                that boxes and masks would be misplaced.
         """
         name = results['img_path']
         sides = results.get('height'), results.get('width')
@@ -29,14 +29,14 @@ class NamedImage:
             results = self.transform(results)
         except OSError:
             raise
-        except Exception as error:  # of OpenCV, mmcv and PIL
+        except Exception as error:  # from OpenCV, mmcv or PIL
             reason = ' '.join(str(error).split()).removesuffix(f': {name}')
             raise ValueError(f'cannot read image {name}: {type(error).__name__}: {reason}') from error
         if results is not None and None not in sides and results['img'].shape[:2] != sides:
             (height, width), (rows, columns) = results['img'].shape[:2], sides
             raise ValueError(
                 f'image {name} has {width} × {height} pixels, but {columns} × {rows} in the annotation file: correct '
-                'the file, or replace the image by the one that was annotated'
+                'the file, or replace the image with the one that was annotated'
             )
         return results
 
@@ -45,5 +45,5 @@ class NamedImage:
 
 
 def name_images(transforms: list[Callable]) -> list[Callable]:
-    """Wraps those transforms of a pipeline that load images by :class:`NamedImage`."""
+    """Wraps the transforms of a pipeline that load images in :class:`NamedImage`."""
     return [NamedImage(one) if isinstance(one, LoadImageFromFile) else one for one in transforms]

@@ -9,11 +9,11 @@ def read_lines(path: Path) -> tuple[list[str], dict[int, str]]:
     """Lines of path and label, and the names of the categories by id, in the order of their labels.
 
     Raises:
-        ValueError: If the file is no annotation file, or has an image without a category of its own.
+        ValueError: If the file is not an annotation file, or has an image without a category.
     """
     try:
         content = read_json(path)
-        # a set whose names are kept secret may have ids alone
+        # a set whose names are kept secret may have only ids
         named = ((category['id'], str(category.get('name', category['id']))) for category in content['categories'])
         categories = dict(sorted(named))
         labels = {category: label for label, category in enumerate(categories)}
@@ -22,26 +22,26 @@ def read_lines(path: Path) -> tuple[list[str], dict[int, str]]:
     except FileNotFoundError:
         raise ValueError(f'there is no annotation file {path}') from None
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path} is not of the form that --help tells ({error!r})') from None
+        raise ValueError(f'{path} does not have the format that --help describes ({error!r})') from None
     return lines, categories
 
 
 def _inside(name: str, path: Path) -> str:
-    """The name of an image, which has to be below the folder of the images."""
+    """Returns the name of an image, which must be below the folder of the images."""
     if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts or not name.isprintable():
         raise ValueError(f'{path}: file_name {name!r} leads out of the folder of the images')
     return name
 
 
 def write_lists(train: Path, val: Path, out: Path) -> str:
-    """Writes both lists and the names of the classes, and returns what was counted.
+    """Writes both lists and the names of the classes, and returns a summary.
 
     Raises:
-        ValueError: If a file cannot be read, or the two differ in their categories.
+        ValueError: If a file cannot be read, or the two have different categories.
     """
     (train_lines, categories), (val_lines, others) = read_lines(train), read_lines(val)
     if list(categories) != list(others):
-        raise ValueError(f'{train} has {len(categories)} categories and {val} has other ones, {len(others)}')
+        raise ValueError(f'the categories of {train} ({len(categories)}) and {val} ({len(others)}) differ')
     (out / 'meta').mkdir(parents=True, exist_ok=True)
     for name, lines in dict(train=train_lines, val=val_lines, classes=categories.values()).items():
         (out / 'meta' / f'{name}.txt').write_text('\n'.join(lines) + '\n')

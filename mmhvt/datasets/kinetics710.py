@@ -90,7 +90,7 @@ class Video:
 
 @dataclass
 class Counts:
-    """Numbers of videos of a file: read = absent + leaked + duplicates + kept."""
+    """Numbers of videos in a file: read = absent + leaked + duplicates + kept."""
 
     read: int = 0
     absent: int = 0
@@ -126,7 +126,7 @@ class Merged:
 
 
 def _label(text: str, dataset: str) -> int | None:
-    """Label of a name of the set or of Kinetics-710, whatever its case."""
+    """Label of a class name of the set or of Kinetics-710, regardless of case."""
     return _names(dataset).get(text.strip().casefold())
 
 
@@ -252,9 +252,10 @@ def merge(sets: Iterable[Annotations], root: str | Path | None = None, file_name
     """Merges the three sets into Kinetics-710.
 
     The training videos of Kinetics-710 are those of the three sets without leaked ones, whose YouTube id is in any
-    validation or test file. Each id occurs once: of duplicates the first set's is kept, so give Kinetics-400 first,
-    which has eight classes that the others lack. The validation videos are those of the sets, each id once. The lists
-    of the single sets, for co-training with a head for each (table 9e), keep duplicates and lose only leaked videos.
+    validation or test file. Each id occurs once: of duplicates, the one from the first set is kept. Give Kinetics-400
+    first, since it has eight classes that the others lack. The validation videos are those of the sets, each id once.
+    The lists of the single sets, for co-training with a head for each (table 9e), keep duplicates and lose only leaked
+    videos.
 
     Args:
         sets: Annotation files of each of :data:`SETS`, once.

@@ -11,8 +11,8 @@ from torch.utils.data import get_worker_info
 
 from mmhvt.utils.files import require_file
 
-# CPU seconds after which a worker that reads a video is ended: decord is known to loop for ever in some files. Waiting
-# for a disk takes none.
+# CPU seconds after which a worker that reads a video is killed: decord is known to loop forever on some files. Waiting
+# for a disk uses no CPU time.
 READING_LIMIT = 300.0
 
 Stamp = tuple[int, int]
@@ -21,8 +21,8 @@ Stamp = tuple[int, int]
 class KnownFiles:
     """Videos that a dataset could not open, and the one that each worker is reading.
 
-    A dataset and its transforms share one, of which each worker gets a copy. :class:`mmhvt.UnreadableVideoHook` gives
-    what it learned in one epoch or run to the workers of the next.
+    A dataset and its transforms share one instance, and each worker gets a copy. :class:`mmhvt.UnreadableVideoHook`
+    passes what was learned in one epoch or run to the workers of the next.
 
     Attributes:
         reading: Folder in which workers note what they read; None for no notes.
@@ -36,7 +36,7 @@ class KnownFiles:
         return self.find(name) is not None
 
     def find(self, name: str) -> str | None:
-        """Why a file could not be opened; None if it is not known, or has changed since."""
+        """Returns why a file could not be opened; None if it is not known, or has changed since."""
         stamp, reason = self._reasons.get(name, (None, None))
         if reason is not None and stamp != stamp_of(name):
             del self._reasons[name]
@@ -44,22 +44,22 @@ class KnownFiles:
         return reason
 
     def add(self, name: str, reason: str, stamp: Stamp | None = None) -> None:
-        """Remembers a file, unless it does not exist: then looking for it is as quick.
+        """Remembers a file, unless it does not exist: looking for it again is as quick.
 
         Args:
             name: Path.
             reason: Message of the error.
-            stamp: Its size and time of change when it was unreadable. Defaults to those that it has.
+            stamp: Its size and modification time when it was unreadable. Defaults to the current ones.
         """
         if stamp := stamp or stamp_of(name):
             self._reasons[name] = stamp, reason
 
     def update(self, others: 'KnownFiles') -> None:
-        """Adds what another one knows."""
+        """Adds the files of another instance."""
         self._reasons.update(others._reasons)
 
     def reasons(self) -> dict[str, str]:
-        """Files that are as they were, and why they could not be opened."""
+        """Files that have not changed, and why they could not be opened."""
         return {name: reason for name in list(self._reasons) if (reason := self.find(name))}
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class KnownFiles:
 
     @contextmanager
     def noting(self, name: str) -> Iterator[None]:
-        """While a worker reads a file, its name is in the folder `reading`, and time is limited."""
+        """Notes in the folder `reading` which file a worker is reading, and limits the time."""
         if self.reading is None or get_worker_info() is None:
             yield
             return
@@ -84,12 +84,12 @@ class KnownFiles:
 
 
 def path_of_video(name: str) -> str:
-    """Path of a video: MMAction2 takes names without a suffix for those of MP4s."""
+    """Path of a video: MMAction2 takes a name without a suffix for an MP4."""
     return name if os.path.splitext(name)[1] else f'{name}.mp4'
 
 
 def stamp_of(name: str) -> Stamp | None:
-    """Size in bytes and time of change in ns of a file; None if there is none."""
+    """Size in bytes and modification time in ns of a file; None if there is no such file."""
     try:
         stat = os.stat(path_of_video(name))
     except (OSError, ValueError):
@@ -98,7 +98,7 @@ def stamp_of(name: str) -> Stamp | None:
 
 
 def read_list(path: Path) -> KnownFiles:
-    """Reads the files of `unreadable_videos.txt` that are as they were when it was written."""
+    """Reads the files in `unreadable_videos.txt` that have not changed since it was written."""
     known = KnownFiles()
     with suppress(FileNotFoundError), open(require_file(path), encoding='utf-8', errors='surrogateescape') as file:
         for line in file:
@@ -110,7 +110,7 @@ def read_list(path: Path) -> KnownFiles:
 
 
 def format_list(reasons: Mapping[str, str], known: KnownFiles) -> str:
-    """A line for each file, with the reason, and for files that are not to be opened again their size and time."""
+    """A line for each file with the reason, and with size and time if the file is not to be opened again."""
     lines = []
     for name, reason in sorted(reasons.items()):
         stamp = stamp_of(name) if name in known else None

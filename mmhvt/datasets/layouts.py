@@ -1,4 +1,4 @@
-"""Where the datasets of the recipes are, and whether they are whole."""
+"""Where the datasets of the recipes are, and whether they are complete."""
 
 import os
 import random
@@ -28,7 +28,7 @@ _BASES = {name: name for name in (
     coco='coco_instance_ms-crop', inat2017='inat', inat2018='inat', inat2019='inat', sthv1='sthv1_repeat2',
 )  # fmt: skip
 NAMES = sorted(_BASES)
-# keys of a dataset's config that have a path, and options of a training that a check does without
+# keys of a dataset's config that have a path, and training options that a check does not need
 _FILES = ('ann_file', 'exclude_file', 'label_file', 'proposal_file')
 _REPEATS = ('num_repeats', 'sample_once')
 # three frames, spread over the video
@@ -46,14 +46,14 @@ _READ_IMAGE: list[dict] = [dict(type='mmpretrain.LoadImageFromFile')]
 
 @dataclass
 class Part:
-    """A training or validation set, and what was found.
+    """A training or validation set, and what a check found.
 
     Attributes:
         name: 'train', 'val', 'test', or several of them.
-        config: Config of the dataset, with places below the root.
+        config: Config of the dataset, with paths below the root.
         expected: Paths of its files and folders.
         total: Number of samples.
-        classes: Number of classes that occur, and of all; None if samples have none or it is not known.
+        classes: Number of classes that occur, and of all classes; None if samples have none or it is not known.
         sampled: Number of samples that were read.
         missing: What does not exist.
         broken: What cannot be read, and why.
@@ -75,17 +75,17 @@ class Part:
 
 
 def parts_of(name: str, root: str | Path = 'data') -> list[Part]:
-    """The parts of a dataset, of which two that read the same are one.
+    """The parts of a dataset. Parts that read the same files are one.
 
     Args:
         name: One of :data:`NAMES`.
         root: Folder that configs call 'data'. Defaults to 'data'.
 
     Raises:
-        ValueError: If there is no dataset of the name.
+        ValueError: If there is no dataset with this name.
     """
     if name not in _BASES:
-        raise ValueError(f'there is no dataset {name!r} in the recipes, but {", ".join(NAMES)}')
+        raise ValueError(f'there is no dataset {name!r} in the recipes; choose from {", ".join(NAMES)}')
     config = Config.fromfile(Path(mmhvt.__file__).parent / f'.mim/configs/_base_/datasets/{_BASES[name]}.py')
     found: list[Part] = []
     for mode in ('train', 'val', 'test'):
@@ -102,7 +102,7 @@ def parts_of(name: str, root: str | Path = 'data') -> list[Part]:
 
 
 def _innermost(dataset: dict) -> Iterator[dict]:
-    """The configs of datasets that wrappers hold."""
+    """The configs of the datasets within wrappers."""
     inner = dataset.get('datasets') or [dataset['dataset']] if {'dataset', 'datasets'} & dataset.keys() else []
     for part in inner:
         yield from _innermost(part)
@@ -111,7 +111,7 @@ def _innermost(dataset: dict) -> Iterator[dict]:
 
 
 def _below(value: Any, root: str) -> Any:
-    """A config with `root` in the place of 'data'."""
+    """A config with `root` in place of 'data'."""
     if isinstance(value, dict):
         return {key: _below(part, root) for key, part in value.items()}
     if isinstance(value, str) and (value == 'data' or value.startswith('data/')):
@@ -131,7 +131,7 @@ def _expected(dataset: dict) -> list[str]:
 
 
 def _build(dataset: dict) -> BaseDataset:
-    """The dataset, whose samples are read and not augmented, and whose unreadable videos are errors."""
+    """Builds the dataset so that samples are read but not augmented, and unreadable videos are errors."""
     kind = dataset['type'] if '.' in dataset['type'] else f'mmpretrain.{dataset["type"]}'
     dataset = {key: value for key, value in dataset.items() if key not in _REPEATS}
     if 'AVA' in kind:
@@ -149,12 +149,12 @@ def _build(dataset: dict) -> BaseDataset:
 
 
 def check(part: Part, sample: int = 20, seed: int = 0, progress: bool = False) -> None:
-    """Fills in what is there of a part: all files are looked for, and some are read.
+    """Checks a part and fills in what was found: looks for all files, and reads some.
 
     Args:
-        part: Part of :func:`parts_of`.
+        part: Part from :func:`parts_of`.
         sample: Number of samples to read, drawn at random. Defaults to 20.
-        seed: Of the draw. Defaults to 0.
+        seed: Seed of the draw. Defaults to 0.
         progress: Whether to draw a progress bar on stderr. Defaults to False.
     """
     part.missing = [path for path in part.expected if not os.path.exists(path)]
@@ -162,7 +162,7 @@ def check(part: Part, sample: int = 20, seed: int = 0, progress: bool = False) -
         return
     try:
         dataset = _build(part.config)
-    except Exception as error:  # of any library that reads annotations
+    except Exception as error:  # from any library that reads annotations
         part.broken = [_line(error)]
         return
     part.total = len(dataset)
@@ -188,13 +188,13 @@ def check(part: Part, sample: int = 20, seed: int = 0, progress: bool = False) -
     for index in tracked(chosen, 'reading'):
         try:
             dataset.prepare_data(index)
-        except Exception as error:  # of any decoder
+        except Exception as error:  # from any decoder
             line = _line(error)
             part.broken.append(line if whole[index] in line else f'{whole[index]}: {line}')
 
 
 def _line(error: Exception) -> str:
-    """An error in one line, with its type unless it is one of ours or of the system."""
+    """An error in one line, with its type unless it is one of ours or the system's."""
     text = ' '.join(str(error).split())
     return text if isinstance(error, OSError | UnreadableVideoError | ValueError) else f'{type(error).__name__}: {text}'
 
@@ -221,11 +221,11 @@ def _lack(path: str, info: dict) -> str:
 
 
 def describe(part: Part, most: int = 10) -> str:
-    """What was found of a part, in lines.
+    """Returns what was found in a part, as lines of text.
 
     Args:
         part: Part that was checked.
-        most: Largest number of missing and of broken files to list. Defaults to 10.
+        most: Maximum number of missing files, and of broken files, to list. Defaults to 10.
     """
     lines = [part.name, *(f'  {path}{": missing" * (path in part.missing)}' for path in part.expected)]
     if part.total:

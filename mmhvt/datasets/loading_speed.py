@@ -1,9 +1,9 @@
-"""Clips that a core loads in a second, by the training set of a config.
+"""Clips per second that one core loads from the training set of a config.
 
     python -m mmhvt.datasets.loading_speed CONFIG [--items 20] [--cfg-options train_dataloader.dataset.ann_file=…]
 
-What loads is one thread, whose CPU time counts, as in a worker of the data loader. A GPU that takes so many clips a
-second needs its clips / these cores.
+As in a worker of the data loader, one thread loads; its CPU time is measured. A GPU needs as many cores as the clips
+that it processes per second, divided by this number.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from mmhvt.utils.configs import CfgOptions, read_config
 
 
 def clips_per_second(dataset: BaseDataset, items: int = 20, seed: int = 0) -> float:
-    """Clips that a core loads in a second, of random samples of a dataset. Threads are left as they are.
+    """Returns the clips per second that one core loads from random samples of a dataset. Threads are left as they are.
 
     Args:
-        dataset: Its samples, or with repeated augmentation lists of them, count one each.
+        dataset: Dataset of samples, or with repeated augmentation of lists of them. Each sample counts as one clip.
         items: Number of samples, or lists, after one that is not counted.
-        seed: Of their choice.
+        seed: Seed of their choice.
     """
     order = np.random.RandomState(seed).randint(len(dataset), size=items + 1)
     dataset[int(order[0])]
@@ -50,7 +50,7 @@ def main() -> None:
         speed = clips_per_second(DATASETS.build(cfg.train_dataloader.dataset), args.items)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
-    print(f'{speed:.1f} clips/s a core')
+    print(f'{speed:.1f} clips/s per core')
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
-"""Reader of ordinary videos by PyAV, which decodes no frame that is neither wanted nor referred to by another.
+"""Reader of ordinary videos with PyAV, which skips frames that are neither wanted nor referred to by another one.
 
-decord decodes all frames from a key frame to the last wanted one. Nothing refers to many of them, which is what most
-B-frames are for: H.264 marks them by nal_ref_idc = 0 (ITU-T H.264, 7.4.1), and in MPEG-4 Part 2 they are all B-frames.
-A decoder that is told to drops them, and returns the others as if it had not.
+decord decodes all frames from a key frame to the last wanted one. No other frame refers to many of them, such as most
+B-frames: H.264 marks them with nal_ref_idc = 0 (ITU-T H.264, 7.4.1), and in MPEG-4 Part 2 they are all B-frames. A
+decoder can be told to drop them, and returns the same other frames.
 
-The numbers of frames, and the frames, are those of :func:`mmhvt.datasets.edit_lists.open_video`. It takes over wherever
-a file is out of the ordinary: another container or codec, an edit list that cuts frames, several tracks, a rotation,
-interlacing, and whatever cannot be decoded.
+Frames and their numbers are those of :func:`mmhvt.datasets.edit_lists.open_video`, which takes over wherever a file is
+out of the ordinary: another container or codec, an edit list that cuts frames, several tracks, a rotation, interlacing,
+and whatever cannot be decoded.
 """
 
 import io
@@ -27,12 +27,12 @@ from .edit_lists import Packets
 
 Backend = Literal['auto', 'decord', 'pyav']
 
-# of a file, whose packets are kept in memory
+# of a file, since its packets are kept in memory
 _MOST_BYTES = 2**26
 # of an MPEG-4 packet that repeats a frame, for which decoders return none
 _EMPTY_BYTES = 8
-# whether the decoder knows by a packet alone that no other one refers to it. In HEVC that holds for those of the same
-# temporal layer
+# whether a packet alone tells the decoder that no other one refers to it. In HEVC, this only holds for packets of the
+# same temporal layer
 _DROPS = dict(h264=True, mpeg4=True, hevc=False, vp9=False)
 
 
@@ -59,7 +59,7 @@ def open_video(file: str | Path | bytes, num_threads: int = 1, backend: Backend 
         PacketReader, or what :func:`mmhvt.datasets.edit_lists.open_video` returns.
 
     Raises:
-        OSError, RuntimeError: As :func:`mmhvt.datasets.edit_lists.open_video`.
+        OSError, RuntimeError: As in :func:`mmhvt.datasets.edit_lists.open_video`.
     """
 
     def usual() -> Any:
@@ -90,29 +90,29 @@ def _open_ordinary(file: str | bytes, usual: Callable[[], Any]) -> 'PacketReader
         source, options = (io.BytesIO(file), {}) if isinstance(file, bytes) else (file, dict(protocol_whitelist='file'))
         return PacketReader(av.open(source, format=name, options=options, metadata_errors='ignore'), usual)
     except _errors():
-        return None  # errors are those of the usual reader
+        return None  # the usual reader raises its own error
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What leaves a file to the usual reader: what PyAV raises on damage."""
+    """Errors that leave a file to the usual reader: what PyAV raises for damaged files."""
     av = find_pyav()
     assert av is not None
     return _UnusualError, av.FFmpegError, OSError, ValueError, LookupError, ArithmeticError
 
 
 class _Batch(np.ndarray):
-    """Frames with the method by which transforms take those of decord."""
+    """Frames with the method that transforms call on decord's."""
 
     def asnumpy(self) -> np.ndarray:
         return self.view(np.ndarray)
 
 
 class PacketReader:
-    """Reader of a file by PyAV, with the part of decord.VideoReader's interface that transforms use.
+    """Reader of a file with PyAV, with the part of decord.VideoReader's interface that transforms use.
 
     Args:
-        container: PyAV's, of one video track.
-        usual: Opens the reader that takes over, whose `len` is the same.
+        container: PyAV's container with one video track.
+        usual: Function that opens the reader that takes over, whose `len` is the same.
     """
 
     def __init__(self, container: Any, usual: Callable[[], Any]) -> None:
@@ -176,7 +176,7 @@ class PacketReader:
         return (frames if np.array_equal(wanted, asked) else frames[places]).view(_Batch)
 
     def _decode(self, places: np.ndarray) -> np.ndarray:
-        """Frames of packets, which are given in the order of presentation."""
+        """Decodes the frames of packets, which are given in presentation order."""
         av = find_pyav()
         assert av is not None
         rows = {int(self._times[place]): row for row, place in enumerate(places)}
@@ -202,13 +202,13 @@ class PacketReader:
         return frames
 
     def _packets_from(self, start: int, wanted: set[int]) -> Iterator[tuple[Any, bool]]:
-        """Yields the packets up to the last wanted one, and None, at which a decoder returns what it holds back."""
+        """Yields the packets up to the last wanted one, then None, for which a decoder returns what it holds back."""
         for place in range(start, max(wanted) + 1):
             yield self._packets[place], place in wanted
         yield None, True
 
     def _drop(self, drops: bool) -> None:
-        """Has the decoder drop packets that no other one refers to, or not."""
+        """Sets whether the decoder drops packets that no other one refers to."""
         if self._drops != drops:
             self._drops = drops
             self._decoder.skip_frame = 'NONREF' if drops and _DROPS[self._decoder.name] else 'DEFAULT'
@@ -224,12 +224,12 @@ class PacketReader:
         """The reader that takes over.
 
         Raises:
-            RuntimeError: If it finds another number of frames.
+            RuntimeError: If it finds a different number of frames.
         """
         if self._usual is None:
             usual = self._open_usual()
             if len(usual) != len(self):
-                raise RuntimeError(f'it has {len(self)} frames by its index, but {len(usual)} can be found')
+                raise RuntimeError(f'its index has {len(self)} frames, but {len(usual)} can be found')
             self._usual = usual
         return self._usual
 

@@ -30,16 +30,16 @@ class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
 
         some/folder 163 1
 
-    It takes the settings and the pipeline of :class:`VideoDataset`, too, so that a recipe for videos reads frames with
-    ``type='mmhvt.RawframeDataset'`` and the places of the files: DecordInit is left out of the pipeline, and
+    It also accepts the settings and the pipeline of :class:`VideoDataset`, so that a recipe for videos reads frames
+    with ``type='mmhvt.RawframeDataset'`` and the paths of the files: DecordInit is removed from the pipeline, and
     DecordDecode becomes RawFrameDecode.
 
     Args:
         ann_file: Path of a file with lines of folder, number of frames and label, or labels with `multi_class`.
-            Defaults to '': `data_prefix` has a folder for each class, which is named after it, with a folder of frames
-            for each video.
-        pipeline: Configs of the transforms, among them RawFrameDecode. With `num_repeats` it begins with a transform
-            that samples frames, and RawFrameDecode.
+            Defaults to '': `data_prefix` has a folder for each class, named after it, with a folder of frames for each
+            video.
+        pipeline: Configs of the transforms, among them RawFrameDecode. With `num_repeats`, it must begin with a
+            transform that samples frames, and RawFrameDecode.
         filename_tmpl: Template of the names of frames. Defaults to 'img_{:05}.jpg'.
         delimiter: Delimiter between the fields of a line; ' ' means any number of spaces and tabs. Defaults to ' '.
         with_offset: Whether lines have the number of frames to skip after the folder. Defaults to False.
@@ -101,11 +101,11 @@ class RawframeDataset(CheckedDataset, mmaction.datasets.RawframeDataset):
 
     def _other_kind(self, line: Line) -> str:
         path, given = line.fields[0], line.fields[len(self.columns) :]
-        # or the folder of the frames may have the name of the video
+        # unless the folder of the frames has the name of the video
         if not is_video(path) or (given and not self.multi_class) or os.path.isdir(self._folder(line)):
             return ''
         return (
-            'is of a video, but RawframeDataset needs a folder of frames, their number and the label: give a list of '
+            'lists a video, but RawframeDataset needs a folder of frames, their number and the label: give a list of '
             "frames, or set type='mmhvt.VideoDataset' and data_prefix=dict(video=…)"
         )
 
@@ -141,13 +141,14 @@ def _pattern(filename_tmpl: str) -> str:
 
 
 def for_frames(pipeline: Sequence[dict | Callable]) -> list[dict | Callable]:
-    """A pipeline that reads frames on disk where one for videos opens and decodes these.
+    """Converts a pipeline for videos to one for frames on disk.
 
     Args:
         pipeline: Transforms, or their configs.
 
     Returns:
-        list: Without DecordInit, and with RawFrameDecode in the place of DecordDecode; the same for other readers.
+        list: The pipeline without DecordInit, and with RawFrameDecode in place of DecordDecode; likewise for other
+        readers.
     """
     found: list[dict | Callable] = []
     for transform in pipeline:

@@ -23,13 +23,13 @@ from .pyav_reader import Backend, find_pyav, open_video
 
 # first bytes of files that are listed as videos by mistake, and what to say about them
 _TO_MP4 = (
-    "decord cannot read it; convert it by ffmpeg -i {0} -pix_fmt yuv420p -vf 'pad=ceil(iw/2)*2:ceil(ih/2)*2' {1}.mp4"
+    "decord cannot read it; convert it with ffmpeg -i {0} -pix_fmt yuv420p -vf 'pad=ceil(iw/2)*2:ceil(ih/2)*2' {1}.mp4"
 )
 _PICTURE = 'an image ({}), not a video; for frames on disk use mmhvt.RawframeDataset, with a folder per video'
 _SOUND = 'an audio file ({}), not a video'
 _KINDS = (
     (rb'GIF8[79]a', 'a GIF; ' + _TO_MP4),
-    (rb'RIFF....WEBP', 'a WebP, which decord cannot read; convert it to MP4, for example with frames read by Pillow'),
+    (rb'RIFF....WEBP', 'a WebP, which decord cannot read; convert it to MP4, for example from frames read by Pillow'),
     (rb'\x89PNG', _PICTURE.format('PNG')),
     (rb'\xff\xd8\xff', _PICTURE.format('JPEG')),
     (rb'BM.{4}\0{4}', _PICTURE.format('BMP')),
@@ -90,11 +90,11 @@ def _is_text(head: bytes) -> bool:
 class DecodeErrorWrapper:
     """Wrapper of DecordInit, DecordDecode or RawFrameDecode whose errors name the file.
 
-    Other transforms do not read, so that their errors are not about the file. mmhvt's DecordInit replaces mmaction's.
+    Other transforms do not read, so their errors are not about the file. mmhvt's DecordInit replaces mmaction's.
 
     Args:
         transform: Transform to wrap.
-        known: Files that are not opened again. Defaults to those of this wrapper.
+        known: Files that are not opened again. Defaults to the wrapper's own.
     """
 
     def __init__(self, transform: Callable, known: KnownFiles | None = None):
@@ -111,7 +111,7 @@ class DecodeErrorWrapper:
         """
         filename = results.get('filename') or results['frame_dir']
         opens = isinstance(self.transform, mmaction.datasets.transforms.DecordInit)
-        # which frames of a damaged video can be read depends on those that are sampled
+        # whether a damaged video can be decoded depends on which frames are sampled
         if opens and (reason := self.known.find(filename)):
             raise UnreadableVideoError(reason, filename)
         try:
@@ -144,7 +144,7 @@ class DecodeErrorWrapper:
             decord.DECORDLimitReachedError,
             cv2.error,  # not an image
         ) as error:
-            # decord prefixes its messages by '[time] source file:line: ', once for each thread that passes them on
+            # decord prefixes its messages with '[time] source file:line: ', once for each thread that passes them on
             reason = re.sub(r'\[\d\d:\d\d:\d\d\] \S+:\d+: ', '', str(error)).strip()
             what = 'video'
             if of_frames:
@@ -168,7 +168,7 @@ def _files_of(results: dict) -> Iterator[str]:
 
 
 def _check_files(results: dict) -> None:
-    """Refuses named pipes and devices, which a reader would wait for."""
+    """Rejects named pipes and devices, on which a reader would wait."""
     for name in _files_of(results):
         path = os.path.join(results['frame_dir'], name)
         if os.path.exists(path):
@@ -176,7 +176,7 @@ def _check_files(results: dict) -> None:
 
 
 def _check_frames(results: dict) -> None:
-    """Refuses optical flow files that OpenCV cannot read, for which mmcv gives None."""
+    """Rejects optical flow files that OpenCV cannot read, for which mmcv returns None."""
     if any(image.dtype == object for image in results['imgs']):
         raise OSError('not an image')
 
@@ -206,19 +206,19 @@ class DecordInit(mmaction.datasets.transforms.DecordInit):
     """mmaction's DecordInit, which counts only the frames that a player shows of a video with an edit list
     (:mod:`mmhvt.datasets.edit_lists`), and whose errors name the file.
 
-    Files are opened by path, from other places than a disk by way of a temporary file
+    Files are opened by path; files that are not on a disk are written to a temporary file first
     (:mod:`mmhvt.datasets.containers`).
 
     Added keys: ``video_reader``, ``total_frames``, ``avg_fps``. Frame 0 is the first one that is shown.
 
     Args:
         io_backend, num_threads, kwargs: Arguments of mmaction's DecordInit.
-        backend: What decodes: 'decord', or 'pyav', which is faster where a clip does not have all frames, and gives the
-            same (:mod:`mmhvt.datasets.pyav_reader`). Defaults to 'auto': 'pyav' if it is installed. With `num_threads`
-            other than 1 it is decord.
+        backend: Decoder: 'decord', or 'pyav', which is faster for clips that skip frames, and returns the same frames
+            (:mod:`mmhvt.datasets.pyav_reader`). Defaults to 'auto': 'pyav' if it is installed. With `num_threads` other
+            than 1, it is decord.
 
     Raises:
-        ImportError: If `backend` is 'pyav', which is not installed.
+        ImportError: If `backend` is 'pyav' and PyAV is not installed.
     """
 
     file_client: FileClient | None
@@ -238,7 +238,7 @@ class DecordInit(mmaction.datasets.transforms.DecordInit):
 
     @classmethod
     def like(cls, transform: mmaction.datasets.transforms.DecordInit) -> 'DecordInit':
-        """Builds one with the arguments of mmaction's."""
+        """Builds one with the arguments of mmaction's transform."""
         return cls(transform.io_backend, transform.num_threads, **transform.kwargs)
 
     def _get_video_reader(self, filename: str) -> object:
@@ -259,11 +259,11 @@ class DecordInit(mmaction.datasets.transforms.DecordInit):
 
 
 def wrap_readers(transforms: list[Callable], known: KnownFiles | None = None) -> list[Callable]:
-    """Wraps the transforms of a pipeline that read files by :class:`DecodeErrorWrapper`.
+    """Wraps the transforms of a pipeline that read files in :class:`DecodeErrorWrapper`.
 
     Args:
         transforms: Transforms of the pipeline.
-        known: Files that are not opened again. Defaults to those of the pipeline.
+        known: Files that are not opened again. Defaults to the pipeline's own.
     """
     known = KnownFiles() if known is None else known
     reading = mmaction.datasets.transforms.DecordInit | DecordDecode | RawFrameDecode

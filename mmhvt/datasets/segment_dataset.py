@@ -26,9 +26,7 @@ class SegmentDecordInit:
         (start, end), fps, total = results['segment'], results['avg_fps'], results['total_frames']
         filename = results['filename']
         if not 0 < fps < math.inf:
-            raise UnreadableVideoError(
-                f'cannot read a segment of {filename}, which does not tell its frame rate', filename
-            )
+            raise UnreadableVideoError(f'cannot read a segment of {filename}, whose frame rate is unknown', filename)
         first, stop = math.floor(min(start * fps, total)), math.ceil(min(end * fps, total))
         if first >= stop:
             raise UnreadableVideoError(
@@ -52,12 +50,12 @@ class SegmentVideoDataset(RepeatAugDataset):
 
         v_abc.mp4 12.5 31.04 7
 
-    Frames are sampled from the segment only. A segment that extends beyond the end of its video is cut there; one that
-    begins there is unreadable. To test on whole videos, use :class:`VideoDataset` with a list of paths and labels;
+    Frames are sampled only from the segment. A segment that extends beyond the end of its video is cut there; one that
+    begins beyond it is unreadable. To test on whole videos, use :class:`VideoDataset` with a list of paths and labels;
     `tools/data/untrimmed.py` writes both lists.
 
     Args:
-        ann_file: Path of a file with lines as above, or with several labels with `multi_class`.
+        ann_file: Path of a file with lines as above, which have several labels with `multi_class`.
         pipeline: Configs of the transforms: DecordInit, one that samples frames, DecordDecode, and any others.
         num_repeats: Number of samples per segment, which is decoded once. Each item is a list of them, for the collate
             function `repeat_pseudo_collate`. Defaults to 1.
@@ -72,7 +70,7 @@ class SegmentVideoDataset(RepeatAugDataset):
 
     def __init__(self, ann_file: str | None, pipeline: Pipeline, num_repeats: Any = 1, **kwargs) -> None:
         if not ann_file:
-            raise ValueError('SegmentVideoDataset needs ann_file, whose lines have the segments')
+            raise ValueError('SegmentVideoDataset needs ann_file, which lists the segments')
         super().__init__(ann_file, pipeline=pipeline, num_repeats=num_repeats, **kwargs)
         self.pipeline.transforms[0] = SegmentDecordInit(self.pipeline.transforms[0])
 

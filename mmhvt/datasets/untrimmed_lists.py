@@ -12,7 +12,7 @@ def read_database(path: Path) -> dict[str, dict]:
     """Videos by id.
 
     Raises:
-        ValueError: If the file is none of annotations; names the first video at fault.
+        ValueError: If the file is not an annotation file. The message names the first video at fault.
     """
     where = 'its first level'
     try:
@@ -28,12 +28,12 @@ def read_database(path: Path) -> dict[str, dict]:
                 start, end = map(float, action['segment'])
                 action.update(segment=(start, end), label=str(action['label']))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f'{path}: {where} is not of the form that --help tells ({error!r})') from None
+        raise ValueError(f'{path}: {where} does not have the format that --help describes ({error!r})') from None
     return database
 
 
 def write_lists(annotations: Path, videos: Path, out: Path, name: str, classes: Path | None = None) -> str:
-    """Writes the lists and returns what was counted.
+    """Writes the lists and returns a summary.
 
     Raises:
         ValueError: If the annotations cannot be read, have a label that `classes` lacks, or leave a list empty.

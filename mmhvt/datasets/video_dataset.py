@@ -33,19 +33,20 @@ class CheckedDataset(BaseActionDataset):
         ann_file: Path of the annotation file. Defaults to '': the samples of each class are in a folder of its name.
         pipeline: Configs of the transforms.
         metainfo: Its `classes` are the names of the classes: a sequence, the name of a list of
-            :func:`mmhvt.datasets.labels.label_lists`, such as 'kinetics400', or a file with one name a line. Defaults
+            :func:`mmhvt.datasets.labels.label_lists`, such as 'kinetics400', or a file with one name per line. Defaults
             to None: with an annotation file no names, without one the names of the folders in alphabetical order.
         data_root: Folder that relative paths start from. Defaults to ''.
-        num_classes: Number of classes, which labels are checked against. Defaults to None: that of the names, if there
-            are any. With `multi_class` and neither, :class:`mmhvt.NumClassesCheckHook` sets it to that of the head.
+        num_classes: Number of classes, against which labels are checked. Defaults to None: the number of names, if
+            there are any. With `multi_class` and neither, :class:`mmhvt.NumClassesCheckHook` sets it to that of the
+            head.
         num_repeats: Number of samples per video, which is read once. Each item is then a list of them, for the collate
             function `repeat_pseudo_collate`. Defaults to None, a single sample.
         sample_once: Whether these samples share their frames. Defaults to False.
         on_unreadable: What to do about an unreadable video in training: 'warn' (and use another sample) or 'raise'.
             Defaults to 'warn'.
         max_refetch: Maximum number of further samples to try for an unreadable one. Defaults to 10.
-        labels: 'required'; 'optional', either all lines have labels or none; or 'ignored', only paths are read, which
-            may then contain spaces. Defaults to 'optional' in test mode and 'required' otherwise.
+        labels: 'required'; 'optional' (either all lines have labels or none); or 'ignored' (only paths are read, which
+            may then contain spaces). Defaults to 'optional' in test mode and 'required' otherwise.
         test_mode: Whether the dataset is for validation or test, where unreadable videos are always errors. Defaults to
             False.
         kwargs: Arguments of mmaction's dataset: data_prefix, multi_class, …
@@ -95,7 +96,7 @@ class CheckedDataset(BaseActionDataset):
                 'metainfo=dict(classes=…) to the names of your classes, or to None for no names'
             )
         self._are_named = num_classes is None and names is not None
-        # by this attribute UnreadableVideoHook recognizes datasets of lists
+        # UnreadableVideoHook recognizes datasets of lists by this attribute
         if num_repeats is not None:
             self.num_repeats = check_repeats(num_repeats)
         self.sample_once = sample_once
@@ -114,7 +115,7 @@ class CheckedDataset(BaseActionDataset):
             self._check_repeatable()
 
     def _check_repeatable(self) -> None:
-        """Raises a ValueError if the pipeline does not begin with what reads the frames of a sample."""
+        """Raises a ValueError if the pipeline does not begin with the transforms that read the frames of a sample."""
 
     def load_data_list(self) -> list[dict]:
         """Reads samples with `label`: an index, or a list of them with `multi_class`; -1 if there are no labels."""
@@ -151,7 +152,7 @@ class CheckedDataset(BaseActionDataset):
         return [dict(sample, label=[label] if self.multi_class else label) for sample, label in self._samples_of(files)]
 
     def _name_classes(self, folder: str, names: tuple[str, ...]) -> None:
-        """Takes the names of the folders for those of the classes."""
+        """Names the classes after the folders."""
         if self.num_classes not in (None, len(names)):
             raise ValueError(
                 f'{type(self).__name__} has num_classes={self.num_classes}, but {folder} has {len(names)} folders, one '
@@ -173,7 +174,7 @@ class CheckedDataset(BaseActionDataset):
         return True
 
     def _other_kind(self, line: Line) -> str:
-        """What a line is, and what would read it, if it is one of another kind of list; otherwise ''."""
+        """What a line is, and what would read it, if it belongs to another kind of list; otherwise ''."""
         return ''
 
     def _sample(self, line: Line, first: Line) -> dict:
@@ -183,7 +184,7 @@ class CheckedDataset(BaseActionDataset):
         if len(line.fields) < len(self.columns):
             raise ValueError(f'{line.where} has {len(line.fields)} fields: {self._needs(line)}')
         sample = self._parse(line)
-        # of frames, 'take 2 163 1' would be the folder 'take'
+        # for frames, 'take 2 163 1' would be the folder 'take'
         is_doubtful = len(self.columns) > 1 and len(given) > 1 and all(map(is_label, given)) and not self.multi_class
         if self.labels == 'ignored' and not is_doubtful:
             given = []
@@ -216,7 +217,7 @@ class CheckedDataset(BaseActionDataset):
         """Returns the annotation of a sample, without `label` if there are no labels.
 
         Raises:
-            ValueError: If samples have several labels, of an unknown number of classes.
+            ValueError: If samples have several labels, and the number of classes is unknown.
         """
         if self.multi_class and self.num_classes is None:
             raise ValueError(
@@ -242,7 +243,7 @@ class CheckedDataset(BaseActionDataset):
         return list(label) if self.multi_class else [label]
 
     def _repeat(self, idx: int, num_repeats: int, sample_once: bool = False) -> list[dict]:
-        """Returns samples of a video that is decoded once. Each has its own augmentation, and frames unless
+        """Returns samples of a video that is decoded once. Each has its own augmentation, and its own frames unless
         `sample_once`.
 
         The pipeline consists of a transform that opens the file (none for frames on disk), one that samples frames, one
@@ -322,18 +323,17 @@ class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
     warns and counts. In test mode an unreadable video is always an error, since metrics over fewer videos would not be
     comparable. docs/guides/bad_input.md lists what happens to which input.
 
-    Of a video with an edit list (:mod:`mmhvt.datasets.edit_lists`), only frames that a player shows are sampled.
+    From a video with an edit list (:mod:`mmhvt.datasets.edit_lists`), only frames that a player shows are sampled.
 
     Args:
         ann_file: Path of a file with lines of path and label, or path and labels with `multi_class`. Empty lines are
-            skipped. Defaults to '': `data_prefix` has a folder of videos for each class, which is named after it.
-            Folders within are searched, and files that are no videos by their extension are left out. With
-            ``labels='ignored'`` all videos under `data_prefix` are taken, and in test mode those of a folder that has
-            no others.
-        pipeline: Configs of the transforms, among them DecordInit and DecordDecode. With `num_repeats` it begins with
-            DecordInit, one that samples frames, and DecordDecode.
+            skipped. Defaults to '': `data_prefix` has a folder of videos for each class, named after it. Nested folders
+            are searched, and files without the extension of a video are left out. With ``labels='ignored'``, all videos
+            under `data_prefix` are used, as in test mode if it has no folders.
+        pipeline: Configs of the transforms, among them DecordInit and DecordDecode. With `num_repeats`, it must begin
+            with DecordInit, a transform that samples frames, and DecordDecode.
         metainfo: Its `classes` are the names of the classes: a sequence, the name of a list such as 'kinetics400'
-            (:func:`mmhvt.datasets.labels.label_lists`), or a file with one name a line. They become part of
+            (:func:`mmhvt.datasets.labels.label_lists`), or a file with one name per line. They become part of
             checkpoints, and predictions get these names. Defaults to None: with an annotation file no names, without
             one those of the folders in alphabetical order.
         num_classes: Number of classes. Defaults to None, that of the names or of the head.
@@ -343,14 +343,14 @@ class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
         on_unreadable: What to do about an unreadable video in training: 'warn' (and use another sample) or 'raise'.
             Defaults to 'warn'.
         max_refetch: Maximum number of further samples to try for an unreadable one. Defaults to 10.
-        labels: 'required'; 'optional', either all lines have labels or none; or 'ignored', only paths are read, which
-            may then contain spaces. Defaults to 'optional' in test mode and 'required' otherwise.
+        labels: 'required'; 'optional' (either all lines have labels or none); or 'ignored' (only paths are read, which
+            may then contain spaces). Defaults to 'optional' in test mode and 'required' otherwise.
         kwargs: Arguments of mmaction's VideoDataset: data_root, data_prefix, multi_class, delimiter, test_mode, …
 
     Raises:
         FileNotFoundError: If the annotation file, or the folder of videos, does not exist.
         ValueError: If the file is empty or has a malformed line; the message names file and line. If a class has no
-            video; the message names its folder. If the pipeline begins with other transforms than `num_repeats` needs.
+            video; the message names its folder. If the pipeline does not begin as `num_repeats` requires.
     """
 
     _is_file = staticmethod(is_video)
@@ -378,7 +378,7 @@ class VideoDataset(CheckedDataset, mmaction.datasets.VideoDataset):
         ):
             return ''
         return (
-            f'is of frames on disk (folder, number of frames, label), but {type(self).__name__} needs a video and its '
+            f'lists frames on disk (folder, number of frames, label), but {type(self).__name__} needs a video and its '
             "label: give a list of videos, or set type='mmhvt.RawframeDataset' and data_prefix=dict(img=…)"
         )
 

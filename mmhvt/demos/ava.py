@@ -14,7 +14,7 @@ from .runs import CONFIGS, StepError, generate, mim, print_metrics, read_metrics
 
 CONFIG = CONFIGS / 'ava/smvit-micro_1xb8-8x2x1-2e_moving-actors-rgb.py'
 KEY_FRAME_CONFIG = CONFIG.with_name(CONFIG.stem + '_key-frame.py')
-# as the configs have them
+# as in the configs
 DATA = Path('data/moving_actors')
 WORK_DIR = Path('work_dirs/demo-ava')
 
@@ -23,7 +23,7 @@ RIGHT, WRONG, NOBODY = (26, 200, 90), (235, 60, 50), (150, 150, 150)
 
 
 def evaluate(title: str, config: Path, checkpoint: Path, work_dir: Path) -> float:
-    """Test with mim, unless there are predictions of the checkpoint.
+    """Test with mim, unless predictions of the checkpoint exist.
 
     Args:
         title: Heading for the terminal.
@@ -44,7 +44,7 @@ def evaluate(title: str, config: Path, checkpoint: Path, work_dir: Path) -> floa
 
 
 def read_truth(path: Path, video: str) -> dict[int, list[tuple[np.ndarray, int]]]:
-    """Boxes (x1, y1, x2, y2) as shares of the frame, and actions, of a video by timestamp."""
+    """Boxes (x1, y1, x2, y2), as fractions of the frame, and actions of a video, by timestamp."""
     truth: dict[int, list[tuple[np.ndarray, int]]] = {}
     for line in path.read_text().splitlines():
         name, timestamp, *box, action, _ = line.split(',')
@@ -59,13 +59,13 @@ def judge(
     """Caption and color of each box at a key frame.
 
     Args:
-        boxes: (actors, 4), shares of the frame.
-        scores: (actors, classes), class 0 is none.
+        boxes: (actors, 4), fractions of the frame.
+        scores: (actors, classes), class 0 is no action.
         truth: Boxes and actions.
         names: Names of the actions by number.
 
     Returns:
-        The likeliest action with its score; green where it is right, red where it is wrong, gray where a box holds
+        The likeliest action with its score; green where it is right, red where it is wrong, gray where a box contains
         nobody.
     """
     captions = []
@@ -89,8 +89,8 @@ def busiest_video(predictions: list[dict]) -> str:
 def write_demo_video(path: Path, dump: Path, config: Config) -> str:
     """Draw what was found in the validation video with the most actors.
 
-    An action stands from half a second before its key frame to half a second after; its box moves toward the box that
-    it overlaps at the nearer of the other key frames.
+    An action is shown from half a second before its key frame to half a second after it; its box moves toward the box
+    that it overlaps at the nearer of the other key frames.
 
     Args:
         path: MP4 to write.
@@ -129,7 +129,7 @@ def run(videos: int, val_videos: int, min_map: float, max_key_frame_map: float, 
         seed: Seed of initialization and order of clips.
 
     Raises:
-        StepError: If a step fails, or an mAP is not what it has to be.
+        StepError: If a step fails, or an mAP is out of its bounds.
     """
     generate('Generating videos', 'moving_actors.py', DATA, videos=videos, val_videos=val_videos)
     folder, figures = WORK_DIR / f'seed{seed}', {}
@@ -146,6 +146,6 @@ def run(videos: int, val_videos: int, min_map: float, max_key_frame_map: float, 
         raise StepError(f'mAP is {figures["motion"]:.4f}, below the {min_map} that this demo must reach')
     if figures['key_frame'] >= max_key_frame_map:
         raise StepError(
-            f'mAP from key frames alone is {figures["key_frame"]:.4f}, not below {max_key_frame_map}: stills tell '
+            f'mAP from key frames alone is {figures["key_frame"]:.4f}, not below {max_key_frame_map}: stills show '
             'actions'
         )

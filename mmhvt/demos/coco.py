@@ -29,7 +29,7 @@ from .runs import (
 CONFIG = CONFIGS / 'coco/mask-rcnn_smvit-micro_fpn_1xb4-8e_shapes-coco.py'
 # mim does not know it by the name `mmdet`
 PACKAGE = 'onedl-mmdetection'
-# as the config has it
+# as in the config
 DATA = Path('data/shapes_coco')
 WORK_DIR = Path('work_dirs/demo-coco')
 METRICS = {'bbox_AP50': 'coco/bbox_mAP_50', 'segm_AP50': 'coco/segm_mAP_50'}
@@ -38,14 +38,14 @@ MIN_SCORE = 0.5
 
 
 def evaluate(checkpoint: Path, work_dir: Path) -> tuple[dict[str, float], Path]:
-    """Test with mim, unless there are predictions of the checkpoint.
+    """Test with mim, unless predictions of the checkpoint exist.
 
     Args:
         checkpoint: Checkpoint of training.
-        work_dir: Folder, new or of an earlier call.
+        work_dir: Folder, new or from an earlier call.
 
     Returns:
-        Values of :data:`METRICS`, and the file of predicted masks in COCO's format of results.
+        Values of :data:`METRICS`, and the file of predicted masks in COCO's results format.
 
     Raises:
         StepError: If it fails.
@@ -66,7 +66,7 @@ def draw_predictions(axes: Axes, pixels: np.ndarray, found: list[dict], names: d
     Args:
         axes: Axes to draw into.
         pixels: (H, W, 3) uint8, RGB.
-        found: Results as COCO has them, of this image.
+        found: Results for this image in COCO's format.
         names: Names of the categories by id.
     """
     colors = dict(zip(sorted(names), matplotlib.color_sequences['Set2'], strict=False))
@@ -127,7 +127,7 @@ def draw(path: Path, predictions: Path, metrics: dict[str, float], curves: dict[
     """
     text = (
         f'Mask R-CNN with a micro SMViT, trained from scratch: AP50 of boxes {metrics["bbox_AP50"]:.1%}, of masks '
-        f'{metrics["segm_AP50"]:.1%}.\nBelow the first validation images with what it finds, from a score of '
+        f'{metrics["segm_AP50"]:.1%}.\nBelow: the first validation images with what it finds, from a score of '
         f'{MIN_SCORE} on.'
     )
     with new_picture(path, 8.6, 'What is where?', text, text_y=0.91) as figure:

@@ -26,7 +26,7 @@ from .runs import (
 MVITV2 = CONFIGS / 'mvitv2/mvitv2-micro_1xb32-15e_digits.py'
 SMVIT = CONFIGS / 'smvit/smvit-micro_1xb32-15e_digits.py'
 MODELS = {'MViTv2': MVITV2, 'SMViT': SMVIT}
-# as the configs have it
+# as in the configs
 DATA = Path('data/digits')
 WORK_DIR = Path('work_dirs/demo-image')
 # mistakes of a model in the picture: rows and columns
@@ -34,12 +34,12 @@ SHOWN = (2, 8)
 
 
 def evaluate(name: str, checkpoint: Path, work_dir: Path) -> tuple[float, list[dict]]:
-    """Test with mim, unless there are predictions of the checkpoint.
+    """Test with mim, unless predictions of the checkpoint exist.
 
     Args:
         name: Key of :data:`MODELS`.
         checkpoint: Checkpoint of training.
-        work_dir: Folder, new or of an earlier call.
+        work_dir: Folder, new or from an earlier call.
 
     Returns:
         Accuracy, and a prediction for each held-out image, as mmpretrain dumps it.
@@ -57,7 +57,7 @@ def evaluate(name: str, checkpoint: Path, work_dir: Path) -> tuple[float, list[d
 
 
 def draw_confusion(axes: Axes, name: str, accuracy: float, predictions: list[dict]) -> None:
-    """How often which digit is taken for which.
+    """Draw how often each digit is taken for each other one.
 
     Args:
         axes: Axes to draw into.
@@ -77,17 +77,17 @@ def draw_confusion(axes: Axes, name: str, accuracy: float, predictions: list[dic
 
 
 def draw_mistakes(figure: Figure, left: float, right: float, predictions: list[dict]) -> None:
-    """Digits that were taken for others, the surest mistakes first.
+    """Draw the digits that were taken for others, the most confident mistakes first.
 
     Args:
         figure: Figure to draw into.
-        left: Left end, as a share of the width.
+        left: Left end, as a fraction of the width.
         right: Right end.
         predictions: Predictions of :func:`evaluate`.
     """
     mistakes = [one for one in predictions if int(one['gt_label']) != int(one['pred_label'])]
     mistakes.sort(key=lambda one: float(one['pred_score'].max()), reverse=True)
-    figure.text(left, 0.305, f'{len(mistakes)} of {len(predictions)} are mistaken', color=MUTED)
+    figure.text(left, 0.305, f'{len(mistakes)} of {len(predictions)} are misclassified', color=MUTED)
     grid = figure.add_gridspec(*SHOWN, left=left, right=right, top=0.265, bottom=0.02, wspace=0.15, hspace=0.4)
     for place, one in enumerate(mistakes[: SHOWN[0] * SHOWN[1]]):
         axes = figure.add_subplot(grid[place])
@@ -106,7 +106,7 @@ def draw(path: Path, results: dict[str, tuple[float, list[dict]]]) -> None:
     """
     text = (
         'The smallest MViTv2 and SMViT, trained from scratch on two thirds of 1 797 handwritten digits of 8×8 pixels '
-        '(scikit-learn), tested on the other third.\nBelow, what was taken for something else: written → predicted.'
+        '(scikit-learn), tested on the other third.\nBelow: the misclassified ones, written → predicted.'
     )
     with new_picture(path, 9.6, 'Which digit is it?', text, text_y=0.915) as figure:
         for column, (name, (accuracy, predictions)) in enumerate(results.items()):

@@ -68,7 +68,7 @@ def draw(
     text = (
         f'A micro SMViT pre-trained as masked auto-encoder on {counts[0]} videos, then fine-tuned on {counts[1]} of '
         f'them that have labels.\nTop-1 on validation videos: {final} (chance {1 / len(MOTIONS):.1%}).\n'
-        'Gray is hidden from the encoder. A token spans two frames, of which the first is shown, and predicted.'
+        'Gray is hidden from the encoder. A token spans two frames; the first is predicted, and shown.'
     )
     with new_picture(path, 7.2, 'Learning from what is hidden', text, text_y=0.88) as figure:
         draw_reconstructions(figure, shown)
@@ -76,7 +76,7 @@ def draw(
 
 
 def reconstruct_videos(checkpoint: Path, seed: int, folder: Path) -> dict[str, Reconstruction]:
-    """Reconstructions of validation videos, of which each also becomes a GIF in `folder`."""
+    """Reconstructions of validation videos, each of which is also written as a GIF in `folder`."""
     cfg = Config.fromfile(PRETRAINING)
     model = load_model(cfg, str(checkpoint))
     shown = {}

@@ -18,13 +18,13 @@ from .runs import CONFIGS, StepError, generate, mim, newest_log, print_metrics, 
 
 CONFIG = CONFIGS / 'smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py'
 SHUFFLED_CONFIG = CONFIG.with_name(CONFIG.stem + '_shuffled.py')
-# as the configs and the README have them
+# as in the configs and the README
 DATA = Path('data/moving_shapes')
 WORK_DIR = Path('work_dirs/demo')
 
 
 def choose_clips(dump: Path) -> list[dict]:
-    """A prediction for each class, in order of the classes: the first of each in the dump of `mim test`."""
+    """The first prediction for each class in the dump of `mim test`, in order of the classes."""
     predictions = load(dump)
     first: dict[int, dict] = {}
     for prediction in predictions:
@@ -70,7 +70,7 @@ def draw_clips(figure: Figure, clips: list[dict], config: Config) -> None:
 
 
 def film(path: Path, clips: list[dict], config: Config) -> None:
-    """Write the clips as one moving picture, each with what the model saw in it.
+    """Write the clips as one moving picture, each with its prediction.
 
     Args:
         path: WebP or GIF to write.
@@ -136,7 +136,7 @@ def draw(path: Path, clips: list[dict], config: Config, scalars: list[dict], top
     text = (
         f'SMViT on videos whose classes differ in motion alone: top-1 {top1:.1%}; with the frames in random order '
         f'{shuffled:.1%} (chance {1 / len(MOTIONS):.1%}).\n'
-        'Below a validation video of each class, time from left to right; what leaves a frame comes back opposite.'
+        'Below: a validation video of each class, time from left to right; what leaves a frame comes back opposite.'
     )
     with new_picture(path, 7.4, 'Which way does it move?', text, text_y=0.885) as figure:
         draw_clips(figure, clips, config)
@@ -157,7 +157,7 @@ def run(clips_per_class: int, val_clips_per_class: int, min_top1: float) -> None
     folder, test, shuffle = WORK_DIR / 'train', WORK_DIR / 'test', WORK_DIR / 'test_shuffled'
     counts = dict(clips_per_class=clips_per_class, val_clips_per_class=val_clips_per_class)
     generate('Generating videos', 'moving_shapes.py', DATA, **counts)
-    anew = ('--cfg-options', 'default_hooks.checkpoint.overwrite=True')  # what an earlier call has left
+    anew = ('--cfg-options', 'default_hooks.checkpoint.overwrite=True')  # of what an earlier call left
     seconds = step('Training', *mim('train', CONFIG, folder), *anew)
     checkpoint = (folder / 'last_checkpoint').read_text().strip()
     dump = test / 'predictions.pkl'

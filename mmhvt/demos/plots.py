@@ -18,14 +18,14 @@ STYLE: dict[Any, Any] = {'font.size': 10, 'text.color': INK, 'axes.edgecolor': G
 
 @contextmanager
 def new_picture(path: Path, height: float, title: str, text: str, text_y: float) -> Iterator[Figure]:
-    """A figure with a title and lines of text, which is written in the end.
+    """A figure with a title and lines of text, which is written at the end.
 
     Args:
         path: PNG to write.
         height: Height in inches; the width is 12.
         title: Title.
         text: Lines below the title.
-        text_y: Middle of these lines, as a share of the height.
+        text_y: Middle of these lines, as a fraction of the height.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(12, height), dpi=110, facecolor='white')
@@ -49,7 +49,7 @@ def plot_points(axes: Axes, points: Sequence[tuple[float, float]], color: str, *
 
 
 def finish_axes(*axes: Axes, grid: bool = True) -> None:
-    """Take frame and ticks away from plots, and draw a grid behind the curves."""
+    """Remove frame and ticks from plots, and draw a grid behind the curves."""
     for one in axes:
         if grid:
             one.grid(color=GRID)

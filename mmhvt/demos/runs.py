@@ -53,8 +53,8 @@ def step(title: str, *command: str | Path) -> float:
     words = [str(part) for part in command]
     print(f'\n=== {title}\n$ {" ".join(words)}', flush=True)
     start = time.monotonic()
-    # The model is small: more threads wait for one another, and on 2 cores the other one decodes. Measured on 2 busy
-    # cores, an iteration takes 1 s with 2 threads and 0.1 s with 1.
+    # The model is small: more threads would wait for one another, and on 2 cores the other core decodes. Measured on 2
+    # busy cores, an iteration takes 1 s with 2 threads and 0.1 s with 1.
     status = subprocess.run(words, env={'OMP_NUM_THREADS': '1', **os.environ}).returncode
     if status:
         raise StepError(f'{title} failed with exit status {status}; its output is above')
@@ -85,7 +85,7 @@ def mim(verb: str, config: Path, work_dir: Path, *arguments: str | Path, package
         config: Config file.
         work_dir: Folder for logs and checkpoints.
         arguments: Further arguments.
-        package: Package whose runner it is. Defaults to 'mmaction'.
+        package: Package whose runner is used. Defaults to 'mmaction'.
     """
     program = Path(sys.executable).with_name('mim')
     gpus = 1 if torch.cuda.is_available() else 0
@@ -105,13 +105,13 @@ def training_options(seed: int, epochs: int | None = None, *others: str) -> list
 
 
 def train(title: str, package: str, config: Path, work_dir: Path, options: Sequence[str]) -> Path:
-    """Train with mim, on a GPU where there is one; what an earlier call finished is not done again.
+    """Train with mim, on a GPU where there is one; a training that an earlier call finished is not repeated.
 
     Args:
         title: Heading for the terminal.
-        package: Package whose runner it is.
+        package: Package whose runner is used.
         config: Config to train.
-        work_dir: Folder, new or of an earlier call, which is resumed where it stopped.
+        work_dir: Folder, new or from an earlier call, which is resumed where it stopped.
         options: KEY=VALUE pairs that override the config.
 
     Returns:
@@ -177,7 +177,7 @@ def read_metrics(work_dir: Path, *keys: str) -> list[float]:
         keys: Names of the metrics, as MMEngine logs them.
 
     Raises:
-        StepError: If there is no test that came to its end.
+        StepError: If no test has finished.
     """
     for entry in newest_log(work_dir, '*/*.json'):
         if all(key in entry for key in keys):

@@ -1,6 +1,6 @@
 """Command line of tools/train.py and tools/test.py.
 
-Imports torch only to run, not to print its help or refuse its options.
+Imports torch only to run, not to print the help or reject options.
 """
 
 import argparse
@@ -28,7 +28,7 @@ LAUNCHED = {
 
 
 def seed(text: str) -> int:
-    """A seed that NumPy takes."""
+    """A seed that NumPy accepts."""
     if not 0 <= (value := int(text)) < 2**32:
         raise argparse.ArgumentTypeError(f'{text} must be from 0 to 4294967295')
     return value
@@ -55,8 +55,8 @@ def load_config(args: argparse.Namespace) -> Config:
     """Loads the config and applies the options of :func:`config_parser` to it.
 
     Raises:
-        SystemExit: If the file is no config, an option does not fit it, the work directory is a file, or the processes
-            were not started by the launcher.
+        SystemExit: If the file is not a config, an option does not fit it, the work directory is a file, or the
+            processes were not started by the launcher.
     """
     variables, script = LAUNCHED.get(args.launcher, ((), ''))
     if missing := [name for name in variables if name not in os.environ]:
@@ -81,19 +81,19 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def check_checkpoint_exists(option: str, path: str) -> None:
-    """Refuses a checkpoint on disk that is not there, before anything is built.
+    """Checks that a checkpoint on disk exists, before anything is built.
 
     Raises:
-        SystemExit: If `path` is neither a file nor an address.
+        SystemExit: If `path` is neither a file nor a URL.
     """
     if '://' not in path and not Path(path).is_file():
         raise SystemExit(f'{option}: {missing_checkpoint(path)}')
 
 
 def _end_with_parent() -> None:
-    """Has Linux end this process when torchrun is killed, which would leave it training alone."""
+    """Makes Linux end this process when torchrun is killed; otherwise it would go on training alone."""
     if sys.platform == 'linux':
-        pr_set_pdeathsig = 1  # of linux/prctl.h
+        pr_set_pdeathsig = 1  # from linux/prctl.h
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
@@ -101,8 +101,8 @@ def build_runner(cfg: Config) -> 'Runner':
     """Builds MMEngine's runner, or the one that `runner_type` names.
 
     Raises:
-        SystemExit: If the config has a misspelled key or a wrong value: :class:`mmhvt.ConfigCheckHook`, or a model or
-            hook of mmhvt such an option.
+        SystemExit: If a key of the config is misspelled or a value is wrong (:class:`mmhvt.ConfigCheckHook`), or an
+            option of a model or hook of mmhvt.
     """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner

@@ -32,7 +32,7 @@ def _not_positive(value: Any) -> str | None:
     return None if is_number and value > 0 else ' must be a number above 0; inf measures the norm and clips nothing'
 
 
-# infinity, too
+# including infinity
 _Positive = Annotated[Any, Check(_not_positive)]
 # computed by division in configs
 _Whole = Annotated[float, Range(1), Check(lambda value: None if value == int(value) else ' must be a whole number')]
@@ -112,7 +112,7 @@ _PARAMWISE: _Hints = dict(
 )
 _CUSTOM: _Hints = dict(lr_mult=_Factor, decay_mult=_Factor)
 _SCHEDULER: _Hints = dict(
-    # epochs, of which a scheduler that counts iterations may have fractions
+    # in epochs, which may be fractions for a scheduler that counts iterations
     begin=Annotated[float, Range(0)],
     end=_AboveZero,
     by_epoch=bool,
@@ -167,7 +167,7 @@ def config_problems(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields what is wrong with a config: the key, with dots, and a sentence that names it.
 
     Args:
-        cfg: Config of a runner. What is built already is not looked at.
+        cfg: Config of a runner. Values that are already built are not checked.
     """
     cfg = {key: value for key, value in cfg.items() if not _is_built(value)}
     wrong = False
@@ -189,7 +189,7 @@ def config_problems(cfg: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _section(cfg, 'randomness', _RANDOMNESS)
         yield from _section(cfg, 'auto_scale_lr', SCALING)
         if (cfg.get('auto_scale_lr') or {}).get('enable') and 'base_batch_size' not in cfg['auto_scale_lr']:
-            yield 'auto_scale_lr', 'auto_scale_lr.enable=True needs base_batch_size, for which the learning rate is'
+            yield 'auto_scale_lr', 'auto_scale_lr.enable=True needs base_batch_size, which the learning rate is for'
         yield from _section(cfg, 'log_processor', dict(window_size=_Count))
         yield from _section(cfg, 'env_cfg', ENVIRONMENT)
         yield from _section(cfg.get('env_cfg') or {}, 'mp_cfg', _PROCESSES, 'env_cfg.')
@@ -217,7 +217,7 @@ def _runs(cfg: Mapping) -> Iterator[tuple[str, str]]:
 
 
 def _model(model: Mapping) -> Iterator[tuple[str, str]]:
-    """What recognizers and classifiers look up in dicts, which take any key."""
+    """What recognizers and classifiers look up in dicts, which accept any key."""
     for key, hints in dict(train_cfg=_TRAINED, test_cfg=_TESTED).items():
         if not isinstance(model.get(key), list | tuple):  # of a cascade
             yield from _section(model, key, hints, 'model.')
@@ -228,7 +228,7 @@ def _model(model: Mapping) -> Iterator[tuple[str, str]]:
 
 
 def _dataset(path: str, dataset: Any) -> Iterator[tuple[str, str]]:
-    """A dataset, the transforms of its pipeline, and those that it wraps."""
+    """A dataset, the transforms of its pipeline, and the datasets that it wraps."""
     if not isinstance(dataset, Mapping):
         return
     yield from _built(path, dataset, 'DATASETS', {})
@@ -238,7 +238,7 @@ def _dataset(path: str, dataset: Any) -> Iterator[tuple[str, str]]:
     pipeline = dataset.get('pipeline')
     if isinstance(pipeline, list | tuple) and not pipeline:
         yield f'{path}.pipeline', f'{path}.pipeline={pipeline} gives the model no inputs'
-    # a dataset of another package than the default scope's has transforms of its own
+    # a dataset from another package than the default scope has its own transforms
     kind, _ = _find('DATASETS', dataset.get('type'))
     current = DefaultScope.get_current_instance()
     packages = [base.__module__.partition('.')[0] for base in getattr(kind, '__mro__', ())]
@@ -269,12 +269,12 @@ def _optimization(cfg: Mapping) -> Iterator[tuple[str, str]]:
 
 
 def paramwise_problems(wrapper: Mapping, prefix: str = '', is_open: bool = False) -> Iterator[tuple[str, str]]:
-    """Yields what is wrong with the `paramwise_cfg` of an optimizer wrapper, as :func:`config_problems`.
+    """Yields what is wrong with the `paramwise_cfg` of an optimizer wrapper, like :func:`config_problems`.
 
     Args:
-        wrapper: What has it.
-        prefix: What its key begins with. Defaults to ''.
-        is_open: Whether its constructor may take other options than MMEngine's and ours. Defaults to False.
+        wrapper: Config of the wrapper.
+        prefix: Prefix of the key. Defaults to ''.
+        is_open: Whether its constructor may accept options other than MMEngine's and ours. Defaults to False.
     """
     yield from _section(wrapper, 'paramwise_cfg', _PARAMWISE, prefix, is_open)
     keys = (wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}
@@ -303,7 +303,7 @@ def _listed(path: str, value: Any) -> list[tuple[str, Any]]:
 def _section(
     cfg: Mapping, key: str, hints: _Hints, prefix: str = '', is_open: bool = True
 ) -> Iterator[tuple[str, str]]:
-    """A dict whose keys have types; others may be those of another constructor."""
+    """A dict whose keys have types; other keys may belong to another constructor."""
     values, path = cfg.get(key), f'{prefix}{key}'
     if values is None:
         return
@@ -321,7 +321,7 @@ def _values(prefix: str, cfg: Mapping, hints: _Hints) -> Iterator[tuple[str, str
 
 
 def _names(path: str, cfg: Mapping, known: Sequence[str], is_open: bool = False) -> Iterator[tuple[str, str]]:
-    """Keys that nothing takes; where it may be another constructor that does, those that are misspelled."""
+    """Keys that nothing reads; where another constructor might, only those that are misspelled."""
     for key in cfg:
         if key in known or not isinstance(key, str) or key.startswith('_'):
             continue
@@ -333,7 +333,7 @@ def _names(path: str, cfg: Mapping, known: Sequence[str], is_open: bool = False)
 
 
 def _built(path: str, cfg: Any, registry: str, hints: _Hints, others: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
-    """A config of a class: that there is such a class, its options by their names, and values by `hints`."""
+    """Checks the config of a class: that the class exists, the names of its options, and their values by `hints`."""
     if _is_built(cfg) or cfg is None:
         return
     if not isinstance(cfg, Mapping):
@@ -347,7 +347,7 @@ def _built(path: str, cfg: Any, registry: str, hints: _Hints, others: Sequence[s
         yield f'{path}.type', f'{path}.type={cfg["type"]!r} {text}'
     if not inspect.isclass(kind):
         return
-    with suppress(Exception):  # of annotations of any package
+    with suppress(Exception):  # from type annotations of any package
         options = options_of(kind)  # type: ignore[arg-type]
         names = [*options.hints, *others]
         if not options.is_passed_on:
@@ -358,13 +358,13 @@ def _built(path: str, cfg: Any, registry: str, hints: _Hints, others: Sequence[s
 
 
 def _find(registry: str, kind: Any) -> tuple[Any, str]:
-    """A class by its name, or else what is wrong with it."""
+    """A class by its name, or else what is wrong with the name."""
     if not isinstance(kind, str):
         return kind, ''
     with getattr(mmengine.registry, registry).switch_scope_and_registry(None) as found:
         try:
             cls = found.get(kind)
-        except Exception:  # it says by itself what there is, or lacks a package
+        except Exception:  # building raises its own error, or a package is missing
             return None, ''
     if cls is not None or '.' in kind:
         return cls, ''

@@ -11,17 +11,17 @@ from mmengine.logging import print_log
 
 # a file under this name is being written, or was when its run was killed
 UNFINISHED = '.mmhvt-unfinished'
-# what MMEngine calls DurableBackend in backend_args
+# name of DurableBackend in MMEngine's backend_args
 DURABLE = 'mmhvt.durable'
 # errors of a disk, quota or limit that is exhausted
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Writes beside a file and renames, so that its name stands for the old content or the new, whole and on the disk.
+    """Writes another file and renames it, so that the name always has the old content or the new, whole and on disk.
 
     Raises:
-        OSError: If it cannot be written, with its name. The file is then as it was, and nothing else is left.
+        OSError: If it cannot be written; the message names it. The file is then unchanged, and nothing else is left.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
@@ -33,7 +33,7 @@ def write_durably(path: Path, content: bytes) -> None:
         with suppress(OSError):
             unfinished.unlink()
         if isinstance(error, OSError):
-            advice = 'make room' if error.errno in FULL else 'mend that'
+            advice = 'make room' if error.errno in FULL else 'fix that'
             reason = (
                 f'{path} ({len(content) / 1e6:.1f} MB) cannot be written: {error.strerror}. '
                 f'What was saved before is whole: {advice}, and go on with --resume'
@@ -43,7 +43,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def rename_durably(unfinished: Path, path: Path) -> None:
-    """Puts a file that is written on the disk, and gives it its name."""
+    """Flushes a file that is written to the disk, and renames it."""
     with unfinished.open('rb') as file:
         os.fsync(file.fileno())
     unfinished.replace(path)
@@ -51,7 +51,7 @@ def rename_durably(unfinished: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Puts the folder's names on the disk, where the file system can."""
+    """Flushes the names in a folder to the disk, where the file system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -61,7 +61,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def append_line(path: str, line: str) -> None:
-    """Adds a line to a log. On a full disk that line is lost, with a warning, and not the run.
+    """Adds a line to a log. On a full disk, the line is lost with a warning, but the run goes on.
 
     Raises:
         OSError: If it cannot be written for another reason.
@@ -76,7 +76,7 @@ def append_line(path: str, line: str) -> None:
 
 
 def remove_unfinished(folder: Path) -> list[Path]:
-    """Removes what writers that were killed have left in a folder; returns it."""
+    """Removes the files that killed writers left in a folder, and returns them."""
     left = sorted(path for path in folder.glob(f'*{UNFINISHED}') if path.is_file())
     for path in left:
         path.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ def remove_unfinished(folder: Path) -> list[Path]:
 
 @register_backend(DURABLE)
 class DurableBackend(LocalBackend):
-    """MMEngine's backend of local files, which writes by :func:`write_durably`."""
+    """MMEngine's backend of local files, which writes with :func:`write_durably`."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes a file.

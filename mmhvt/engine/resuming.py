@@ -1,4 +1,4 @@
-"""Where a run goes on: the newest whole checkpoint of its folder, whatever `last_checkpoint` says."""
+"""Where a run resumes: the newest whole checkpoint in its folder, whatever `last_checkpoint` says."""
 
 import os
 import re
@@ -35,7 +35,7 @@ class Folder:
     templates: tuple[str, ...]
 
     def checkpoints(self) -> list[Path]:
-        """Files that can be resumed by their names, those of a template from its highest number down."""
+        """Files that can be resumed according to their names; for each template, from the highest number down."""
         return [path for template in self.templates for path in _numbered(self.path, template)]
 
     def saved(self) -> list[Path]:
@@ -52,7 +52,7 @@ def folder_of(runner: Runner) -> Folder | None:
     backend = get_file_backend(root, backend_args=hooks[0].backend_args)
     if hooks[0].file_client_args is not None or type(backend) is not LocalBackend:
         return None
-    # as CheckpointHook.before_train
+    # as in CheckpointHook.before_train
     path = Path(root) if root == runner.work_dir else Path(root, Path(runner.work_dir).name)
     return Folder(path, tuple(dict.fromkeys([*(hook.filename_tmpl for hook in hooks), *TEMPLATES])))
 
@@ -60,13 +60,13 @@ def folder_of(runner: Runner) -> Folder | None:
 def find_resumed(runner: Runner) -> bool:
     """Sets what a run with `resume=True` and no file loads. Rank 0 decides.
 
-    Where nothing was saved, the run starts from the beginning, as a job does that is always submitted with --resume.
+    If nothing was saved, the run starts from the beginning, so that a job can always be submitted with --resume.
 
     Returns:
-        Whether there is something.
+        Whether there is a checkpoint.
 
     Raises:
-        ValueError: If there are checkpoints, but none that can be resumed; says what is wrong with each.
+        ValueError: If there are checkpoints, but none that can be resumed. The message says what is wrong with each.
     """
     # FlexibleRunner loads before its hooks run
     if not runner._resume or runner._load_from is not None or not isinstance(runner, Runner) or runner._has_loaded:
@@ -84,11 +84,11 @@ def find_resumed(runner: Runner) -> bool:
 
 
 def resume_or_start(runner: Runner, load_from: str) -> None:
-    """Has a run that resumes, but finds nothing, start from a file, in place of random weights.
+    """Makes a run that resumes, but finds nothing, start from a file instead of random weights.
 
     Args:
-        runner: Runner that is to go on from the newest checkpoint of its folder.
-        load_from: Where its config lets a new training start.
+        runner: Runner that should resume from the newest checkpoint in its folder.
+        load_from: File from which a new training starts according to its config.
     """
     folder = folder_of(runner)
     if folder is not None and not on_rank_0(lambda: [*folder.saved(), *Path(runner.work_dir).glob(POINTER)]):
@@ -112,11 +112,11 @@ def _find(runner: Runner, folder: Folder) -> Path | None:
 
 
 def newest_whole(folder: Folder, pointer: Path | None = None) -> tuple[Path | None, list[str]]:
-    """The checkpoint with the most progress that is whole and can be resumed.
+    """Finds the checkpoint with the most progress that is whole and can be resumed.
 
-    Of a run that once went on from an earlier checkpoint, older files of more progress may be left, from the training
+    A run that once resumed from an earlier checkpoint may have left older files with more progress, from the training
     that it gave up. So if the pointer names a whole checkpoint, files that were written before that one do not count.
-    Nothing else is decided by times, which copies of a folder do not keep.
+    Nothing else depends on times, which copies of a folder do not keep.
 
     Args:
         folder: Where to look.
@@ -175,33 +175,33 @@ def _named(pointer: Path, folder: Path, passed_over: list[str]) -> Path | None:
         if found is None:
             raise ValueError(f'it names {name[:200]!r}, which is {"a folder" if places[1].is_dir() else "not there"}')
     except (OSError, ValueError) as error:
-        reason = 'it is no text' if isinstance(error, UnicodeDecodeError) else getattr(error, 'strerror', '') or error
+        reason = 'it is not text' if isinstance(error, UnicodeDecodeError) else getattr(error, 'strerror', '') or error
         passed_over.append(f'{pointer}: {reason}')
         return None
     return found
 
 
 def _progress(path: Path) -> tuple[int, int]:
-    """Iterations and epochs that a checkpoint has behind it.
+    """Numbers of iterations and epochs that were done when a checkpoint was written.
 
     Raises:
-        ValueError: If it is not whole, or not a training's.
+        ValueError: If it is not whole, or not from a training.
     """
-    content = load(str(path), 'meta')  # which checks the sums of the zip file
+    content = load(str(path), 'meta')  # also verifies the checksums of the zip file
     if lacking := lacking_to_resume(content):
         raise ValueError(f'{path} cannot be resumed, it lacks {", ".join(lacking)}')
     return content['meta']['iter'], content['meta']['epoch']
 
 
 def whole_beside(path: str) -> str:
-    """What to say of a checkpoint that cannot be resumed: the newest in its folder that can be."""
+    """Advice for a checkpoint that cannot be resumed: the newest one in its folder that can be."""
     folder = Folder(Path(path).parent, TEMPLATES)
     found, _ = newest_whole(folder, folder.path / POINTER)
     return f'--resume {found} is the newest whole one beside it' if found else ''
 
 
 def lacking_to_resume(content: Any) -> list[str]:
-    """What a file's content lacks to go on from it."""
+    """What a file's content lacks to resume from it."""
     if not isinstance(content, dict):
         return ['everything']
     keys = ('state_dict', 'meta', 'message_hub', 'optimizer')
@@ -212,7 +212,7 @@ def lacking_to_resume(content: Any) -> list[str]:
 
 
 def on_rank_0(decide: Callable[[], T]) -> T:
-    """What a function gives, or the ValueError or OSError that it raises, on rank 0, to all ranks."""
+    """Returns on all ranks what a function returns on rank 0, or raises the ValueError or OSError that it raises."""
     result: list[Any] = [None]
     if is_main_process():
         try:

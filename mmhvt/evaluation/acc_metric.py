@@ -1,4 +1,4 @@
-"""Accuracy that refuses scores of single views."""
+"""Accuracy that rejects scores of single views."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,7 +13,7 @@ Metric = Literal['top_k_accuracy', 'mean_class_accuracy', 'mean_average_precisio
 
 @METRICS.register_module()
 class AccMetric(mmaction.evaluation.AccMetric):
-    """mmaction's AccMetric, which refuses scores that are not averaged over the views of a video.
+    """mmaction's AccMetric, which rejects scores that are not averaged over the views of a video.
 
     A head with ``average_clips=None`` keeps an axis for the views. mmaction's AccMetric then reports a top-1 accuracy
     above 1, or fails with an error about array dimensions.
@@ -36,7 +36,7 @@ class AccMetric(mmaction.evaluation.AccMetric):
             data_samples: Samples with `pred_score` (num_classes,) and `gt_label`.
 
         Raises:
-            ValueError: If scores have another axis.
+            ValueError: If scores have more than one axis.
         """
         for sample in data_samples:
             scores = sample['pred_score']

@@ -26,10 +26,10 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
         exclude_file: Path of a file with lines VIDEO,SECOND of key frames to leave out, or None.
         label_file: Path of a file with the names of the classes to evaluate, one per line or in AVA's format, or None
             for all classes.
-        options: Metrics, of which there is only mAP. Defaults to ('mAP',).
-        num_classes: Number of classes, including class 0, the background. Defaults to None: one more than
-            `custom_classes`, or than the largest class of `label_file`, or 81 without both.
-        custom_classes: Classes of the dataset's `custom_classes`. Defaults to None, all.
+        options: Metrics; the only one is mAP. Defaults to ('mAP',).
+        num_classes: Number of classes, including class 0, the background. Defaults to None: one more than the number of
+            `custom_classes` or the largest class of `label_file`, or 81 without either.
+        custom_classes: The dataset's `custom_classes`. Defaults to None, all.
         kwargs: Arguments of mmaction's AVAMetric: action_thr, collect_device, prefix.
 
     Attributes:
@@ -98,7 +98,7 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
         super().process(data_batch, data_samples)
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Computes the metrics by mmaction's evaluation.
+        """Computes the metrics with mmaction's evaluation.
 
         Raises:
             ValueError: If none of the key frames was tested.
@@ -108,7 +108,7 @@ class AVAMetric(mmaction.evaluation.AVAMetric):
             self.compare_with(tested, 'the results have')
         if not any(len(boxes) for result in results for boxes in result['outputs']):
             ava_files.warn(f'AVAMetric: no score exceeds action_thr={self.action_thr}, so mAP is nan')
-        # mmaction's own reader takes fewer spellings than ours, so it gets rewritten files
+        # mmaction's own reader accepts fewer spellings than ours, so it gets rewritten files
         with TemporaryDirectory() as folder:
             truth, names, found = (str(Path(folder, name)) for name in ('truth.csv', 'names.pbtxt', 'found.csv'))
             Path(truth).write_text(''.join(map(_line, self._actions)), encoding='utf-8')
@@ -151,5 +151,5 @@ def _line(action: ava_files.Action) -> str:
 
 def _item(item: tuple[int, str]) -> str:
     label, name = item
-    name = name.replace('"', "'")  # mmaction's reader takes what stands between the first two quotes
+    name = name.replace('"', "'")  # mmaction's reader takes what is between the first two quotes
     return f'item {{\n  name: "{name}"\n  id: {label}\n}}\n'

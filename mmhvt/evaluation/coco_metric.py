@@ -15,12 +15,12 @@ from mmhvt.registry import METRICS
 class CocoMetric(MMDET_CocoMetric):
     """mmdet's CocoMetric, which checks its annotation file.
 
-    The annotations are numbered anew, since pycocotools takes one with id 0 for none.
+    The annotations are renumbered, since pycocotools treats one with id 0 as missing.
 
     Args:
         ann_file: Path of the annotation file. Defaults to None: the annotations of the dataset.
         metric: 'bbox', 'segm', 'proposal' or 'proposal_fast', or a list of them. Defaults to 'bbox'.
-        format_only: Whether to write results without an evaluation, as of the test set. Defaults to False.
+        format_only: Whether to write results without an evaluation, as for the test set. Defaults to False.
         backend_args: Arguments of the file backend. Defaults to None.
         sort_categories: Whether to sort the categories by their ids. Defaults to False.
         kwargs: Arguments of mmdet's CocoMetric.

@@ -23,7 +23,7 @@ class DatasetAccMetric(AccMetric):
     def process(self, data_batch: Sequence, data_samples: Sequence[dict]) -> None:
         """Stores the scores of the dataset's samples.
 
-        Of other samples only the name of their dataset is stored: MMEngine counts results to drop those that the
+        For other samples, only the name of their dataset is stored: MMEngine counts results to drop those that the
         dataloader padded.
         """
         for sample in data_samples:

@@ -45,11 +45,11 @@ def convert(content: Mapping[str, Tensor], path: str, source: str | None = None)
     Args:
         content: State dict.
         path: Where it is from, for messages.
-        source: Name of the source, such as 'mvit.timm'. Defaults to None: the names tell.
+        source: Name of the source, such as 'mvit.timm'. Defaults to None: identified by the names.
 
     Raises:
-        ValueError: If there is no such source (:func:`get_source`), or the file is of a known repository but not of a
-            model that ours has.
+        ValueError: If there is no such source (:func:`get_source`), or the file is from a known repository but not of a
+            model that we have.
     """
     origin = get_source(source) if source else identify(content)
     if origin is None:
@@ -57,7 +57,7 @@ def convert(content: Mapping[str, Tensor], path: str, source: str | None = None)
     try:
         return Converted(origin.state_dict(content), origin, origin.left_out(content))
     except (ValueError, LookupError) as error:
-        # a source that was named need not find in the file what it builds on
+        # the file may lack what a source that was named relies on
         seen = identify(content)
         hint = f'; it looks like a file of {seen.name}' if seen not in (None, origin) else ''
         raise ValueError(f'{path} cannot be converted as a file of {origin.name}: {error}{hint}') from error
@@ -68,7 +68,7 @@ def load(path: str, source: str | None = None) -> dict[str, Tensor]:
 
     Args:
         path: File or URL (:func:`read`).
-        source: As of :func:`convert`.
+        source: As in :func:`convert`.
 
     Raises:
         ValueError: See :func:`read` and :func:`convert`.
@@ -77,14 +77,14 @@ def load(path: str, source: str | None = None) -> dict[str, Tensor]:
 
 
 def load_backbone(backbone: LoadableBackbone, path: str, prefix: str = 'backbone.') -> None:
-    """Load a checkpoint into a backbone, all of it or nothing, and log what was changed and what left out.
+    """Load a checkpoint into a backbone, all of it or nothing, and log what was changed and what was left out.
 
-    Position embeddings of other sizes are resized, and an image's weights made a video's (:mod:`.resizing`).
+    Position embeddings of other sizes are resized, and weights of images are converted to video (:mod:`.resizing`).
 
     Args:
-        backbone: A backbone of ours; its class name stands in the messages.
+        backbone: A backbone of ours; its class name appears in the messages.
         path: File or URL that :func:`load` reads.
-        prefix: Prefix of the backbone in the checkpoint's names; without any such name, all names count. Defaults to
+        prefix: Prefix of the backbone in the checkpoint's names; if no name has it, all names count. Defaults to
             'backbone.'.
 
     Raises:

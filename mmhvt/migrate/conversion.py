@@ -18,7 +18,7 @@ from mmhvt.utils.configs import read_config
 
 
 def build_model(path: str) -> nn.Module:
-    """The model of a config, not initialized.
+    """The model of a config, without initialization.
 
     Raises:
         ValueError: If there is no such file, no model in it, or no backbone in the model.
@@ -29,7 +29,7 @@ def build_model(path: str) -> nn.Module:
             raise ValueError('it has no model')
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
             model = MODELS.build(cfg.model)
-    # what users write is run there
+    # this runs what users wrote
     except (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, SyntaxError,
             TypeError, ValueError) as error:  # fmt: skip
         reason = error.args[0] if isinstance(error, KeyError) else error
@@ -40,12 +40,12 @@ def build_model(path: str) -> nn.Module:
 
 
 def write_checkpoint(paths: list[Path], state_dict: dict[str, Tensor], meta: dict[str, str]) -> None:
-    """Write a checkpoint to all paths or to none; `.safetensors` by their suffix.
+    """Write a checkpoint to all paths or to none; those with the suffix `.safetensors` in that format.
 
     Raises:
         ValueError: If one cannot be written.
     """
-    # views of one another, such as the parts of a joint embedding, are written each for itself
+    # views of one another, such as the parts of a joint embedding, are written separately
     state_dict = {
         name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in state_dict.items()
     }
@@ -73,11 +73,11 @@ def output_paths(src: str, dst: str, with_safetensors: bool) -> list[Path]:
     """Files to write.
 
     Raises:
-        ValueError: If `dst` is no .pth, or a file would overwrite `src`.
+        ValueError: If `dst` is not a .pth, or a file would overwrite `src`.
     """
     target = Path(dst)
     if target.suffix not in ('.pth', '.pt'):
-        raise ValueError(f'{target}: the suffix {target.suffix!r} is not .pth (safetensors come beside it)')
+        raise ValueError(f'{target}: the suffix {target.suffix!r} is not .pth (safetensors are written beside it)')
     paths = [target, *([target.with_suffix('.safetensors')] if with_safetensors else [])]
     for path in paths:
         if path.exists() and Path(src).exists() and path.samefile(src):
@@ -99,20 +99,20 @@ def convert_checkpoint(
     Args:
         src: File or URL of the checkpoint.
         dst: File to write, .pth.
-        source: Name of its source, such as 'mvit.timm'. Defaults to the one that the names of its tensors tell.
+        source: Name of its source, such as 'mvit.timm'. Defaults to the one that the names of its tensors indicate.
         config: Config whose model the weights are converted for. Defaults to none: the weights stay as they are.
         labels: Label lists of the classifier before and after, see :func:`mmhvt.migrate.labels.label_list`. Defaults
             to none: its classes stay as they are.
         with_safetensors: Whether a .safetensors file is written beside `dst`. Defaults to False.
-        backbone_only: Whether what stands behind the backbone is left out. Defaults to False.
+        backbone_only: Whether what comes after the backbone is left out. Defaults to False.
 
     Returns:
         Files written.
 
     Raises:
-        ValueError: If the file cannot be read, is of no known repository, or does not fit the config's backbone; if its
-            classifier reads what that does not give, such as a class token; if DST is not a .pth or cannot be written,
-            or would overwrite SRC; if the classifier lacks classes of TO.
+        ValueError: If the file cannot be read, is from no known repository, or does not fit the config's backbone; if
+            its classifier reads what that does not return, such as a class token; if `dst` is not a .pth or cannot be
+            written, or would overwrite `src`; if the classifier lacks classes of the second label list.
     """
     paths = output_paths(src, dst, with_safetensors)
     if labels and backbone_only:
@@ -125,7 +125,7 @@ def convert_checkpoint(
     if not any(name.startswith(('backbone.', 'cls_head.')) for name in state_dict):
         known = ', '.join(sorted(known.name for known in migrate.all_sources()))
         raise ValueError(
-            f'{src} is of no known repository (its names begin as {min(content)!r}): --source says which, of {known}'
+            f'{src} is from no known repository (it has names such as {min(content)!r}): set --source to one of {known}'
         )
     if backbone_only:
         left_out |= {name: 'not asked for' for name in state_dict if not name.startswith('backbone.')}

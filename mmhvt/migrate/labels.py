@@ -19,7 +19,7 @@ def label_list(spec: str | Path) -> list[tuple[str, ...]]:
 
     Args:
         spec: 'k400', 'k600', 'k700' or 'k710', whose classes have Kinetics-710's name as a second one, or a text file
-            with one name a line, in the order of the labels.
+            with one name per line, in the order of the labels.
 
     Raises:
         ValueError: If it is neither, or the file is empty or has a name twice.
@@ -37,12 +37,12 @@ def label_list(spec: str | Path) -> list[tuple[str, ...]]:
         raise ValueError(f'{str(spec)!r} is neither one of {known} nor a file of label names ({error})') from None
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
-        raise ValueError(f'{spec} {f"has {twice[0]!r} twice" if twice else "has no label name"}: it needs one a line')
+        raise ValueError(f'{spec} {f"has {twice[0]!r} twice" if twice else "has no label name"}: it needs one per line')
     return [(name,) for name in names]
 
 
 def align(source: Classes, target: Classes) -> list[int | None]:
-    """For each class of `target` its place in `source`, or None. Case does not matter; own names go before others."""
+    """For each class of `target` its place in `source`, or None. Ignores case; own names take precedence."""
     places: dict[str, int] = {}
     for which in (0, -1):
         for place, names in enumerate(source):
@@ -61,15 +61,15 @@ def map_classifier(
     """A state dict whose classifier has the classes of `target`.
 
     Args:
-        state_dict: With `{name}.weight` (classes, …) and, maybe, `{name}.bias` (classes,).
-        source: Classes of the classifier as it is (:func:`label_list`).
-        target: Classes that it is to have.
-        name: The classifier's.
-        initial: Rows, by the same names, for classes that `source` lacks.
+        state_dict: State dict with `{name}.weight` (classes, …) and, maybe, `{name}.bias` (classes,).
+        source: Current classes of the classifier (:func:`label_list`).
+        target: New classes of the classifier.
+        name: Name of the classifier.
+        initial: Tensors of the same names, with rows for classes that `source` lacks.
 
     Raises:
-        ValueError: If there is no such classifier, it has another number of classes than `source`, or `source` lacks
-            classes of `target` and `initial` is not given; lists them.
+        ValueError: If there is no such classifier, its number of classes is not that of `source`, or `source` lacks
+            classes of `target` and `initial` is not given. The message lists them.
     """
     keys = [key for key in (f'{name}.weight', f'{name}.bias') if key in state_dict]
     if f'{name}.weight' not in keys:

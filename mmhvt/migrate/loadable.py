@@ -19,16 +19,16 @@ class LoadableBackbone(nn.Module):
 
     @staticmethod
     def input_axes(parameters: Mapping[str, Tensor]) -> int | None:
-        """Number of axes of a file's inputs, 2 for images and 3 for video; None if the file does not tell."""
+        """Number of axes of a file's inputs, 2 for images and 3 for video; None if the file does not say."""
         patches = parameters.get('patch_embed.proj.weight')
         return None if patches is None else patches.ndim - 2
 
     def loses_time(self, found: Mapping[str, Tensor]) -> bool:
-        """Whether a file of a video model goes into this model of images."""
+        """Whether a file of a video model is loaded into this image model."""
         return (self.input_axes(found) or 0) > len(self.input_size)
 
     def read_pretrained(self, found: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """A file's parameters under names that tell what its inputs are, which their shapes alone do not.
+        """A file's parameters under names that say what its inputs are, since shapes alone do not.
 
         Args:
             found: Parameters of the file.
@@ -38,7 +38,7 @@ class LoadableBackbone(nn.Module):
             positions are those of one frame, `spatial`; its table of relative positions is an `image_table`.
 
         Raises:
-            ValueError: If a clip's joint positions are not of several frames of this image's grid.
+            ValueError: If a clip's joint positions are not those of several frames of this image's grid.
         """
         given, notes = dict(found), {}
         positions = [name for name in given if name.startswith('pos_embed.')]
@@ -56,7 +56,7 @@ class LoadableBackbone(nn.Module):
         return given, notes
 
     def is_essential(self, name: str) -> bool:
-        """Whether a model that lacks this parameter of a file computes something else than the file's model.
+        """Whether a model without this parameter of a file computes something else than the file's model.
 
         The position of a class token goes with the token, which a model may do without.
         """
@@ -67,22 +67,22 @@ class LoadableBackbone(nn.Module):
         return None
 
     def lacks_final_norm(self, names: Collection[str]) -> bool:
-        """Whether a file, by its names, is of masked pre-training, which norms what it fuses of all stages instead.
+        """Whether a file, by its names, is from masked pre-training, which norms the fusion of all stages instead.
 
-        Fine-tuning begins with the initial norm, as the authors do.
+        Fine-tuning starts with the initial norm, as the authors' does.
         """
         return 'fusion.norm.weight' in names
 
 
 def _describe_joint(tokens: int, space: Sequence[int]) -> str:
-    """How a clip's joint position embedding is read: its grid is nowhere in the file.
+    """How a clip's joint position embedding is read, since the file does not have its grid.
 
     Raises:
-        ValueError: If it is not of several frames of the image's grid.
+        ValueError: If it is not that of several frames of the image's grid.
     """
     if tokens % math.prod(space) or tokens == math.prod(space):
         raise ValueError(
-            f"a clip's joint embedding of {tokens} tokens does not tell its frames, and is not of frames of this "
-            f"image's grid {tuple(space)}: an input_size of the clip's height and width would do"
+            f"a clip's joint embedding of {tokens} tokens does not tell its frames, and is not that of several frames "
+            f"of this image's grid {tuple(space)}: an input_size of the clip's height and width would fit"
         )
     return f', read as {tokens // math.prod(space)} frames of {"x".join(map(str, space))}'

@@ -28,10 +28,10 @@ def adapt_backbone(
     """Parameters for a backbone from a state dict in our names, all of them or an error.
 
     Args:
-        backbone: A backbone of ours; its class name stands in the messages.
+        backbone: A backbone of ours; its class name appears in the messages.
         content: State dict.
         path: Where it is from, for messages.
-        prefix: Prefix of the backbone in its names; without any such name, all names count. Defaults to 'backbone.'.
+        prefix: Prefix of the backbone in its names; if no name has it, all names count. Defaults to 'backbone.'.
 
     Returns:
         tuple: The parameters by the backbone's names, and a report.
@@ -76,7 +76,7 @@ def adapt_backbone(
 
 
 def check_values(model: nn.Module, content: Mapping[str, Any], path: str) -> None:
-    """Check that what a file has for parameters are numbers that a model can have.
+    """Check that the parameters in a file have values that a model can have.
 
     Args:
         model: The model.
@@ -84,30 +84,30 @@ def check_values(model: nn.Module, content: Mapping[str, Any], path: str) -> Non
         path: Where it is from, for messages.
 
     Raises:
-        ValueError: If a parameter is no tensor, of integers or complex numbers, or has NaN or infinite values.
+        ValueError: If a parameter is not a tensor, has integers or complex numbers, or NaN or infinite values.
     """
     found = {name: content[name] for name, _ in model.named_parameters() if name in content}
     for name, value in found.items():
         if not isinstance(value, Tensor):
             raise ValueError(f'{path}: {name} is a {type(value).__name__}, not a tensor')
         if value.layout is not torch.strided:
-            raise ValueError(f'{path}: {name} is sparse, parameters have all their values')
+            raise ValueError(f'{path}: {name} is sparse, but parameters must be dense')
         if not value.is_floating_point():
             dtype = str(value.dtype).removeprefix('torch.')
-            raise ValueError(f'{path}: {name} is of {dtype}, parameters are of floating-point numbers')
+            raise ValueError(f'{path}: {name} is {dtype}, but parameters must be floating-point numbers')
     # on the meta device there are no numbers to look at
     if endless := [name for name, value in found.items() if not value.is_meta and not value.isfinite().all()]:
         raise ValueError(
             f'{path}: {len(endless)} of {len(found)} parameters have NaN or infinite values, such as {endless[0]}: its '
-            'training had failed; take an earlier checkpoint'
+            'training had failed; use an earlier checkpoint'
         )
 
 
 def adapt_model(model: nn.Module, content: Mapping[str, Tensor], path: str) -> Adapted:
-    """Parameters for a whole model of mmaction, mmpretrain or mmdet, as far as there are any; the backbone's all.
+    """Parameters for a whole model of mmaction, mmpretrain or mmdet, as far as there are any; all of the backbone's.
 
-    A classifier that maps labels (`labels` of `mmhvt.RecognitionHead`) does so; another one with other classes is left
-    out.
+    A classifier that maps labels (`labels` of `mmhvt.RecognitionHead`) does so; any other with different classes is
+    left out.
 
     Args:
         model: A model with a `backbone` of ours.
@@ -134,13 +134,13 @@ def adapt_model(model: nn.Module, content: Mapping[str, Tensor], path: str) -> A
             part_report = _all_left_out(found, f'{type(model).__name__} has no {part}')
         report += part_report
     settled = {tensor.name for tensor in report.tensors if tensor.status != 'left out'}
-    # buffers that no file has to carry, such as the means of a preprocessor, are no parameters
+    # buffers that a file need not have, such as the means of a preprocessor, are not parameters
     missing = [TensorReport(name, 'missing') for name, _ in model.named_parameters() if name not in settled]
     return state, report + LoadReport(missing)
 
 
 def resize_model(model: nn.Module, content: Mapping[str, Tensor], path: str) -> Adapted:
-    """A checkpoint of a whole model, for the same kind of model of another length, size or window.
+    """Resize a checkpoint of a whole model for the same kind of model of another length, size or window.
 
     Args:
         model: A model with a `backbone` of ours; it is not changed.
@@ -218,7 +218,7 @@ def classifier_name(expected: Mapping[str, Tensor], name: str) -> str:
 def _may_be_missing(
     backbone: LoadableBackbone, missing: list[str], found: Mapping[str, Tensor], content: Mapping[str, Tensor]
 ) -> list[str]:
-    """Missing parameters of parts that a file may lack: if it has a part in another number, it is another model's."""
+    """Missing parameters of parts that a file may lack as a whole. A file with some of a part is another model's."""
     present = {backbone.optional_part(name) for name in found} | {None}
     no_norm = backbone.lacks_final_norm(content)
     return [
@@ -229,13 +229,13 @@ def _may_be_missing(
 
 
 def _unexpected_keys(backbone: LoadableBackbone, found: Mapping[str, Tensor]) -> list[str]:
-    """Parameters of a file without which its model would be another one, and which the backbone does not have."""
+    """Essential parameters of a file that the backbone does not have."""
     # modules make theirs from what is under their names
     used = tuple(
         f'{name}.' for name, module in backbone.named_modules() if name and hasattr(module, 'resize_pretrained')
     )
     own = backbone.state_dict()
-    # a model of images may do without what looks between the frames of a video model, if it has none of it
+    # an image model may do without the parts of a video model that look across frames, if it has none of them
     optional = {backbone.optional_part(name) for name in found} - {backbone.optional_part(name) for name in own}
     spare = optional if backbone.loses_time(found) else set()
     return [
@@ -251,5 +251,5 @@ def _unexpected_keys(backbone: LoadableBackbone, found: Mapping[str, Tensor]) ->
 def _compare_archs(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     ours, theirs = describe_archs(expected, found)
     if ours == theirs:
-        return f'both have {ours}, so it was trained with other arguments than arch, which would fit'
+        return f'both have {ours}, so other arguments than arch differ: those that it was trained with would fit'
     return f'expected: {ours}; in the file: {theirs}; a checkpoint of the same arch would fit'

@@ -43,7 +43,7 @@ def prefixed(theirs: str, ours: str, *pairs: tuple[str, str]) -> tuple[tuple[str
 
 
 def same(ours: str, *names: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of names that differ by our prefix alone."""
+    """Pairs of names that differ only by our prefix."""
     return tuple((name, ours + name) for name in names)
 
 

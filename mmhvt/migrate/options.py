@@ -13,7 +13,7 @@ def resolve_options(
     ignored: Collection[str] = (),
     required: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Fill in defaults and refuse what our model cannot do.
+    """Fill in defaults and reject what our model cannot do.
 
     Args:
         owner: Whose options these are, for messages.
@@ -45,7 +45,7 @@ def resolve_options(
 
 
 def named_model(owner: str, given: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Replace the option `name` by the options of that model; other options override them.
+    """Replace the option `name` with the options of that model; other options override them.
 
     Args:
         owner: Whose model it is, for messages.
@@ -53,7 +53,7 @@ def named_model(owner: str, given: Mapping[str, Any], models: Mapping[str, Mappi
         models: Options by name.
 
     Raises:
-        ValueError: If there is no model of that name; lists them.
+        ValueError: If there is no model with that name. The message lists them.
     """
     options = dict(given)
     name = options.pop('name', None)

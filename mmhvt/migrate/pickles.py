@@ -1,7 +1,7 @@
 """Pickles, read without calling anything but what is listed here.
 
-`pickle.load` calls whatever a file names. :func:`read_pickle` reads arrays and plain values alone, :func:`read_results`
-what tools of mm* write besides: tensors and data elements.
+`pickle.load` calls whatever a file names. :func:`read_pickle` reads only arrays and plain values, :func:`read_results`
+also what tools of mm* write: tensors and data elements.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
 
 def _named_function(owner: type, name: str):
-    """Stands in for the builtin getattr, by which pickles name functions of a class, and gives nothing else.
+    """Stands in for the builtin getattr, with which pickles name functions of a class, and returns nothing else.
 
     A HistoryBuffer names its methods, the state of a OneCycleLR its curve.
     """
@@ -34,7 +34,7 @@ def _named_function(owner: type, name: str):
 
 
 class _Kind:
-    """Stands in for numpy.dtype: numbers, truth values, text. A real one takes flags to make NumPy follow pointers."""
+    """Stands in for numpy.dtype: numbers, booleans, text. A real one accepts flags that make NumPy follow pointers."""
 
     def __init__(self, name: str, *_):
         if not re.fullmatch(r'b1|[iu][1248]|f[248]|c8|c16|U[1-9]\d{0,4}', str(name)):
@@ -45,15 +45,15 @@ class _Kind:
         self.dtype = self.dtype.newbyteorder(state[1] if state[1] in ('<', '>') else '=')
 
     def read(self, data: bytes | bytearray | str) -> np.ndarray:
-        """Values in the machine's order of bytes."""
+        """Values in the machine's byte order."""
         data = data.encode('latin1') if isinstance(data, str) else data  # written by Python 2
         if not isinstance(data, bytes | bytearray):
-            raise pickle.UnpicklingError(f'values of an array are bytes, not {type(data).__name__}')
+            raise pickle.UnpicklingError(f'values of an array must be bytes, not {type(data).__name__}')
         return np.frombuffer(data, self.dtype).astype(self.dtype.newbyteorder('='))
 
 
 class _Array(np.ndarray):
-    """Stands in for numpy.ndarray, which could be given a buffer to misread; it is made of its bytes alone."""
+    """Stands in for numpy.ndarray, which could be given a buffer to misread; this one is made only of its bytes."""
 
     def __new__(cls, *_, **__):
         raise pickle.UnpicklingError('an array that is made by hand is not allowed in a checkpoint')
@@ -69,7 +69,7 @@ class _Array(np.ndarray):
 
 
 def _functions_of_arrays(module: str) -> list[Callable]:
-    """What pickles of arrays call, under the names that NumPy 1 ('numpy.core') or 2 has for it."""
+    """Functions that pickles of arrays call, under their names in NumPy 1 ('numpy.core') or 2."""
 
     def _reconstruct(*_) -> np.ndarray:
         return np.ndarray.__new__(_Array, 0, 'u1')
@@ -87,12 +87,12 @@ def _functions_of_arrays(module: str) -> list[Callable]:
 
 
 def _no_bytes() -> bytes:
-    """Stands in for the builtin bytes, by which protocol 2 writes empty ones; of a number it would make as many."""
+    """Stands in for the builtin bytes, with which protocol 2 writes empty ones; from a number it would make as many."""
     return b''
 
 
-# What MMEngine's runner saves beside tensors, its log of losses, and what others do, their command line. Nothing of it
-# runs anything when it is loaded.
+# What MMEngine's runner saves besides tensors, its log of losses, and what others save, their command line. Loading
+# these runs nothing.
 _named_function.__module__, _named_function.__qualname__ = 'builtins', 'getattr'
 _Kind.__module__, _Kind.__qualname__ = 'numpy', 'dtype'
 _Array.__module__, _Array.__qualname__ = 'numpy', 'ndarray'
@@ -104,7 +104,7 @@ ALLOWED = [HistoryBuffer, Namespace, OneCycleParamScheduler, _named_function, *_
 class ArrayUnpickler(pickle.Unpickler):
     """Knows arrays and plain values: the files of detectron2's model zoo.
 
-    What a pickle can call is wrapped for this one: what it may do to it ends with it.
+    What a pickle can call is wrapped for each instance, so that changes to it end with the instance.
     """
 
     def __init__(self, file: io.BytesIO | mmap.mmap, encoding: str = 'latin1', **kwargs):
@@ -129,20 +129,20 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 
 def _bytearray(text: str = '', encoding: str = 'latin-1') -> bytearray:
-    # of a number, the builtin would make as many zeros
+    # from a number, the builtin would make as many zeros
     if not isinstance(text, str) or encoding != 'latin-1':
         raise pickle.UnpicklingError('a bytearray of anything but text is not allowed in a checkpoint')
     return bytearray(text.encode('latin-1'))
 
 
 class _Settings:
-    """Stands in for the CfgNode of yacs and fvcore, configs that trainers of Swin write: gives a dict of the values."""
+    """Stands in for the CfgNode of yacs and fvcore, configs that Swin's trainers write: makes a dict of the values."""
 
     def __new__(cls, *_: Any) -> OrderedDict:  # type: ignore[misc]
         return OrderedDict()
 
 
-# for torch's own unpickler, in place of functions of Python that make much of little, and of classes that are not there
+# for torch's own unpickler, in place of Python functions that make much of little, and of missing classes
 INSTEAD: dict[str, Callable] = {
     '_codecs.encode': _latin1,
     'builtins.bytearray': _bytearray,
@@ -152,7 +152,7 @@ INSTEAD: dict[str, Callable] = {
 
 
 class ResultsUnpickler(ArrayUnpickler):
-    """Knows what mm* dump, too: tensors, data elements, and the containers of Python."""
+    """Also knows what mm* dump: tensors, data elements, and the containers of Python."""
 
     def __init__(self, file: io.BytesIO | mmap.mmap, **kwargs):
         super().__init__(file, **kwargs)
@@ -170,7 +170,7 @@ class ResultsUnpickler(ArrayUnpickler):
         if isinstance(dtype, torch.dtype):
             return dtype
         if (module, name) in DATA_ELEMENTS and (module, name) not in self.known:
-            # of a class of its own, which takes what a pickle sets; `_settle` makes it the real one
+            # a class of its own takes what a pickle sets; `_settle` replaces it with the real one
             self.known[module, name] = type(
                 name, (getattr(importlib.import_module(module), name),), {'_stand_in': True}
             )
@@ -190,7 +190,7 @@ DATA_ELEMENTS = [
 
 def _read_storage(data: bytes) -> Any:
     """A tensor's storage, which torch pickles as a file of `torch.save`."""
-    from .reading import load  # which looks into it before, and itself needs what is here
+    from .reading import load  # it checks the data first, and itself needs this module
 
     return load(io.BytesIO(data))
 
@@ -201,21 +201,21 @@ def read_pickle(data: bytes | mmap.mmap, unpickler: type[ArrayUnpickler] = Array
     Args:
         data: The pickle, or a file of it that is mapped into memory.
         unpickler: Class that knows what may be in it. Defaults to `ArrayUnpickler`: arrays and plain values.
-        **kwargs: As those of `pickle.load`.
+        **kwargs: As in `pickle.load`.
 
     Raises:
-        pickle.UnpicklingError: If there is more in it; names what. Damaged pickles raise various errors.
+        pickle.UnpicklingError: If there is more in it. The message says what. Damaged pickles raise various errors.
     """
     check_pickle(data)
     return unpickler(io.BytesIO(data) if isinstance(data, bytes) else data, **kwargs).load()
 
 
 def read_results(file: Any, **kwargs) -> Any:
-    """What `mmengine.fileio.load` is to give of an open pickle: arrays, tensors, data elements and plain values.
+    """What `mmengine.fileio.load` returns for an open pickle: arrays, tensors, data elements and plain values.
 
     Args:
         file: Open file.
-        **kwargs: As those of `pickle.load`.
+        **kwargs: As in `pickle.load`.
 
     Raises:
         pickle.UnpicklingError: See :func:`read_pickle`.
@@ -230,7 +230,7 @@ def _settle(value: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
     settled = value.view(np.ndarray) if isinstance(value, _Array) else value
     if type(value) is tuple:
         settled = tuple(_settle(item, seen) for item in value)
-    seen[id(value)] = value, settled  # keeps the value, so that its id is not another's
+    seen[id(value)] = value, settled  # keeps the value alive, so that its id is not reused
     if isinstance(value, list):
         value[:] = [_settle(item, seen) for item in value]
     elif isinstance(value, dict):
@@ -241,7 +241,7 @@ def _settle(value: Any, seen: dict[int, tuple[Any, Any]]) -> Any:
     return settled
 
 
-# of an argument whose length stands before it: bytes of that length, as a negative number
+# of an argument that comes after its length: bytes of that length, as a negative number
 _WIDTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: -1,
     pickletools.TAKEN_FROM_ARGUMENT4: -4,
@@ -251,9 +251,9 @@ _WIDTHS = {
 # of an argument that is a line; one less for two lines
 _LINE = -100
 _PUSH, _PLAIN, _DROP, _PUT, _GET, _TUPLE, _MARK, _DUP, _ADD, _MAKE, _CALL, _BUILD = range(12)
-# Python hashes a tuple by hashing all that is within it, each time, and without regard for its own stack
+# Python hashes a tuple by hashing everything in it, each time, and without regard for its own stack
 _DEEPEST, _MOST = 500, 1_000_000
-# a file that unfolds to more than so many times its size is refused, if it is so many bytes or more
+# a file that unfolds to more than so many times its size is rejected, if that is more than so many bytes
 UNFOLDS, LARGE = 20, 1 << 26
 # bytes of an empty container, of a tuple, of an object, and of an item, which may be a key and its value
 _CONTAINERS = {'EMPTY_LIST': 64, 'EMPTY_DICT': 72, 'EMPTY_SET': 224, 'LIST': 64, 'DICT': 72, 'FROZENSET': 224}
@@ -270,7 +270,7 @@ for _kind, _names in ((_MAKE, _CONTAINERS), (_TUPLE, _TUPLES), (_CALL, _OBJECTS)
 
 
 def _describe(op: pickletools.OpcodeInfo) -> tuple[int, int, bool, int, int]:
-    """Size of an opcode's argument, values it removes, whether also those from a mark, its kind, bytes it makes."""
+    """Size of an opcode's argument, values it removes, whether also those after a mark, its kind, bytes it makes."""
     size = op.arg.n if op.arg else 0
     if size == pickletools.UP_TO_NEWLINE:
         size = _LINE - (op.arg is pickletools.stringnl_noescape_pair)
@@ -287,10 +287,10 @@ _STEPS = {ord(op.code): _describe(op) for op in pickletools.opcodes}
 
 
 def check_pickle(data: bytes | mmap.mmap, place: int = 0) -> int:
-    """Check that reading a pickle ends, and needs no more memory than it has, without reading it.
+    """Check, without reading a pickle, that reading it ends and does not need too much memory.
 
     It must be as long as it says, number no more values than it has, not nest tuples so that hashing one takes forever
-    or more stack than there is, and not make more of itself, by empty containers or by copies of one long value, than
+    or more stack than there is, and not unfold, by empty containers or by copies of one long value, to more than
     :data:`UNFOLDS` allows.
 
     Args:
@@ -306,14 +306,14 @@ def check_pickle(data: bytes | mmap.mmap, place: int = 0) -> int:
     try:
         return _walk(data, place)
     except (LookupError, ValueError) as error:
-        raise pickle.UnpicklingError('it is no pickle, or damaged') from error
+        raise pickle.UnpicklingError('it is not a pickle, or damaged') from error
 
 
 def _walk(data: bytes | mmap.mmap, place: int) -> int:
     size, made = len(data), 0
     most = max(LARGE, UNFOLDS * size)
-    # Values are numbered, and 0 is any that is short. Of each: bytes that a copy takes (containers grow), how deep
-    # tuples are nested in it, values within these, and of a tuple the numbers of what is not short.
+    # Values are numbered, and 0 is any that is short. For each: bytes that a copy takes (containers grow), how deeply
+    # tuples are nested in it, values within these, and for a tuple the numbers of its values that are not short.
     lengths, depths, withins = [_ITEM_BYTES], [0], [1]
     items: dict[int, list[int]] = {}
     stack: list[int] = []
@@ -381,11 +381,11 @@ def _walk(data: bytes | mmap.mmap, place: int) -> int:
                         within += withins[value]
                         depth = max(depth, depths[value] + 1)
                     if depth > _DEEPEST or within > max(_MOST, size):
-                        raise pickle.UnpicklingError('it nests tuples too deep')
+                        raise pickle.UnpicklingError('it nests tuples too deeply')
                     if any(taken):
                         items[len(lengths)] = [value for value in taken if value]
                 elif kind != _MAKE:
-                    # a copy of what it is given, if no more; of a tuple of arguments, or an array's state, of each
+                    # at least a copy of what it is given; of a tuple of arguments, or an array's state, one of each
                     own = 0
                     for value in taken:
                         own += lengths[value]
@@ -399,7 +399,7 @@ def _walk(data: bytes | mmap.mmap, place: int) -> int:
                     depths.append(depth)
                     withins.append(within)
             if made > most:
-                raise pickle.UnpicklingError(f'it asks for more than {made / 1e6:.0f} MB, it has {size / 1e6:.1f}')
+                raise pickle.UnpicklingError(f'it asks for more than {made / 1e6:.0f} MB, but has {size / 1e6:.1f}')
         if code == pickle.STOP[0] and place <= size:
             return place
     raise pickle.UnpicklingError('it is cut off, or says that it is longer than it is')

@@ -1,8 +1,8 @@
 """Files of checkpoints, read without running anything that is in them.
 
-`torch.load(weights_only=True)` reads what `torch.save` wrote. What is here is for the rest: what runners save beside
-tensors, pickles and archives of other tools (:mod:`.pickles`, :mod:`.torchscript`), files that are damaged or ask for
-more memory than they have.
+`torch.load(weights_only=True)` reads what `torch.save` wrote. This module is for the rest: what runners save besides
+tensors, pickles and archives of other tools (:mod:`.pickles`, :mod:`.torchscript`), and files that are damaged or ask
+for much more memory than their size.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ _LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)[:14]
 
 
 def checksum(url: str) -> str | None:
-    """Beginning of the SHA-256 that a URL carries: '…-b8a5da86.pth', or a part of the path of 64 digits; else None."""
+    """Beginning of the SHA-256 in a URL: '…-b8a5da86.pth', or a part of the path with 64 digits; else None."""
     *folders, name = urlparse(url).path.split('/')
     found = re.findall(r'-([0-9a-f]{8,64})\.\w+$', name) + [
         part for part in folders if re.fullmatch('[0-9a-f]{64}', part)
@@ -51,9 +51,9 @@ def checksum(url: str) -> str | None:
 
 
 def fetch(path: str) -> str:
-    """Path of a local file; a URL is downloaded once into torch's hub folder, by one process a machine.
+    """Path of a local file; a URL is downloaded once into torch's hub folder, by one process per machine.
 
-    The download shows its progress, and has to have the checksum that its URL carries, if it does.
+    The download shows its progress, and must have the checksum in its URL, if there is one.
 
     Raises:
         ValueError: If the download fails.
@@ -71,7 +71,7 @@ def fetch(path: str) -> str:
             torch.hub.download_url_to_file(path, str(target), hash_prefix=checksum(path))
     except OSError as error:
         raise ValueError(
-            f'{path} cannot be downloaded ({error}): fetch it elsewhere and name the file in its place'
+            f'{path} cannot be downloaded ({error}): download it elsewhere and give the path of the file instead'
         ) from error
     except RuntimeError as error:
         raise ValueError(f'{path} did not arrive whole: {error}') from error
@@ -87,14 +87,14 @@ def read(path: str) -> dict[str, Tensor]:
     detectron2's model zoo).
 
     Raises:
-        ValueError: If the file is no checkpoint, is cut off or damaged, or holds more than tensors and plain values;
-            says what it wanted to import.
+        ValueError: If the file is not a checkpoint, is cut off or damaged, or holds more than tensors and plain values.
+            The message says what it wanted to import.
     """
     return read_with_meta(path)[0]
 
 
 def read_with_meta(path: str) -> tuple[dict[str, Tensor], Any]:
-    """State dict of a file or URL as :func:`read` gives it, and what MMEngine writes beside it as `meta`, if it did.
+    """State dict of a file or URL as :func:`read` returns it, and the `meta` that MMEngine writes beside it, if any.
 
     Raises:
         ValueError: See :func:`read`.
@@ -107,11 +107,11 @@ def read_with_meta(path: str) -> tuple[dict[str, Tensor], Any]:
 
 
 def load(file: Any, map_location: Any = 'cpu') -> Any:
-    """What MMEngine's loader is to read: the content of a file of `torch.save`, or the state dict of another file.
+    """What MMEngine's loader reads: the content of a file of `torch.save`, or the state dict of another file.
 
     Args:
         file: Path or open file.
-        map_location: As torch's, for files of `torch.save`.
+        map_location: As in `torch.load`, for files of `torch.save`.
 
     Raises:
         ValueError: See :func:`read`.
@@ -122,10 +122,11 @@ def load(file: Any, map_location: Any = 'cpu') -> Any:
 
 
 def check_whole(path: str | Path) -> None:
-    """Check that a checkpoint is whole: a zip file by its checksums, in about a second a GB, any other by reading it.
+    """Check that a checkpoint is whole: a zip file by its checksums, at about a second per GB, any other by reading it.
 
     Raises:
-        ValueError: If it is missing, empty, cut off, damaged or no checkpoint; names the file and says which.
+        ValueError: If it is missing, empty, cut off, damaged or not a checkpoint. The message names the file and says
+            which.
     """
     with _naming(path):
         if not zipfile.is_zipfile(require_file(path)):
@@ -136,7 +137,7 @@ def check_whole(path: str | Path) -> None:
 
 @contextmanager
 def _naming(path: Any, hint: str = '') -> Iterator[None]:
-    """Turns what readers of files raise into one ValueError of one line that names the file."""
+    """Turns the errors of file readers into a one-line ValueError that names the file."""
     try:
         yield
     except (*READ_ERRORS, zlib.error, zipfile.BadZipFile, safetensors.SafetensorError) as error:
@@ -151,7 +152,7 @@ def _naming(path: Any, hint: str = '') -> Iterator[None]:
 
 def unwrap(content: Any) -> Any:
     """The state dict in a file's content, under the names that libraries have for it; or the content itself."""
-    # 'teacher': of DINO's training, which evaluates it
+    # 'teacher' is from DINO's training, which evaluates it
     for key in ('state_dict', 'model_state', 'model', 'teacher'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -162,7 +163,7 @@ def _state_dict(content: Any) -> dict[str, Tensor]:
     """The tensors of a file's content by name.
 
     Raises:
-        ValueError: If there are none, or more than that.
+        ValueError: If there are none, or anything else.
     """
     content = unwrap(content)
     if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content):
@@ -197,29 +198,29 @@ def _content(file: Path | BinaryIO, map_location: Any = 'cpu') -> Any:
         _check_size('its tensors take', sum(v.nbytes for v in dense), size)
         hollow = [name for name, value in tensors.items() if isinstance(value, Tensor) and value.is_meta]
         if hollow and str(map_location) != 'meta':
-            raise ValueError(f'{hollow[0]} has no values, it was saved from the meta device')
+            raise ValueError(f'{hollow[0]} has no values: it was saved from the meta device')
     return content if kind == 'torch' else _state_dict(content)
 
 
 def _read_mapped(path: Path) -> Any:
-    """What a pickle holds. It is not read before it is known to be one: a file of zeros may be a terabyte."""
+    """What a pickle holds. It is not read until it is known to be one: a file of zeros may be a terabyte."""
     with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return read_pickle(data)
 
 
 def _check_size(what: str, unfolded: int, size: int) -> None:
     if unfolded > max(LARGE, UNFOLDS * size):
-        raise ValueError(f'{what} {unfolded / 1e6:.1f} MB, the file has {size / 1e6:.1f}')
+        raise ValueError(f'{what} {unfolded / 1e6:.1f} MB, but the file has {size / 1e6:.1f}')
 
 
 Kind = Literal['torch', 'script', 'arrays', 'pickle', 'safetensors']
 
 
 def _examine(file: Path | BinaryIO) -> tuple[Kind, int]:
-    """What wrote a file, and its size in bytes. A zip file is checked whole, which PyTorch does not do.
+    """What wrote a file, and its size in bytes. A zip file is checked as a whole, which PyTorch does not do.
 
     Raises:
-        ValueError: If the file is empty, cut off or damaged, or of none of the kinds.
+        ValueError: If the file is empty, cut off or damaged, or of an unknown kind.
     """
     if isinstance(file, Path):
         with require_file(file).open('rb') as opened:
@@ -244,11 +245,11 @@ def _kind_of(file: BinaryIO, suffix: str) -> Kind:
         with zipfile.ZipFile(file) as archive:
             return _kind_of_archive(archive, size)
     if head[257:] == b'ustar':
-        raise ValueError('it is in the tar format of PyTorch 0.1: load and save it again with a PyTorch of 1.x')
+        raise ValueError('it is in the tar format of PyTorch 0.1: load and save it again with PyTorch 1.x')
     if suffix == '.pkl' and not head.startswith(_LEGACY):
         return 'pickle'
     if head[:1] != pickle.PROTO:
-        raise ValueError('it is no file of torch.save')
+        raise ValueError('it is not a file of torch.save')
     if isinstance(file, io.BufferedReader):
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             _check_legacy(data)
@@ -268,18 +269,18 @@ def _check_legacy(data: bytes | mmap.mmap) -> None:
 def _kind_of_archive(archive: zipfile.ZipFile, size: int) -> Kind:
     entries = archive.infolist()
     names = archive.namelist()
-    # PyTorch and Python may read another one of them
+    # PyTorch and Python may read different ones of them
     if len(set(names)) < len(names):
         raise ValueError(f'it has {max(names, key=names.count)} twice')
     for entry in entries:
-        # others give as much as they like in one piece, whatever they say
+        # others return as much as they like in one piece, whatever they say
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f'{entry.filename} in it is compressed in a way that neither PyTorch nor NumPy uses')
     _check_size('it unfolds to', sum(entry.file_size for entry in entries), size)
-    # without any, torch.serialization.set_crc32_options(False) was set
+    # if there are none, torch.serialization.set_crc32_options(False) was set
     damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
     if damaged:
-        raise ValueError(f'it is damaged, {damaged} does not have its checksum')
+        raise ValueError(f'it is damaged: {damaged} does not have its checksum')
     if torchscript.is_archive(archive):
         return 'script'
     if names and all(name.endswith('.npy') for name in names):
@@ -293,25 +294,25 @@ def _kind_of_archive(archive: zipfile.ZipFile, size: int) -> Kind:
 
 
 def load_pickle(file: Any, map_location: Any = 'cpu') -> Any:
-    """What `torch.save` wrote, if it is made of tensors, plain values and :data:`ALLOWED`.
+    """What `torch.save` wrote, if it consists of tensors, plain values and :data:`ALLOWED`.
 
     Args:
         file: Path or open file.
-        map_location: As torch's.
+        map_location: As in `torch.load`.
 
     Raises:
-        pickle.UnpicklingError: If there is more in it; names what.
+        pickle.UnpicklingError: If there is more in it. The message says what.
     """
-    # allowed for this call: MMEngine's own loader strikes its list from torch's when it is done
+    # allowed for this call: MMEngine's own loader removes its list from torch's when it is done
     with torch.serialization.safe_globals(ALLOWED), mock.patch.dict(_get_allowed_globals(), INSTEAD):
         try:
             return torch.load(file, map_location=map_location, weights_only=True)
         except pickle.UnpicklingError as error:
-            # of its message of many lines, what concerns the file
+            # from its message of many lines, what concerns the file
             wanted = re.search(r'GLOBAL ([\w.]+)', str(error))
             reason = re.search(r'WeightsUnpickler error:\s*(.+)', str(error))
             if wanted:
                 said = f'it wants to import {wanted[1]}, which is not allowed in a checkpoint'
             else:
-                said = reason[1].strip() if reason else 'it is no file of torch.save'
+                said = reason[1].strip() if reason else 'it is not a file of torch.save'
             raise pickle.UnpicklingError(said) from error

@@ -19,7 +19,7 @@ class TensorReport(NamedTuple):
     Args:
         name: Its name in the model, or in the file if the model does not have it.
         status: 'loaded'; 'resized', 'inflated', 'summed' or 'derived', loaded after a change; 'mismatched', of another
-            shape; 'left out', in the file alone; 'missing', in the model alone.
+            shape; 'left out', only in the file; 'missing', only in the model.
         detail: Shapes before and after, or the reason. Defaults to nothing.
     """
 
@@ -52,12 +52,12 @@ class LoadReport:
 
     @property
     def missing_keys(self) -> list[str]:
-        """Names of tensors in the model alone."""
+        """Names of tensors that are only in the model."""
         return [tensor.name for tensor in self.select('missing')]
 
     @property
     def unexpected_keys(self) -> list[str]:
-        """Names of tensors in the file alone."""
+        """Names of tensors that are only in the file."""
         return [tensor.name for tensor in self.select('left out')]
 
     @property
@@ -81,7 +81,7 @@ class LoadReport:
         return [
             tensor
             for tensor in self.select('mismatched', 'missing', 'left out')
-            # as MMEngine, which takes checkpoints from before PyTorch 0.4.1
+            # as MMEngine, which accepts checkpoints from before PyTorch 0.4.1
             if tensor.status != 'missing' or not tensor.name.endswith('num_batches_tracked')
         ]
 
@@ -99,7 +99,7 @@ class LoadReport:
         return '; '.join(parts)
 
     def format_table(self) -> str:
-        """A table for a terminal: a row for each tensor that was changed, and for tensors of one status and reason."""
+        """A table for a terminal: a row per tensor that was changed, else one per status and reason."""
         rows = []
         for status in STATUSES:
             tensors = sorted(self.select(status), key=lambda tensor: (tensor.detail, tensor.name))
@@ -142,7 +142,7 @@ def format_problems(problems: Iterable[TensorReport], most: int = 3) -> str:
 
     Args:
         problems: Tensors without a counterpart.
-        most: Number of those that are named. Defaults to 3.
+        most: Maximum number of names. Defaults to 3.
     """
     problems = list(problems)
     listed = '; '.join(f'{tensor.name}: {tensor.detail}' for tensor in problems[:most])
@@ -154,7 +154,7 @@ def group_names(names: Iterable[str], most: int = 8) -> str:
 
     Args:
         names: The names.
-        most: Number of names of one beginning that are written out. Defaults to 8.
+        most: Maximum number of names with the same beginning that are written out. Defaults to 8.
     """
     parts: list[str] = []
     for head, group in groupby(sorted(names), lambda name: re.findall(r'(?:backbone\.)?[^.]*', name)[0]):
@@ -164,7 +164,7 @@ def group_names(names: Iterable[str], most: int = 8) -> str:
 
 
 def describe_arch(parameters: Mapping[str, Tensor]) -> str:
-    """What a backbone's parameters tell of its architecture."""
+    """What a backbone's parameters tell about its architecture."""
     patches = parameters.get('patch_embed.proj.weight')
     if patches is None:
         return 'no patch embedding'
@@ -174,7 +174,7 @@ def describe_arch(parameters: Mapping[str, Tensor]) -> str:
 
 
 def describe_archs(*models: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """What the parameters of backbones tell of their architectures, with what the class token is to UniFormerV2s."""
+    """What the parameters of backbones tell about their architectures; for UniFormerV2s, with the class token's use."""
     described = tuple(map(describe_arch, models))
     if not all('fusion.queries' in parameters for parameters in models):
         return described

@@ -1,4 +1,4 @@
-"""Parameters of one model for another of other size, frame count or number of axes."""
+"""Parameters of one model for another of different size, frame count or number of axes."""
 
 from collections.abc import Mapping
 
@@ -14,8 +14,8 @@ def resize_parameters(found: Mapping[str, Tensor], model: nn.Module) -> tuple[di
     Modules with a method `resize_pretrained` (position embeddings, tables of relative positions) make theirs from what
     the file has. Kernels of convolutions get a time axis as the model's `inflation` says: 'center', with the weights in
     its center and zeros elsewhere (MViTv2, section 4.3), or 'mean', with an equal part in every frame (Video Swin,
-    section 3.4). They lose it by a sum: a still clip is then to the video model what its frame is to the model, as far
-    as kernels do not reach over the clip's ends.
+    section 3.4). They lose it by a sum: the model then treats an image as the video model treats a still clip of it, as
+    far as kernels do not reach beyond the clip's ends.
 
     Half precision becomes single first, so that nothing is rounded on the way.
 
@@ -27,7 +27,7 @@ def resize_parameters(found: Mapping[str, Tensor], model: nn.Module) -> tuple[di
         tuple: The parameters, including those that fit as they are, and a report of each that was changed.
 
     Raises:
-        ValueError: If a module cannot use what there is, such as joint positions of no whole number of frames.
+        ValueError: If a module cannot use what there is, such as joint positions of a fractional number of frames.
     """
     expected = model.state_dict()
     halves = (torch.float16, torch.bfloat16)

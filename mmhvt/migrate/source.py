@@ -21,12 +21,12 @@ class Source:
         family: Family of models, such as 'mvit'.
         repository: Repository, such as 'timm'. Family and repository make the name, 'mvit.timm'.
         title: Whose model it is, for messages: "timm's MViTv2".
-        aliases: Other words for the repository, by which :func:`get_source` tells what to write.
+        aliases: Other words for the repository, from which :func:`get_source` infers what was meant.
         golden: First word of `source` in golden files, if there are any.
         table: Pairs of their and our parameter names, after :meth:`unpack`.
-        translated: Beginnings of their names that the table knows; others stay as they are. By default all names.
-        buffers: Ends of names of tensors that a model computes itself. They are left out, and not exported.
-        signature: Parameter names that tell a file of this source.
+        translated: Prefixes of their names that the table knows; others stay as they are. By default all names.
+        buffers: Suffixes of names of tensors that a model computes itself. They are left out, and not exported.
+        signature: Parameter names that identify a file of this source.
         priority: Which source a file belongs to if several match: the highest (set by :func:`register`).
         models: Options of models that have names.
         defaults: Options that are translated, with their defaults.
@@ -100,7 +100,7 @@ class Source:
         """Their state dict with the names of an mmaction recognizer of ours (`backbone.…`, `cls_head.fc_cls.…`).
 
         Raises:
-            ValueError: If the model does not have a parameter of that name, or has one parameter twice.
+            ValueError: If the model does not have a parameter with that name, or has one parameter twice.
         """
         left_out = self.left_out(reference_state_dict)
         theirs = self.unpack({name: v for name, v in reference_state_dict.items() if name not in left_out})
@@ -108,7 +108,7 @@ class Source:
         for name in theirs:
             ours = self._translate(name, self.table.ours, self.translated)
             if ours in origins:
-                raise ValueError(f'{self.title}: {origins[ours]} and {name} are both {ours} of ours')
+                raise ValueError(f'{self.title}: {origins[ours]} and {name} are both our {ours}')
             origins[ours] = name
         return {ours: theirs[name] for ours, name in origins.items()}
 
@@ -116,7 +116,7 @@ class Source:
         """Inverse of :meth:`state_dict`.
 
         Raises:
-            ValueError: If their model does not have a parameter of that name.
+            ValueError: If their model does not have a parameter with that name.
         """
         translated = ('backbone.', 'cls_head.') if self.translated else ()
         return self.pack({self._translate(k, self.table.theirs, translated): v for k, v in state_dict.items()})
@@ -126,7 +126,7 @@ class Source:
         return {name: 'computed, not learned' for name in reference_state_dict if name.endswith(self.buffers)}
 
     def pooled(self, reference_state_dict: Mapping[str, Tensor]) -> str | None:
-        """How the input of a file's classifier is pooled, as our `out_type` says it; None if the file does not tell."""
+        """How the input of a file's classifier is pooled, as our `out_type`; None if the file does not say."""
         return None
 
     def unpack(self, theirs: StateDict) -> StateDict:
@@ -142,7 +142,7 @@ class Source:
             return name
         found = translate(name)
         if found is None:
-            raise ValueError(f'{name!r} is no parameter of {self.title}')
+            raise ValueError(f'{name!r} is not a parameter of {self.title}')
         return found
 
 
@@ -153,11 +153,11 @@ def register(priority: int = 0) -> Callable[[type[Source]], type[Source]]:
     """Class decorator that makes a source known.
 
     Args:
-        priority: Sources of higher priority are asked first whose file it is. Give it where names of one source include
-            those of another. Defaults to 0.
+        priority: Sources of higher priority are asked first. Set it where names of one source include those of another.
+            Defaults to 0.
 
     Raises:
-        ValueError: If there is a source of that name.
+        ValueError: If there already is a source with that name.
     """
 
     def add(cls: type[Source]) -> type[Source]:
@@ -177,10 +177,10 @@ def all_sources() -> list[Source]:
 
 
 def get_source(name: str) -> Source:
-    """The source of a name such as 'mvit.timm'.
+    """The source with a name such as 'mvit.timm'.
 
     Raises:
-        ValueError: If there is none; says what to write.
+        ValueError: If there is none. The message says what to write.
     """
     if name in _REGISTRY:
         return _REGISTRY[name]

@@ -1,7 +1,7 @@
 """State dicts of TorchScript archives, such as OpenAI's CLIP, without running any of their code.
 
-`torch.jit.load` compiles the archive's code, and `torch.load(weights_only=True)` refuses such files. The tensors lie
-in a pickle of the module tree (`data.pkl`) and one record a storage (`data/0` …); these two are read here.
+`torch.jit.load` compiles the archive's code, and `torch.load(weights_only=True)` rejects such files. The tensors are
+in a pickle of the module tree (`data.pkl`) and one record per storage (`data/0` …); these two are read here.
 """
 
 import io
@@ -41,7 +41,7 @@ def read(archive: ZipFile) -> dict[str, Tensor]:
     Raises:
         pickle.UnpicklingError: If the pickle names anything but modules, tensors and plain values.
         KeyError: If a record is missing.
-        RuntimeError: If a record is shorter than the tensor that it is of.
+        RuntimeError: If a record is shorter than its tensor.
     """
     root = next(name for name in archive.namelist() if name.endswith('/constants.pkl')).split('/')[0]
     data = read_pickled(archive, f'{root}/data.pkl')
@@ -54,7 +54,7 @@ def read_pickled(archive: ZipFile, name: str) -> bytes:
     """A pickle in an archive, which takes much longer to read than to unfold.
 
     Raises:
-        pickle.UnpicklingError: If it is long, and compressed as nothing but repetitions is.
+        pickle.UnpicklingError: If it is long, and compressed as only repetitions can be.
     """
     entry = archive.getinfo(name)
     if entry.file_size > max(1 << 20, UNFOLDS * entry.compress_size):
@@ -63,12 +63,12 @@ def read_pickled(archive: ZipFile, name: str) -> bytes:
 
 
 class _Module:
-    """Stands for a class of the archive's code: attributes, no behavior."""
+    """Stands in for a class of the archive's code: attributes, no behavior."""
 
 
 def _tensors(module: Any, prefix: str = '', within: tuple = ()) -> Iterator[tuple[str, Tensor]]:
     if not isinstance(module, _Module) or any(module is outer for outer in within):
-        raise pickle.UnpicklingError('no tree of modules')
+        raise pickle.UnpicklingError('it is not a tree of modules')
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             yield prefix + name, value
@@ -79,7 +79,7 @@ def _tensors(module: Any, prefix: str = '', within: tuple = ()) -> Iterator[tupl
 class _Unpickler(pickle.Unpickler):
     """Knows modules, which become :class:`_Module`, tensors and plain values.
 
-    All that a pickle can call is made for this one: what it may do to it ends with it.
+    What a pickle can call is made for each instance, so that changes to it end with the instance.
     """
 
     def __init__(self, file, archive: ZipFile, root: str):

@@ -1,7 +1,7 @@
 """Checkpoints for whole models of mmaction, mmpretrain and mmdet, whoever loads them.
 
-:func:`fit_checkpoint` decides. MMEngine's loading functions, which inference APIs and runners call, ask it by a repair
-of :mod:`mmhvt.compat` (:func:`prepare`) and by `mmhvt.CheckpointCheckHook`.
+:func:`fit_checkpoint` decides. MMEngine's loading functions, which inference APIs and runners call, ask it through a
+repair of :mod:`mmhvt.compat` (:func:`prepare`) and through `mmhvt.CheckpointCheckHook`.
 """
 
 import logging
@@ -29,7 +29,7 @@ ReviseKeys = Sequence[tuple[str, str]]
 # of DistributedDataParallel
 WRAPPED: ReviseKeys = ((r'^module\.', ''),)
 
-# what a classifier reads in a backbone that has the part, and the option that gives it
+# what a classifier reads in a backbone that has the part, and the option that adds it
 _READ = dict(
     cls_token=('a class token', 'with_cls_token=True'),
     fusion=('the video token of global UniBlocks', 'global_layers of the config that it was trained with'),
@@ -46,7 +46,7 @@ class Misfit(ValueError):
 
     Args:
         path: File.
-        reason: What does not fit, and what would do.
+        reason: What does not fit, and what would.
     """
 
     def __init__(self, path: str, reason: str):
@@ -80,7 +80,7 @@ def prepare(model: nn.Module, checkpoint: dict | None, path: str, revise_keys: R
         revise_keys: Replacements in the names of the file.
 
     Returns:
-        What is left to replace: nothing, if the names are the model's now.
+        What is left to replace: nothing if the names are now the model's.
 
     Raises:
         ValueError: See :func:`fit_checkpoint`.
@@ -108,16 +108,17 @@ def unwrap_model(model: nn.Module) -> nn.Module:
 def fit_checkpoint(
     model: nn.Module, checkpoint: dict, path: str, purpose: Purpose = 'test', revise_keys: ReviseKeys = WRAPPED
 ) -> bool:
-    """Make the state dict of a checkpoint one that MMEngine loads whole into a model, or refuse it.
+    """Make the state dict of a checkpoint one that MMEngine loads completely into a model, or reject it.
 
     A file that has the model's names and shapes stays as it is. For a backbone of ours, a file of another library is
-    converted, and positions are resized. A test needs all that the model has, and no more may differ than sizes. A
-    training may begin from whatever the backbone's `init_cfg` takes; what stands behind the backbone may differ and
+    converted, and positions are resized. A test needs everything that the model has, and only sizes may differ. A
+    training may start from whatever the backbone's `init_cfg` accepts; what comes after the backbone may differ and
     keeps its initial values, with a warning. To resume, nothing may differ.
 
-    Tensors that the model lacks are left out, with a line, if the model computes the same without them: a classifier's
-    for a model of features. A deeper model's, or a class token, are another model's. A classifier that reads what the
-    backbone does not give, such as a class token, is refused by a test and left out of a training.
+    Tensors that the model lacks are left out, with a line in the log, if the model computes the same without them, such
+    as a classifier for a model that returns features. Those of a deeper model, or a class token, belong to another
+    model. A classifier that reads what the backbone does not return, such as a class token, is rejected by a test and
+    left out of a training.
 
     A model that FSDP shards is not compared.
 
@@ -129,21 +130,21 @@ def fit_checkpoint(
         revise_keys: Replacements in the names of the file. Defaults to removing 'module.'.
 
     Returns:
-        bool: Whether the state dict was replaced. Its names are the model's then.
+        bool: Whether the state dict was replaced. Its names are then the model's.
 
     Raises:
         Misfit: If the file does not fit.
-        ValueError: If the file is of a known library but not of a model that ours has; see :func:`check_values`.
+        ValueError: If the file is from a known library but not of a model that we have; see :func:`check_values`.
     """
     model = unwrap_model(model)
     if is_sharded(model):
-        return False  # a rank has only shards to compare with, and FSDP's own hooks do not bear a trial run
+        return False  # a rank has only shards to compare with, and FSDP's own hooks cannot be run on trial
     given = unwrap(checkpoint)
     in_place = given is checkpoint.get('state_dict', checkpoint)
     if not isinstance(checkpoint.get('state_dict', given), dict):
         raise Misfit(path, f'its state_dict is a {type(checkpoint["state_dict"]).__name__}, not a dict')
     if odd := [name for name in given if not isinstance(name, str)]:
-        raise Misfit(path, f'its state_dict has a {type(odd[0]).__name__} for a name')
+        raise Misfit(path, f'its state_dict has a {type(odd[0]).__name__} as a name')
     named = {_revise(name, revise_keys): value for name, value in given.items()}
     check_values(model, named, path)
     report = compare(model, named)
@@ -158,7 +159,7 @@ def fit_checkpoint(
     fitted, resized, reason = _resize(model, found.tensors, path, trains) if ours else (named, LoadReport(), '')
     problems, others = report.problems, []
     if resized.tensors and not resumes:
-        # what that report has is settled, including parameters that training starts as initialized
+        # tensors of that report are settled, including parameters that training leaves as initialized
         settled = {tensor.name for tensor in resized.tensors}
         problems = [problem for problem in compare(model, fitted).problems if problem.name not in settled]
     if trains and hasattr(model, 'backbone'):
@@ -184,8 +185,9 @@ def fit_checkpoint(
         level = logging.INFO if trains else logging.WARNING
         print_log(f'{path}, {type(model.backbone).__name__}: {resized.summary()}', 'current', level)
     for names, what in (
-        (others, f'the backbone is loaded whole, {len(others)} tensors behind it are not: {format_problems(others)}'),
-        (spare, f'all that the model has is loaded, {len(spare)} tensors that it does not have are left out: '
+        (others, f'the whole backbone is loaded, but {len(others)} tensors after it are not: '
+                 f'{format_problems(others)}'),
+        (spare, f'everything in the model is loaded; {len(spare)} tensors that it does not have are left out: '
                 f'{group_names(spare)}'),
     ):  # fmt: skip
         if names:
@@ -197,15 +199,15 @@ def fit_checkpoint(
 
 
 def lost_input(model: nn.Module, content: Mapping[str, Any], pooled: str | None = None) -> str:
-    """What the classifier of a checkpoint was trained on and the model's backbone does not give it.
+    """What the classifier of a checkpoint was trained on, but does not get from the model's backbone.
 
     Args:
         model: Model with a `backbone` of ours.
         content: State dict in the model's names.
-        pooled: How the classifier's input is pooled, an `out_type`, as far as the file tells (:meth:`Source.pooled`).
+        pooled: How the classifier's input is pooled, an `out_type`, as far as the file says (:meth:`Source.pooled`).
 
     Returns:
-        str: A sentence that names the option which would fit; '' if nothing is lost.
+        str: A sentence that names the option that would fit; '' if nothing is lost.
     """
     backbone = cast(nn.Module, model.backbone)
     own = backbone.state_dict()
@@ -225,7 +227,7 @@ def lost_input(model: nn.Module, content: Mapping[str, Any], pooled: str | None 
 
 
 def _is_read(name: str, *parts: str) -> bool:
-    """Whether a tensor is of a part of a backbone that nothing but the classifier reads, or of one of some parts."""
+    """Whether a tensor belongs to a part of a backbone that only the classifier reads, or to one of `parts`."""
     path = name.split('.')
     return path[0] == 'backbone' and (path[1] in (parts or _READ) or (not parts and path[1:] == ['pos_embed', 'cls']))
 
@@ -237,10 +239,10 @@ def _revise(name: str, revise_keys: ReviseKeys) -> str:
 
 
 def _replace(checkpoint: dict, state_dict: Mapping[str, Tensor]) -> None:
-    """Put a state dict in the place of a checkpoint's own one."""
+    """Replace a checkpoint's own state dict."""
     given = checkpoint.get('state_dict')
     if not isinstance(given, dict):
-        # it was bare, or in a part that others have
+        # it was bare, or under a name that other libraries use
         meta = {'meta': checkpoint['meta']} if isinstance(checkpoint.get('meta'), dict) else {}
         checkpoint.clear()
         checkpoint.update(meta)
@@ -250,7 +252,7 @@ def _replace(checkpoint: dict, state_dict: Mapping[str, Tensor]) -> None:
 
 
 def _convert(model: nn.Module, named: dict[str, Any], path: str) -> _Content:
-    """The content of a file of another library in the model's names, other files as they are."""
+    """The content of a file of another library in the model's names; other files as they are."""
     tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     state_dict, source, left_out = migrate.convert(tensors, path)
     expected = model.state_dict()
@@ -267,7 +269,7 @@ def _convert(model: nn.Module, named: dict[str, Any], path: str) -> _Content:
 
 
 def _fit_backbone(backbone: LoadableBackbone, named: dict[str, Any], path: str) -> dict[str, Tensor]:
-    """The part of a file that is a backbone's."""
+    """The part of a file that belongs to a backbone."""
     tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     fitted, report = migrate.adapt_backbone(backbone, migrate.convert(tensors, path).state_dict, path)
     print_log(f'{path}, {type(backbone).__name__}: {report.summary()}', 'current', logging.INFO)
@@ -275,15 +277,15 @@ def _fit_backbone(backbone: LoadableBackbone, named: dict[str, Any], path: str) 
 
 
 def _resize(model: nn.Module, content: dict, path: str, trains: bool) -> tuple[dict, LoadReport, str]:
-    """A state dict with what is of another size resized, a report of its tensors, and why not if it cannot be.
+    """A state dict with tensors of other sizes resized, a report of its tensors, and the reason if that is impossible.
 
-    For anything but the start of training, no more than sizes may differ.
+    Except at the start of training, only sizes may differ.
     """
     unchanged = content, LoadReport(), ''
     try:
         fitted, report = migrate.resize_model(model, content, path)
     except ValueError as error:
-        # why positions cannot be resized; of names and shapes the comparison tells
+        # why positions cannot be resized; the comparison reports names and shapes
         return content, LoadReport(), str(error.__cause__ or '')
     if all(tensor.status == 'loaded' for tensor in report.tensors):
         return unchanged
@@ -296,7 +298,7 @@ def _resize(model: nn.Module, content: dict, path: str, trains: bool) -> tuple[d
 def _log_converted(
     model: nn.Module, path: str, found: _Content, fitted: Mapping[str, Tensor], resized: LoadReport, trains: bool
 ) -> None:
-    """One line of what became of a file of another library."""
+    """Logs in one line what became of a file of another library."""
     changes = {tensor.name: tensor for tensor in resized.changed}
     report = LoadReport(changes.get(tensor.name, tensor) for tensor in compare(model, fitted).tensors)
     report += LoadReport(resized.select('left out'))
@@ -310,7 +312,7 @@ def _log_converted(
 def _advice(
     model: nn.Module, found: _Content, report: LoadReport, purpose: Purpose, resizable: bool, reason: str
 ) -> str:
-    """What would do in place of a checkpoint that does not fit."""
+    """What would fit in place of a checkpoint that does not."""
     if purpose == 'resume':
         end = 'would start a new training from its weights' + (', resized' if resizable else '')
         return f'Resuming needs the config that it was trained with; load_from with resume=False {end}'
@@ -323,20 +325,18 @@ def _advice(
     own = {k.removeprefix('backbone.'): v for k, v in found.tensors.items() if k.startswith('backbone.')}
     init_cfg = "the backbone's init_cfg=dict(type='Pretrained', checkpoint=…)"
     if not own and len(found.tensors.keys() & backbone.keys()) > len(found.tensors) // 2:
-        return f'Its names do not begin with "backbone.": it is of a backbone alone, which {init_cfg} takes'
+        return f'Its names do not begin with "backbone.": it has only a backbone, which {init_cfg} loads'
     if not own:
         first = min(found.tensors, default='')
-        return f'It is of no library of which {kind} is known: its names begin as {first!r}'
+        return f'It is from no library whose {kind} is known: it has names such as {first!r}'
     if not any(problem.name.startswith('backbone.') for problem in report.problems):
         counts = _count_classes(model, found.tensors)
         if counts:
             return f'{origin}The file has {counts[0]} classes, the head {counts[1]}: num_classes={counts[0]} would fit'
-        return (
-            f"{origin}Its backbone fits, the rest is another model's: a training takes it, by load_from or {init_cfg}"
-        )
+        return f"{origin}Its backbone fits, but the rest is another model's: train from it with load_from or {init_cfg}"
     expected, theirs = describe_archs(backbone, own)
     if expected != theirs:
-        reason = f'the model has {expected}, the file {theirs}'
+        reason = f'the model has {expected}, but the file has {theirs}'
     return f'{origin}The config that it was trained with would fit' + (f': {reason}' if reason else '')
 
 
@@ -350,7 +350,7 @@ def _count_classes(model: nn.Module, content: Mapping[str, Any]) -> tuple[int, i
 
 
 def _is_spare(problem: TensorReport, model: nn.Module) -> bool:
-    """Whether a tensor of a checkpoint is one without which the model computes what it did when it was trained."""
+    """Whether a model without this tensor of a checkpoint computes the same as the model that was trained."""
     if problem.status != 'left out':
         return False
     path = problem.name.split('.')[:-1]
@@ -362,9 +362,9 @@ def _is_spare(problem: TensorReport, model: nn.Module) -> bool:
     if isinstance(owner, nn.ModuleList | nn.Sequential):
         return False  # of another depth
     if not problem.name.startswith('backbone.'):
-        # a classifier reads what else its head has
+        # a classifier reads whatever else its head has
         is_head = owner is not None and owner in (getattr(model, 'cls_head', None), getattr(model, 'head', None))
         return not (is_head and any(True for _ in cast(nn.Module, owner).parameters()))
-    # a part behind the backbone's last; of ours, a norm of a stage that is not returned
+    # a part after the backbone's last; of ours, a norm of a stage that is not returned
     ours = isinstance(owner, LoadableBackbone)
     return owner is getattr(model, 'backbone', None) and len(path) > 1 and (not ours or path[1].startswith('norm'))

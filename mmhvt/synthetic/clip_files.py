@@ -12,7 +12,7 @@ from .generate import SPLITS, begin_dataset, draw_in_parallel, finish_dataset
 
 # draws the frames (T, H, W, 3) uint8 RGB of a clip of a class, for a split
 DrawClip = Callable[[str, str, np.random.Generator], np.ndarray]
-SOME = 20  # clips a task: often enough to see progress
+SOME = 20  # clips per task: few enough to show progress
 
 
 def clip_name(name: str, index: int) -> str:
@@ -26,7 +26,7 @@ def _write_some(
     """Clips `first` to `last` (exclusive) of one class in one split."""
     split, label, first, last = task
     for index in range(first, last):
-        # a clip depends on its own number alone, whichever process draws it and however many there are
+        # a clip depends on its number alone, not on which process draws it or on how many there are
         rng = np.random.default_rng([seed, SPLITS.index(split), label, index])
         write_video(out / f'videos_{split}' / clip_name(names[label], index), draw(names[label], split, rng), fps)
 
@@ -49,17 +49,17 @@ def write_clips(
     with the same arguments finishes it.
 
     Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
+        out: Folder; new, empty, or left by an earlier call with the same arguments.
         kind: What is generated, in lower case with underscores.
         names: Names of the classes.
         draw: Draws a clip.
         counts: Clips of each class by split.
-        arguments: What decides the contents, `seed` among it.
+        arguments: Arguments that determine the contents, `seed` among them.
         fps: Frames a second.
-        processes: Draw at the same time.
+        processes: Number of processes that draw.
 
     Returns:
-        True if it wrote, False if the dataset was there.
+        True if the dataset was written, False if it existed.
 
     Raises:
         FileExistsError: If `out` holds anything else.
@@ -77,7 +77,7 @@ def write_clips(
     write = partial(_write_some, out=out, names=names, draw=draw, fps=fps, seed=arguments['seed'])
     draw_in_parallel(write, tasks, processes, keep_order=False)
     for split, count in counts.items():
-        # in turn, so that the first N lines have as many of each class
+        # classes take turns, so that the first N lines are balanced
         lines = [f'{clip_name(name, index)} {label}' for index in range(count) for label, name in enumerate(names)]
         (out / f'{kind}_{split}_list_videos.txt').write_text('\n'.join(lines) + '\n')
     (out / 'label_map.txt').write_text('\n'.join(names) + '\n')

@@ -9,22 +9,22 @@ from sklearn.datasets import load_digits
 from mmhvt.synthetic.generate import begin_dataset, finish_dataset
 
 NAMES = tuple('0123456789')
-# gray values of the source
+# largest gray value of the source
 WHITE = 16
 
 
 def write_dataset(out: str | Path) -> bool:
-    """Write the 1 797 digits of 8×8 pixels of :func:`sklearn.datasets.load_digits`, real ones that 43 people wrote.
+    """Write the 1 797 digits (8×8 pixels) of :func:`sklearn.datasets.load_digits`, real handwriting of 43 people.
 
     `out` then holds `train/` and `val/` with a folder for each class (PNG, gray), and `manifest.json`. Every third
     image is held out for validation, so that the split is the same everywhere. The manifest comes last: the next call
     finishes a folder that an interrupted one left.
 
     Args:
-        out: Folder; new, empty, or what an earlier call left.
+        out: Folder; new, empty, or left by an earlier call.
 
     Returns:
-        True if it wrote, False if the dataset was there.
+        True if the dataset was written, False if it existed.
 
     Raises:
         FileExistsError: If `out` holds anything else.

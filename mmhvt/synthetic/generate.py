@@ -17,16 +17,16 @@ UNFINISHED = 'manifest.unfinished.json'
 def check_arguments(
     arguments: Mapping[str, int], processes: int, least: Mapping[str, int], size_multiple: int = 1
 ) -> None:
-    """Refuse arguments of a generator that are out of range.
+    """Check that arguments of a generator are in range.
 
     Args:
         arguments: Values by name, `seed` and `size` among them.
         processes: Number of processes that draw.
         least: Smallest values by name; 0 for the seed and 1 for all others by default.
-        size_multiple: Number that the size has to be a multiple of. Defaults to 1.
+        size_multiple: Number of which the size has to be a multiple. Defaults to 1.
 
     Raises:
-        ValueError: If a value is too small, or the size no such multiple.
+        ValueError: If a value is too small, or the size is no such multiple.
     """
     least = dict(seed=0) | dict(least)
     for name, value in {**arguments, 'processes': processes}.items():
@@ -42,18 +42,18 @@ def check_arguments(
 def begin_dataset(
     out: Path, arguments: dict, counts: dict[str, int], kind: str, unit: str = 'videos', suffix: str = '.mp4'
 ) -> bool:
-    """Make the folders of a generated dataset, or find it written.
+    """Make the folders of a generated dataset, unless it is complete.
 
     Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
-        arguments: What decides the contents.
-        counts: Files by the folder in `out` that they are in.
+        out: Folder; new, empty, or left by an earlier call with the same arguments.
+        arguments: Arguments that determine the contents.
+        counts: Number of files by folder in `out`.
         kind: What is generated, for messages.
         unit: What a file is, for messages.
-        suffix: Of the files.
+        suffix: Suffix of the files.
 
     Returns:
-        False if the dataset is there, True if it is to be written.
+        False if the dataset is complete, True if it is to be written.
 
     Raises:
         FileExistsError: If `out` holds anything else, or has lost files.
@@ -69,7 +69,7 @@ def begin_dataset(
     if unfinished.is_file():
         _check_arguments(unfinished, arguments)
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} is there already and no dataset of {kind}: choose a new or empty folder')
+        raise FileExistsError(f'{out} exists already and is no dataset of {kind}: choose a new or empty folder')
     for folder in counts:
         (out / folder).mkdir(parents=True, exist_ok=True)
     unfinished.write_text(json.dumps(arguments, indent=2) + '\n')
@@ -77,10 +77,10 @@ def begin_dataset(
 
 
 def draw_in_parallel(draw: Callable[[Any], Any], tasks: list, processes: int, keep_order: bool = True) -> list:
-    """What `draw` makes of each task, with a progress bar; arguments as of mmengine's `track_parallel_progress`.
+    """Results of `draw` for each task, with a progress bar; arguments as in mmengine's `track_parallel_progress`.
 
-    OpenCV has no threads of its own for as long: in several processes they would get in each other's way, and a forked
-    one that sets their number waits for ever for those of this one.
+    Meanwhile, OpenCV has no threads of its own: those of several processes would get in each other's way, and a forked
+    process that sets their number would wait forever for the threads of this one.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)
@@ -91,7 +91,7 @@ def draw_in_parallel(draw: Callable[[Any], Any], tasks: list, processes: int, ke
 
 
 def finish_dataset(out: Path) -> None:
-    """Say that a dataset that :func:`begin_dataset` began is whole."""
+    """Mark a dataset that :func:`begin_dataset` began as complete."""
     (out / UNFINISHED).rename(out / 'manifest.json')
 
 
@@ -104,11 +104,11 @@ def _check_arguments(manifest: Path, arguments: dict) -> None:
 
 
 def run_generator(parser: argparse.ArgumentParser, write_dataset: Callable[..., bool]) -> int:
-    """Call a generator with what the command line says.
+    """Call a generator with the arguments of the command line.
 
     Args:
         parser: Its arguments are the generator's, `out` among them.
-        write_dataset: Returns whether it wrote.
+        write_dataset: Generator; returns whether it wrote the dataset.
 
     Returns:
         The exit status: 1 for a wrong argument or a file that cannot be written, 130 if it was interrupted.

@@ -1,10 +1,10 @@
 """Generated videos of several actors in the format of AVA, whose actions are motions.
 
-An actor is one of the shapes of :mod:`mmhvt.synthetic.shapes` in an area of its own, in which it walks: from each
-half second to the next it moves in one of eight ways, and every full second is a key frame, in the middle of a move. It
-goes on as before or chooses another of the moves that keep it inside its area. So does the walk run backwards, with the
-opposite actions, and each place is passed as often in one direction as in the other: where an actor is, how it is
-turned and how large it is says nothing about which of two opposites it does, and little about the pair.
+An actor is one of the shapes of :mod:`mmhvt.synthetic.shapes`, and walks in an area of its own. It moves in one of
+eight ways from one half second (0.5 s, 1.5 s, …) to the next; every full second is a key frame, in the middle of a
+move. Then it repeats its move, or chooses another one that keeps it inside its area. A walk played backwards, with the
+opposite actions, is as likely, so each place is passed as often in one direction as in the other. Position, angle and
+size of an actor say nothing about which of two opposite actions it does, and little about the pair.
 """
 
 import pickle
@@ -19,20 +19,20 @@ from .generate import SPLITS, begin_dataset, check_arguments, draw_in_parallel, 
 from .moving_shapes import MOTIONS
 from .shapes import SHAPE_LEVELS, SHAPES, draw_ground, outline, paint, radii
 
-# Videos differ in it, so that a clip has to be counted in seconds.
+# Videos differ in their rate, so that the length of a clip has to be counted in seconds.
 RATES = (12, 16, 20, 24)
 # The frame is 2 x 2 areas, some of which are empty.
 AREAS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 ACTORS = (2, 4)
-# Radius of an actor, as a share of the side of its area.
+# Radius of an actor, as a fraction of the side of its area.
 RADIUS = (0.14, 0.28)
-# How far x, y, angle or size go in a second: shares of the area, of a turn, and of the way from smallest to largest.
+# Change of x, y, angle or size per second: fractions of the area, of a turn, and of the range from smallest to largest.
 STEPS = ((0.2, 0.35), (0.2, 0.35), (0.3, 0.6), (0.35, 0.65))
-# Chance to go on as before: an action lasts 2 seconds in the mean, if there is space.
+# Probability of repeating a move: an action lasts 2 seconds on average, if there is space.
 PERSISTENCE = 0.5
 
-# The detector: share of actors missed, of key frames with a box of nobody, of key frames whose annotation is wrong,
-# and standard deviation of the sides of a box, as a share of its width or height.
+# The detector: fraction of actors missed, of key frames with a false box, of key frames whose annotation is wrong, and
+# standard deviation of the sides of a box, as a fraction of its width or height.
 MISSED = 0.03
 FALSE = 0.2
 SPOILT = 0.01
@@ -48,12 +48,12 @@ def draw_walk(moves: int, rng: np.random.Generator) -> tuple[list[str], np.ndarr
     """A walk of one actor.
 
     Args:
-        moves: Its length in seconds.
+        moves: Length of the walk in seconds.
         rng: Source of all randomness.
 
     Returns:
         tuple: Names of the moves, and poses (moves + 1, 4) before, between and after them: x and y of the center as
-        shares of the area, angle in turns (any number), size in [0, 1].
+        fractions of the area, angle in turns (any number), size in [0, 1].
     """
     warm_up = 10  # the start is forgotten
     pose = rng.uniform(size=4)
@@ -67,7 +67,7 @@ def draw_walk(moves: int, rng: np.random.Generator) -> tuple[list[str], np.ndarr
             for name, (driven, direction) in MOTIONS.items():
                 move = np.zeros(4)
                 move[driven] = direction * rng.uniform(*STEPS[driven])
-                if _is_inside(pose + move):  # turning always is
+                if _is_inside(pose + move):  # turns always are
                     choices[name] = move
             action = str(rng.choice(list(choices)))
             step = choices[action]
@@ -83,14 +83,14 @@ def draw_video(
     """A video with its ground truth.
 
     Args:
-        seconds: Length.
+        seconds: Length of the video.
         fps: Frames a second.
         size: Height and width in pixels.
         rng: Source of all randomness.
 
     Returns:
         tuple: Frames (seconds * fps, size, size, 3) uint8 RGB; the action of each actor at second 0, 1, …, as
-        [actor][second]; boxes (actors, seconds, 4) at these times, x1, y1, x2, y2 as shares of the frame.
+        [actor][second]; boxes (actors, seconds, 4) at these times, x1, y1, x2, y2 as fractions of the frame.
     """
     actors = rng.integers(ACTORS[0], ACTORS[1] + 1)
     frames = np.repeat(draw_ground(size, rng)[None].astype(np.uint8), seconds * fps, axis=0)
@@ -98,7 +98,7 @@ def draw_video(
     actions, boxes, side = [], [], size // 2
     for row, column in rng.permutation(AREAS)[:actors]:
         names, poses = draw_walk(seconds, rng)
-        # a move goes on from half a second before its key frame to half a second after it
+        # a move lasts from half a second before its key frame to half a second after it
         poses = np.stack([np.interp(times + 0.5, np.arange(seconds + 1), axis) for axis in poses.T], axis=1)
         polygon = SHAPES[rng.choice(list(SHAPES))] * [rng.choice([-1, 1]) * rng.uniform(0.8, 1), 1]
         y, x = row * side, column * side
@@ -111,14 +111,14 @@ def draw_video(
 
 
 def detect(boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a person detector might find: true boxes, shaken and some of them missed, and sometimes a false one.
+    """What a person detector might find: noisy true boxes, some of them missing, and sometimes a false one.
 
     Args:
-        boxes: (actors, 4), shares of the frame.
+        boxes: (actors, 4), fractions of the frame.
         rng: Source of all randomness.
 
     Returns:
-        (found, 5): x1, y1, x2, y2 and score in descending order of score. No row is possible.
+        (found, 5): x1, y1, x2, y2 and score, in descending order of score. There may be no rows.
     """
     seen = boxes[rng.uniform(size=len(boxes)) >= MISSED]
     sides = np.tile(seen[:, 2:] - seen[:, :2], 2)
@@ -139,19 +139,19 @@ def _write_one(
 ) -> tuple[list[str], list[str], dict[str, np.ndarray]]:
     """One video. Returns its lines of annotations and exclusions, and its proposals by key frame."""
     split, index = task
-    # a video depends on its own number alone, whichever process draws it and however many there are
+    # a video depends on its number alone, not on which process draws it or on how many there are
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     video, fps = _video_id(split, index), int(rng.choice(RATES))
     frames, actions, boxes = draw_video(seconds, fps, size, rng)
     write_video(out / f'videos_{split}' / f'{video}.mp4', frames, fps)
     labels = list(MOTIONS)
     annotations, exclusions, proposals = [], [], {}
-    for second in range(1, seconds):  # a clip about them lies in the video
+    for second in range(1, seconds):  # a clip around them lies in the video
         spoilt = rng.uniform() < SPOILT
         if spoilt:
             exclusions.append(f'{video},{second:04d}')
         for person, names in enumerate(actions):
-            # wrong where it is excluded: who does not heed exclusions learns it
+            # wrong where it is excluded: a model that ignores exclusions learns it
             label = labels.index(names[second]) + 1 if not spoilt else rng.integers(len(labels)) + 1
             box = ','.join(f'{side:.3f}' for side in boxes[person, second])
             annotations.append(f'{video},{second:04d},{box},{label},{person}')
@@ -177,21 +177,21 @@ def write_dataset(
     and val the files are `moving_actors_SPLIT.csv` (video, timestamp, box, action from 1, person: one line each),
     `moving_actors_SPLIT_excluded_timestamps.csv` (key frames whose annotation is wrong),
     `moving_actors_proposals_SPLIT.pkl` (boxes with scores by 'video,timestamp'), and for both
-    `moving_actors_action_list.pbtxt`. The arguments alone, less `processes`, decide the contents. Annotation files and
-    manifest come last: a folder that an interrupted call left cannot be trained on, and the next call with the same
+    `moving_actors_action_list.pbtxt`. The arguments alone, except `processes`, determine the contents. Annotation files
+    and manifest come last: a folder that an interrupted call left cannot be trained on, and the next call with the same
     arguments finishes it.
 
     Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
-        videos: For training.
-        val_videos: For validation.
+        out: Folder; new, empty, or left by an earlier call with the same arguments.
+        videos: Number of training videos.
+        val_videos: Number of validation videos.
         seconds: Length of a video, 2 or more.
         size: Height and width in pixels; a multiple of 4, 64 or more.
         seed: Decides every video; 0 or more.
-        processes: Draw at the same time.
+        processes: Number of processes that draw.
 
     Returns:
-        True if it wrote, False if the dataset was there.
+        True if the dataset was written, False if it existed.
 
     Raises:
         ValueError: If an argument is out of range.

@@ -1,13 +1,14 @@
 """Generated videos of one handwritten digit that moves, whose class is the digit, the motion, or both.
 
 A digit of :func:`sklearn.datasets.load_digits` moves evenly up, down, left or right along the middle of the frame, as
-in :mod:`.moving_shapes`: it starts anywhere and comes back opposite where it leaves. What the class is, is a choice:
+in :mod:`.moving_shapes`: it starts anywhere, and comes back opposite to where it leaves. There are three kinds of
+classes:
 
-- 'digit': the digit (10 classes). The direction is drawn, and most frames tell the class.
-- 'digit-direction': one of five digits, and whether it moves left or right (10 classes). A frame tells the digit; only
-  the order of frames tells the direction, so that without it no more than half of the clips are right.
-- 'turn': the digit moves one way for half of the clip and the same way back, and the class is where to first: up,
-  down, left or right (4 classes). Each half of a clip occurs in a clip of the opposite class as well, as the other
+- 'digit': the digit (10 classes). The direction is random, and most frames show the class.
+- 'digit-direction': one of five digits, and whether it moves left or right (10 classes). A frame shows the digit; only
+  the order of frames shows the direction, so that without it no more than half of the clips are right.
+- 'turn': the digit moves one way for half of the clip and then the same way back, and the class is the first direction:
+  up, down, left or right (4 classes). Each half of a clip also occurs in a clip of the opposite class, as the other
   half. So neither a frame nor half of a clip tells opposites apart, nor do both halves without their order.
 """
 
@@ -25,18 +26,18 @@ from .moving_shapes import FPS, MOTIONS, draw_poses
 from .shapes import SHAPE_LEVELS, draw_ground
 
 DIRECTIONS = ('up', 'down', 'left', 'right')
-# names of the classes, by what the class is
+# names of the classes, by kind
 CLASSES: dict[str, tuple[str, ...]] = {
     'digit': NAMES,
     'digit-direction': tuple(f'{digit}-{direction}' for digit in NAMES[:5] for direction in ('left', 'right')),
     'turn': DIRECTIONS,
 }
-# Side of a digit, as a share of the frame.
+# Side of a digit, as a fraction of the frame.
 SIDE = 0.625
 
 
 def check_kind(kind: str) -> None:
-    """Check what the class is.
+    """Check the kind of classes.
 
     Raises:
         ValueError: If it is no key of :data:`CLASSES`.
@@ -55,17 +56,17 @@ def digits(split: str) -> dict[str, np.ndarray]:
 
 
 def turn_back(poses: np.ndarray) -> np.ndarray:
-    """Poses of the first half of a clip, and these backwards."""
+    """Poses of the first half of a clip, and then the same backwards."""
     first = poses[: len(poses) // 2]
     return np.concatenate([first, first[::-1]])
 
 
 def paint_digit(image: np.ndarray, poses: np.ndarray, color: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """Frames of an image that moves and comes back opposite where it leaves.
+    """Frames of an image that moves, and comes back opposite to where it leaves.
 
     Args:
         image: Opacity (8, 8) in [0, 1].
-        poses: (frames, 4), of which x and y of the center count, as shares of the frame.
+        poses: (frames, 4), of which only x and y of the center count, as fractions of the frame.
         color: RGB.
         ground: (size, size, 3).
 
@@ -87,13 +88,13 @@ def paint_digit(image: np.ndarray, poses: np.ndarray, color: np.ndarray, ground:
 
 
 def draw_clip(name: str, split: str, rng: np.random.Generator, kind: str, frames: int, size: int) -> np.ndarray:
-    """Frames of a clip of a digit of random color, speed and start on a random ground.
+    """Frames of a clip: a digit of random color, speed and start on a random background.
 
     Args:
         name: Class, of :data:`CLASSES`.
         split: 'train' or 'val', which have no digit in common.
         rng: Source of all randomness.
-        kind: What the class is, a key of :data:`CLASSES`.
+        kind: Kind of classes, a key of :data:`CLASSES`.
         frames: Length of the clip, even.
         size: Height and width in pixels.
 
@@ -104,7 +105,7 @@ def draw_clip(name: str, split: str, rng: np.random.Generator, kind: str, frames
     digit = digit or str(rng.choice(NAMES))
     direction = direction or str(rng.choice(DIRECTIONS))
     poses = draw_poses(direction, frames, rng)
-    poses[:, 1 - MOTIONS[direction][0]] = 0.5  # whole across the motion
+    poses[:, 1 - MOTIONS[direction][0]] = 0.5  # centered across the motion
     images = digits(split)[digit]
     image = images[rng.integers(len(images))]
     color = rng.uniform(*SHAPE_LEVELS, 3)
@@ -125,22 +126,22 @@ def write_dataset(
     seed: int = 0,
     processes: int = 2,
 ) -> bool:
-    """Write videos and the annotation files that mmaction2's VideoDataset reads: :func:`.clip_files.write_clips`.
+    """Write videos and the annotation files that mmaction2's VideoDataset reads, see :func:`.clip_files.write_clips`.
 
-    The arguments alone, less `processes`, decide the contents.
+    The arguments alone, except `processes`, determine the contents.
 
     Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
-        classes: What the class is: 'digit', 'digit-direction' or 'turn'.
+        out: Folder; new, empty, or left by an earlier call with the same arguments.
+        classes: Kind of classes: 'digit', 'digit-direction' or 'turn'.
         clips_per_class: Training clips of each class.
         val_clips_per_class: Validation clips of each class, of digits that no training clip has.
         size: Height and width in pixels; even, 16 or more.
         frames: Length of a clip; even, 2 or more.
         seed: Decides every clip; 0 or more.
-        processes: Draw at the same time.
+        processes: Number of processes that draw.
 
     Returns:
-        True if it wrote, False if the dataset was there.
+        True if the dataset was written, False if it existed.
 
     Raises:
         ValueError: If an argument is out of range.

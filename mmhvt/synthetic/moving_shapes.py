@@ -1,10 +1,10 @@
 """Generated videos of one shape, whose class is its motion and nothing else.
 
 The pose of the shape has four coordinates, each on a circle: x and y (the frame wraps around), angle, and size (which
-starts over at the smallest after the largest). All start anywhere, and in each class one of them advances evenly in one
-direction while the others rest. So every pose is equally likely at every time in every class: a single frame says
-nothing. A clip played backwards belongs to the opposite class, so frames in random order say nothing about direction;
-they do show which coordinate varies, that is the pair of opposites: no more than 0.5 is to be had from them.
+starts over at the smallest after the largest). All start anywhere. In each class, one of them advances evenly in one
+direction, and the others stay. So every pose is equally likely at every time in every class: a single frame says
+nothing. A clip played backwards belongs to the opposite class, so frames in random order say nothing about direction.
+They do show which coordinate varies, and with it the pair of opposites: they allow an accuracy of 0.5 at most.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from .clip_files import write_clips
 from .generate import check_arguments
 from .shapes import SHAPE_LEVELS, SHAPES, draw_ground, paint
 
-# motion: (coordinate of the pose that it advances, direction); opposites stand side by side
+# motion: (coordinate of the pose that it advances, direction); opposites are side by side
 MOTIONS: dict[str, tuple[int, int]] = {
     'up': (1, -1),
     'down': (1, 1),
@@ -29,7 +29,7 @@ MOTIONS: dict[str, tuple[int, int]] = {
 }
 FPS = 16
 
-# The share of its circle that x, y, angle or size goes in a clip: the speed.
+# Speed: the fraction of its circle that x, y, angle or size covers in a clip.
 TRAVEL = ((0.5, 1.0), (0.5, 1.0), (0.75, 1.5), (0.5, 1.0))
 
 
@@ -57,7 +57,7 @@ def draw_poses(motion: str, frames: int, rng: np.random.Generator) -> np.ndarray
 
 
 def draw_clip(motion: str, frames: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Frames of a clip: one shape of random form, color, speed and start on a random ground.
+    """Frames of a clip: one shape of random form, color, speed and start on a random background.
 
     Args:
         motion: Key of :data:`MOTIONS`.
@@ -87,21 +87,21 @@ def write_dataset(
     seed: int = 0,
     processes: int = 2,
 ) -> bool:
-    """Write videos and the annotation files that mmaction2's VideoDataset reads: :func:`.clip_files.write_clips`.
+    """Write videos and the annotation files that mmaction2's VideoDataset reads, see :func:`.clip_files.write_clips`.
 
-    The arguments alone, less `processes`, decide the contents.
+    The arguments alone, except `processes`, determine the contents.
 
     Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
+        out: Folder; new, empty, or left by an earlier call with the same arguments.
         clips_per_class: Training clips of each class.
         val_clips_per_class: Validation clips of each class.
         size: Height and width in pixels; even, 16 or more.
         frames: Length of a clip, 2 or more.
         seed: Decides every clip; 0 or more.
-        processes: Draw at the same time.
+        processes: Number of processes that draw.
 
     Returns:
-        True if it wrote, False if the dataset was there.
+        True if the dataset was written, False if it existed.
 
     Raises:
         ValueError: If an argument is out of range.

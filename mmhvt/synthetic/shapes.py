@@ -1,26 +1,26 @@
-"""Shapes that move: their outlines, and frames in which they are painted on a ground."""
+"""Shapes that move: their outlines, and frames in which they are painted on a background."""
 
 import math
 
 import cv2
 import numpy as np
 
-# Radius of the shape, as a share of the frame.
+# Radius of the shape, as a fraction of the frame.
 RADIUS = (0.2, 0.4)
-# Shapes are bright, grounds are dark: contrast of one sign, without which a small model learns nothing in minutes.
+# Shapes are bright, backgrounds dark: without this one sign of contrast, a small model learns nothing in minutes.
 SHAPE_LEVELS = (170, 255)
 TAIL_SHADE = 0.55
 GROUND_LEVELS = (0, 70)
 
 
 def arc(start: float, stop: float, points: int, radius: float = 1.0, y: float = 0.0) -> list[tuple[float, float]]:
-    """Points of an arc about (0, y), from `start` to `stop` degrees."""
+    """Points of an arc around (0, y), from `start` to `stop` degrees."""
     angles = np.deg2rad(np.linspace(start, stop, points))
     return [(radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
 
 def _normalized(corners: list[tuple[float, float]]) -> np.ndarray:
-    """Corners about the middle of their bounding box, the farthest at distance 1."""
+    """Corners relative to the middle of their bounding box, the farthest at distance 1."""
     polygon = np.array(corners)
     polygon = polygon - (polygon.min(0) + polygon.max(0)) / 2
     return polygon / np.linalg.norm(polygon, axis=1).max()
@@ -53,12 +53,12 @@ def draw_ground(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def radii(scale: np.ndarray, radius: tuple[float, float] = RADIUS) -> np.ndarray:
-    """Radius of a shape, as a share of the frame, for its coordinate of size in [0, 1]."""
+    """Radius of a shape, as a fraction of the frame, for its size coordinate in [0, 1]."""
     return radius[0] * (radius[1] / radius[0]) ** scale
 
 
 def outline(poses: np.ndarray, polygon: np.ndarray, radius: tuple[float, float] = RADIUS) -> np.ndarray:
-    """(frames, corners, 2): x and y of a polygon's corners in each pose, as shares of the frame."""
+    """(frames, corners, 2): x and y of a polygon's corners in each pose, as fractions of the frame."""
     angle = 2 * np.pi * poses[:, 2]
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.stack([cos, sin, -sin, cos], axis=-1).reshape(-1, 2, 2)
@@ -75,11 +75,11 @@ def paint(
     """Frames of a shape that fades from its head to a darker tail, which shows its angle.
 
     Args:
-        poses: (frames, 4): x, y, angle and size, as :func:`draw_poses` gives them.
+        poses: (frames, 4): x, y, angle and size, as :func:`draw_poses` returns them.
         polygon: (corners, 2), see :data:`SHAPES`.
         head: RGB.
         ground: (size, size, 3).
-        radius: Of the smallest and of the largest shape, as shares of the frame.
+        radius: Radius of the smallest and of the largest shape, as fractions of the frame.
 
     Returns:
         (frames, size, size, 3) uint8. What leaves the frame comes back opposite.

@@ -1,10 +1,10 @@
 """Generated images for object detection and instance segmentation, annotated as COCO is.
 
-Bright shapes on dark grounds overlap one another and the edges of the image; their categories differ in form alone.
-What is seen of a shape is its instance: one that is seen whole has a polygon, one that is partly hidden or cut off has
+Bright shapes on dark backgrounds overlap one another and the edges of the image; their categories differ in form alone.
+The visible part of a shape is its instance: a fully visible one has a polygon, one that is partly hidden or cut off has
 a run-length encoding (RLE). Some images have a crowd, many small shapes of one category under one annotation with
-`iscrowd=1`, and some have nothing. The smaller side of an image is at least three quarters of the larger possible one,
-so that batches of them are padded unequally.
+`iscrowd=1`, and some have nothing. The sides of an image are at least three quarters of the largest possible one, so
+that images in a batch need different padding.
 """
 
 import json
@@ -20,13 +20,13 @@ from .shapes import arc, draw_ground
 
 
 def _ring(points: int, *radii: float) -> list[tuple[float, float]]:
-    """Corners at even angles whose distances from the center take turns."""
+    """Corners at even angles, whose distances from the center alternate."""
     angles = 2 * np.pi * np.arange(points) / points
     return [(radii[i % len(radii)] * math.sin(a), -radii[i % len(radii)] * math.cos(a)) for i, a in enumerate(angles)]
 
 
 _ARM = 0.33  # half the width of the cross's arms
-# category: polygon (corners, 2) about the origin, the farthest corner at distance 1; x to the right and y down
+# category: polygon (corners, 2) around the origin, the farthest corner at distance 1; x to the right and y down
 FORMS: dict[str, np.ndarray] = {
     'circle': np.array(arc(0, 360, 41)[:-1]),
     'square': np.array(_ring(4, 1.0)),
@@ -39,15 +39,15 @@ FORMS: dict[str, np.ndarray] = {
     / math.hypot(1, _ARM),
 }
 MOST_OBJECTS = 20
-# Radius of a shape, as a share of the largest side; many shapes are smaller than few.
+# Radius of a shape, as a fraction of the largest side; the more shapes, the smaller.
 RADIUS = (0.08, 0.4)
 CROWD_RADIUS = (0.025, 0.045)
 LEAST_SIDE = 0.75
 SHARE_EMPTY, SHARE_CROWD = 0.03, 0.1
-# Of a shape this much lies in the image, and of that this much is not hidden.
+# At least this fraction of a shape is inside the image, and this fraction of that is visible.
 LEAST_INSIDE, LEAST_SEEN = 0.6, 0.5
 OUTLINE_SHADE = 0.45
-_FINE = 8  # points that a pixel is sampled at, per axis
+_FINE = 8  # sampling points per pixel and axis
 _BITS = 6  # of a point, in cv2's fixed-point coordinates
 
 
@@ -78,14 +78,14 @@ def _area(polygon: np.ndarray) -> float:
 
 
 def _draw_polygon(category: str, center: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """(corners, 2) in pixels, turned at random."""
+    """(corners, 2) in pixels, rotated at random."""
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = math.cos(angle), math.sin(angle)
     return FORMS[category] @ np.array([[cos, sin], [-sin, cos]]) * radius + center
 
 
 def _draw_color(rng: np.random.Generator) -> np.ndarray:
-    """Bright in one channel at least; grounds are dark in all."""
+    """Bright in one channel at least; backgrounds are dark in all."""
     color = rng.uniform(80, 255, 3)
     color[rng.integers(3)] = rng.uniform(200, 255)
     return color
@@ -102,7 +102,7 @@ class _Scene:
     """An image and its objects, from the bottom to the top.
 
     Args:
-        pixels: (H, W, 3) ground.
+        pixels: (H, W, 3) background.
     """
 
     def __init__(self, pixels: np.ndarray) -> None:
@@ -116,7 +116,7 @@ class _Scene:
         return width, height
 
     def add(self, category: str, polygons: list[np.ndarray], rng: np.random.Generator) -> bool:
-        """Draw an object on top; False if too little of it or of another would be seen."""
+        """Draw an object on top; False if too little of it or of another one would be visible."""
         shape = self.pixels.shape[:2]
         covers = [_cover(polygon, shape) for polygon in polygons]
         inside = np.any([cover > 127 for cover in covers], axis=0)
@@ -147,20 +147,20 @@ def _add_crowd(scene: _Scene, size: int, rng: np.random.Generator) -> None:
 
 
 def _add_shapes(scene: _Scene, size: int, rng: np.random.Generator) -> None:
-    """Shapes as far as there is space; few more often than many."""
+    """Shapes, as far as there is space; few are more likely than many."""
     count = int((MOST_OBJECTS + 1) ** rng.uniform())
     largest = min(RADIUS[1], 0.8 / math.sqrt(count))
     # the small ones on top, where they are seen
     for radius in sorted(np.exp(rng.uniform(math.log(RADIUS[0]), math.log(largest), count)), reverse=True):
         category = rng.choice(list(FORMS))
-        for _ in range(20):  # then there is no place for it
+        for _ in range(20):  # after so many attempts, there is no place for it
             place = rng.uniform(size=2) * scene.size
             if scene.add(category, [_draw_polygon(category, place, radius * size, rng)], rng):
                 break
 
 
 def _annotate(thing: dict, crowd: bool, size: tuple[int, int]) -> dict:
-    """The annotation of an object in an image of a width and height."""
+    """The annotation of an object in an image of `size` (width, height)."""
     seen, polygon = thing['seen'], thing['polygons'][0]
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     left, top = int(columns[0]), int(rows[0])
@@ -182,9 +182,9 @@ def draw_image(size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[di
         rng: Source of all randomness.
 
     Returns:
-        Pixels (H, W, 3) uint8, RGB, and a dict for each object, at most :data:`MOST_OBJECTS` of them and crowds, in
-        COCO's format without ids: `category_id` (from 1, in order of :data:`FORMS`), `bbox` (x, y, width, height) and
-        `area` in pixels of what is seen, `segmentation`, `iscrowd`.
+        Pixels (H, W, 3) uint8, RGB, and a dict for each object, at most :data:`MOST_OBJECTS` besides crowds, in COCO's
+        format without ids: `category_id` (from 1, in order of :data:`FORMS`), `bbox` (x, y, width, height) and `area`
+        of the visible part in pixels, `segmentation`, `iscrowd`.
     """
     height, width = (int(n) for n in rng.integers(math.ceil(LEAST_SIDE * size), size + 1, 2))
     scene = _Scene(draw_ground(size, rng)[:height, :width])
@@ -203,7 +203,7 @@ def _write_some(task: tuple[str, int, int], out: Path, size: int, seed: int) -> 
     split, first, last = task
     entries = []
     for index in range(first, last):
-        # an image depends on its own number alone, whichever process draws it and however many there are
+        # an image depends on its number alone, not on which process draws it or on how many there are
         pixels, annotations = draw_image(size, np.random.default_rng([seed, SPLITS.index(split), index]))
         height, width, _ = pixels.shape
         name = f'{index:06d}.png'
@@ -220,20 +220,20 @@ def write_dataset(
     """Write images and the annotation files that mmdet's CocoDataset and CocoMetric read.
 
     `out` then holds `train/` and `val/` (PNG), `annotations/instances_{train,val}.json` and `manifest.json` (these
-    arguments). The arguments alone, less `processes`, decide the contents. Annotation files and manifest come last and
-    together: a folder that an interrupted call left cannot be trained on, and the next call with the same arguments
+    arguments). The arguments alone, except `processes`, determine the contents. Annotation files and manifest come last
+    and together: a folder that an interrupted call left cannot be trained on, and the next call with the same arguments
     finishes it.
 
     Args:
-        out: Folder; new, empty, or what an earlier call with the same arguments left.
+        out: Folder; new, empty, or left by an earlier call with the same arguments.
         images: Training images.
         val_images: Validation images.
         size: Largest height and width in pixels, 64 or more.
         seed: Decides every image; 0 or more.
-        processes: Draw at the same time.
+        processes: Number of processes that draw.
 
     Returns:
-        True if it wrote, False if the dataset was there.
+        True if the dataset was written, False if it existed.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -247,7 +247,7 @@ def write_dataset(
     if not begin_dataset(out, arguments, counts, 'shapes', 'images', '.png'):
         return False
     (out / 'annotations').mkdir(exist_ok=True)
-    some = 20  # images a task: often enough to see progress
+    some = 20  # images per task: few enough to show progress
     tasks = [
         (split, first, min(first + some, count)) for split, count in counts.items() for first in range(0, count, some)
     ]

@@ -259,9 +259,9 @@ def test_get_flops_of_an_image_classifier(get_flops, tmp_path) -> None:
         ([MICRO, '--shape', '8', '33', '32'], r'does not divide an input of \(8, 33, 32\)'),
         ([MICRO, '--shape', '32', '32'], 'SMViT was built for video'),
         ([MICRO, '--shape', '32'], '--shape is T H W, or H W for images, not 32'),
-        ([MASK_RCNN], 'say --shape H W of the images'),
+        ([MASK_RCNN], 'give --shape H W of the images'),
         ([QUERIES, '--shape', '64', '64'], 'DeformableDETR does not run on images alone'),
-        ([MASK_SCORING, '--shape', '64', '64'], 'MaskScoringRCNN has a roi_head with mask_iou_head, of which'),
+        ([MASK_SCORING, '--shape', '64', '64'], 'MaskScoringRCNN has a roi_head with mask_iou_head, whose cost'),
         ([MICRO, '--cfg-options', 'model.backbone.type=mmhvt.Nothing'], 'mmhvt.Nothing is not in the'),
     ],
 )

@@ -357,9 +357,9 @@ def test_checkpoints_of_pre_training_and_of_the_authors(
         'not in the file and left as initialized: backbone.norm.bias, backbone.norm.weight' in capsys.readouterr().out
     )
     assert call('smvit', tmp_path / 'no', 'videos/short.mp4', '--scores', checkpoint=mae) == 1
-    assert 'lacks what gives them: cls_head' in capsys.readouterr().err
+    assert 'lacks weights for them: cls_head' in capsys.readouterr().err
     assert call('mae', tmp_path / 'no', 'videos/short.mp4') == 1
-    assert 'a config of fine-tuning has one' in capsys.readouterr().err
+    assert 'a fine-tuning config has one' in capsys.readouterr().err
 
     theirs = hiera.export(model_of('smvit')[2].state_dict())
     torch.save(dict(model_state=theirs), tmp_path / 'hiera.pth')
@@ -486,7 +486,7 @@ def test_a_killed_run_leaves_no_half_file_and_goes_on(
     written = (tmp_path / 'out' / half).stat().st_size
     before = (tmp_path / 'out/b/x.npy').stat().st_mtime_ns
     assert call('smvit', tmp_path / 'out', *words) == 0
-    assert '1 of 2 videos are there' in capsys.readouterr().out
+    assert '1 of 2 videos are done already' in capsys.readouterr().out
     assert (tmp_path / 'out/b/x.npy').stat().st_mtime_ns == before
     assert call('smvit', tmp_path / 'whole', *words) == 0
     for name in ('a/x', 'b/x'):
@@ -543,13 +543,13 @@ def test_a_name_that_is_there_for_another_video(
     err = capsys.readouterr().err
     assert all(f'{home}/videos/{name}/x.mp4' in err for name in 'ab') and '--video-root' in err
     assert call('smvit', tmp_path / out, home / 'videos/a/x.mp4') == 0  # the same, called otherwise
-    assert '1 of 1 videos are there' in capsys.readouterr().out
+    assert '1 of 1 videos are done already' in capsys.readouterr().out
     if out == 'folder':
         assert call('smvit', tmp_path / out, *second, '--overwrite') == 0
         assert json.loads((tmp_path / out / 'x.json').read_text())['video'] == f'{home}/videos/b/x.mp4'
     for words in (first, second):
         assert call('smvit', tmp_path / f'new {out}', *words, '--video-root', '.') == 0
-    assert 'are there' not in capsys.readouterr().out
+    assert 'are done already' not in capsys.readouterr().out
 
 
 def test_a_parallel_call_takes_the_name(
@@ -564,7 +564,7 @@ def test_a_parallel_call_takes_the_name(
 
     monkeypatch.setattr(Extractor, '__call__', meanwhile)
     assert call('smvit', tmp_path / 'out', 'videos/b/x.mp4') == 1
-    assert f'not done: videos/b/x.mp4: {tmp_path}/out/x.json is of the video' in capsys.readouterr().err
+    assert f'not done: videos/b/x.mp4: {tmp_path}/out/x.json belongs to the video' in capsys.readouterr().err
     assert json.loads((tmp_path / 'out/x.json').read_text())['video'] == f'{home}/videos/a/x.mp4'
     assert len(list((tmp_path / 'out').iterdir())) == 2
 
@@ -598,7 +598,7 @@ def test_ctrl_c(
 
     monkeypatch.setattr(Extractor, '__call__', interrupted)
     assert call('smvit', tmp_path / 'out', 'videos', '--stride', 2, '--batch-size', 4) == 130
-    assert 'the same command goes on' in capsys.readouterr().err
+    assert 'the same command resumes' in capsys.readouterr().err
     files = sorted(str(path.relative_to(tmp_path / 'out')) for path in (tmp_path / 'out').rglob('*.*'))
     assert files and not any('unfinished' in file for file in files)
     monkeypatch.setattr(Extractor, '__call__', forward)
@@ -683,7 +683,7 @@ def test_two_files_of_one_name(call, home: Path, tmp_path: Path, capsys: pytest.
         (tmp_path / name).write_bytes((home / 'videos/short.mp4').read_bytes())
     assert call('smvit', tmp_path / 'out', tmp_path / 'x.mp4', tmp_path / 'x.scores.mp4') == 0
     assert call('smvit', tmp_path / 'new', tmp_path / 'x.mp4', tmp_path / 'x.scores.mp4', '--scores') == 1
-    assert 'x.scores.npy would be of two of the videos' in capsys.readouterr().err
+    assert 'x.scores.npy would belong to two of the videos' in capsys.readouterr().err
 
 
 def test_folders_and_repeated_paths(home: Path) -> None:
@@ -740,14 +740,14 @@ def test_short_videos_are_counted(call, tmp_path: Path, capsys: pytest.CaptureFi
         ('smvit', ['videos', '--stage', 7], 'out_indices [7]: there are stages 0 to 3'),
         ('smvit', ['videos', '--out-type', 'cls_token'], "out_type='cls_token': choose from"),
         ('smvit', ['videos', '--stride', 4, '--num-clips', 2], 'are two ways to choose clips'),
-        ('smvit', ['videos', '--pool', 'space', '--out-type', 'avg_featmap'], '--pool space takes maps'),
+        ('smvit', ['videos', '--pool', 'space', '--out-type', 'avg_featmap'], '--pool space needs maps'),
         ('smvit', ['videos', '--device', 'nowhere'], '--device nowhere'),
         ('smvit', ['videos', '--labels', 'none', '--scores'], 'none'),
         ('smvit', ['videos', '--labels', 'k400', '--scores'], '--labels k400 names 400 classes, the head has 8'),
         ('image', ['videos', '--labels', 'k600', '--scores'], '--labels k600 names 600 classes, the head has 5'),
         ('smvit', ['videos', '--stride', '0.01s'], 'less than a frame'),
         ('crops', ['videos', '--stride', 4], '--stride needs --frame-interval'),
-        ('ava', ['videos'], 'chooses clips about key frames'),
+        ('ava', ['videos'], 'chooses clips around key frames'),
         ('ava', ['videos', '--stride', 8, '--scores'], 'which does not classify clips'),
         ('image', ['videos', '--clip-len', 4], 'a clip is one frame'),
         ('resnet', ['videos', '--stage', 1, '--out-type', 'raw'], 'the backbone is ResNet'),
@@ -796,7 +796,7 @@ def test_stride_is_of_frames_or_seconds(tool: ModuleType, capsys: pytest.Capture
         tool.distance('16') == (16, False) and tool.distance('.5s') == (0.5, True) and tool.distance('2 s') == (2, True)
     )
     for text in ('0', '1.5', '-3', '1m', '0s', ''):
-        with pytest.raises(tool.argparse.ArgumentTypeError, match='no whole number of frames'):
+        with pytest.raises(tool.argparse.ArgumentTypeError, match='neither a whole number of frames'):
             tool.distance(text)
 
 

@@ -262,7 +262,7 @@ def test_other_bad_input_is_one_line(config: Config, call: Callable, tmp_path: P
         (['none.py', 'predictions.pkl', '--out', 'page'], 'none.py: no such config file'),
         (['own.py', 'predictions.pkl', '--out', 'page', '--worst', '-1'], '--worst -1'),
         (['own.py', 'predictions.pkl', '--out', 'file'], 'file'),
-        (['own.py', 'predictions.pkl', '--out', 'page', '--cfg-options', names], 'own.py names 5 classes, and .* of 4'),
+        (['own.py', 'predictions.pkl', '--out', 'page', '--cfg-options', names], 'own.py names 5 classes, but .* of 4'),
         (
             ['own.py', 'predictions.pkl', '--out', 'page', '--cfg-options', 'test_dataloader.dataset.ann_file=no.txt'],
             'no.txt',

@@ -31,8 +31,8 @@ def test_forms_of_label_maps(tmp_path: Path, text: str) -> None:
         ('item { name: " " id: 1 }', 'needs a name'),
         ('item { name: "up" }', 'a whole number'),
         ('item { name: up id: 1 }', 'a name in quotes'),
-        ('item { name: "up" id: 1 }\nitem { name: "down"', 'is no label map'),
-        ('up\ndown\n', 'is no label map'),
+        ('item { name: "up" id: 1 }\nitem { name: "down"', 'is not a label map'),
+        ('up\ndown\n', 'is not a label map'),
         ('', 'has no names of actions'),
     ],
 )

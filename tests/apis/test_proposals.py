@@ -114,7 +114,7 @@ def test_boxes_in_pixels(call, videos: Path, tmp_path: Path, capsys: pytest.Capt
     assert 'there is no video' in (said := capsys.readouterr().err) and 'c.mp4' in said
     (tmp_path / 'boxes.csv').write_text(LINES)
     assert call('--boxes', 'boxes.csv', '--pixels', '--videos', videos) == (1, None)
-    assert 'boxes.csv: no side exceeds 1, so boxes are no pixels: leave out --pixels' in capsys.readouterr().err
+    assert 'boxes.csv: no side exceeds 1, so boxes are not in pixels: leave out --pixels' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

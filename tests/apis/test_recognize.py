@@ -210,14 +210,14 @@ WRONG = {
     'empty is a folder, no video': dict(video='empty'),
     'cannot read video videos/cut.mp4': dict(video='videos/cut.mp4'),
     'cannot read video names.txt': dict(video='names.txt', every=1.0),
-    'rtsp://127.0.0.1:9/a is no file, of which the whole could be seen: every=1.0': dict(video='rtsp://127.0.0.1:9/a'),
+    'rtsp://127.0.0.1:9/a is no file to recognize as a whole: every=1.0': dict(video='rtsp://127.0.0.1:9/a'),
     'every=0 has to be positive': dict(every=0),
     'top=0 has to be positive': dict(top=0),
-    'window=1.0 is the length of a clip: every=SECONDS': dict(window=1.0),
+    'window=1.0 is the length of a clip, and needs every=SECONDS': dict(window=1.0),
     '--every 0.001: frames of plain.mp4 are 0.04 s apart': dict(every=0.001),
     'few.txt names 2 classes, the head has 8': dict(labels='few.txt'),
     'none.txt cannot be read as names': dict(labels='none.txt'),
-    "'kinetic400' is neither a file of names, one a line, nor one of the label lists of mmhvt: kinetics400": dict(
+    "'kinetic400' is neither a file of names, one per line, nor one of the label lists of mmhvt: kinetics400": dict(
         labels='kinetic400'
     ),
     'is no recognizer of videos, but a model for mmpretrain.ImageClassificationInferencer(NAME)': dict(
@@ -254,11 +254,11 @@ def test_a_checkpoint_of_another_model(tmp_path: Path) -> None:
 
 def test_what_belongs_to_a_model_that_is_there() -> None:
     model = init_recognizer('views.py', 'named.pth', device='cpu')
-    with pytest.raises(ValueError, match='give init_recognizer these'):
+    with pytest.raises(ValueError, match='pass these to init_recognizer'):
         recognize('plain.mp4', model, 'plain.pth')
     with pytest.raises(ValueError, match='a ClipRecognizer has its weights, names and device'):
         recognize('plain.mp4', ClipRecognizer(model), labels='names.txt')
-    with pytest.raises(ValueError, match='Linear is no recognizer with its config: init_recognizer gives one'):
+    with pytest.raises(ValueError, match='Linear is no recognizer with its config: init_recognizer returns one'):
         recognize('plain.mp4', torch.nn.Linear(1, 1))
 
 

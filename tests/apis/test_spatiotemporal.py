@@ -209,7 +209,7 @@ def test_video_and_json_tell_of_the_same(call, home: Path, tmp_path: Path, capsy
     boxes = sum(len(entry['boxes']) for entry in found['key_frames'])
     assert f'{len(plain)} frames, 5 key frames, {boxes} boxes' in output.out
     assert 'lacks 1 of the 5 key frames' in output.out  # the first, of which AVA's files say nothing
-    assert 'are no key frames' not in output.out and 'no boxes' not in output.out
+    assert 'are not key frames' not in output.out and 'no boxes' not in output.out
     assert '5/5' in output.err
     assert {path.name for path in tmp_path.iterdir()} == {'val_00000.mp4', 'val_00000.json'}
 
@@ -293,7 +293,8 @@ def test_boxes_outside_the_frame(call, tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / 'boxes.pkl').write_bytes(pickle.dumps({'val_00000,0001': np.array(boxes)}))
     assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.pkl') == 0
     output = capsys.readouterr().out
-    assert '4 boxes lie outside the frame or have no area' in output and 'are shares of the frame, not pixels' in output
+    assert '4 boxes lie outside the frame or have no area' in output
+    assert 'are fractions of the frame, not pixels' in output
     (found,) = json.loads((tmp_path / 'a.json').read_text())['key_frames'][1]['boxes']
     assert found['box'] == [0, 24, 48, 96] and found['score'] is None
 
@@ -304,7 +305,8 @@ def test_boxes_of_other_times(call, tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / 'boxes.csv').write_text(''.join(lines))
     assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv', every=2) == 0
     output = capsys.readouterr().out
-    assert f'note: 4 of the 4 times in {tmp_path / "boxes.csv"} are no key frames: --every, --boxes-start' in output
+    times = f'4 of the 4 times in {tmp_path / "boxes.csv"}'
+    assert f'note: {times} are not key frames: check --every, --boxes-start' in output
     assert 'note: the video shows no boxes\n' in output
     assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv', every=0.5) == 0
     output = capsys.readouterr().out
@@ -315,8 +317,8 @@ def test_boxes_of_low_scores(call, tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / 'boxes.csv').write_text('val_00000,1,0.1,0.1,0.5,0.5,,0.7\nval_00000,2,0.1,0.1,0.5,0.5,,0.6\n')
     assert call(tmp_path / 'a.mp4', boxes=tmp_path / 'boxes.csv') == 0
     output = capsys.readouterr().out
-    assert 'note: the video shows no boxes; 2 have a score below 0.8: --det-score' in output
-    assert 'are no key frames' not in output
+    assert 'note: the video shows no boxes; 2 have a score below 0.8 (--det-score)' in output
+    assert 'are not key frames' not in output
 
 
 class _Malicious:
@@ -340,7 +342,7 @@ BAD = {
     r'cannot read video .*cut.mp4': lambda tmp, home: dict(video=_cut(tmp / 'cut.mp4', home / VIDEO)),
     'there is no file of boxes none.pkl': lambda tmp, home: dict(boxes='none.pkl'),
     r'det.py: boxes come from files that end with .pkl, .csv, .json': lambda tmp, home: dict(boxes='det.py'),
-    'proposals_train.pkl has boxes of train_00000, and none of val_00000': lambda tmp, home: dict(
+    'proposals_train.pkl has boxes of train_00000, but none of val_00000': lambda tmp, home: dict(
         boxes=PROPOSALS.replace('_val', '_train')
     ),
     'wants to import posix.mkdir': lambda tmp, home: dict(boxes=(tmp / 'a.pkl', pickle.dumps(_Malicious()))),
@@ -507,7 +509,7 @@ def test_names_of_actions(call, home: Path, tmp_path: Path, capsys: pytest.Captu
     assert 'the actions have no names' in capsys.readouterr().out
     assert finder._names(tmp_path / 'names.pbtxt', None, [1, 8]) == {1: 'up', 2: 'shrinking'}
     assert finder._names(tmp_path / 'names.txt', None, [2, 4]) == {1: 'does down', 2: 'does right'}
-    with pytest.raises(ValueError, match='has no name of action 2, one of custom_classes'):
+    with pytest.raises(ValueError, match='has no name for action 2, one of custom_classes'):
         finder._names(tmp_path / 'names.pbtxt', None, [1, 2])
 
 
@@ -522,4 +524,4 @@ def test_names_of_actions_that_the_checkpoint_carries(tmp_path: Path, capsys: py
     assert not capsys.readouterr().out
     model.dataset_meta = None
     assert ActionFinder._names(finder, None, 'nowhere.pbtxt', None) == {1: 'action 1', 2: 'action 2'}
-    assert 'nowhere.pbtxt is not there: --labels' in capsys.readouterr().out
+    assert 'there is no nowhere.pbtxt (--labels)' in capsys.readouterr().out

@@ -228,7 +228,7 @@ def test_frames_that_an_edit_list_cuts_off_are_not_there(home: Path) -> None:
     video = Video(home / 'trimmed.mp4')
     assert len(video) == 38
     np.testing.assert_array_equal(video.get_batch(np.arange(38)).asnumpy(), frames)
-    assert 'has 50 frames, and 38 can be shown: an edit list' in ' '.join(source.remarks(38))
+    assert 'has 50 frames, but 38 can be shown: an edit list' in ' '.join(source.remarks(38))
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_frames_of_a_file_on_a_server(url: str) -> None:
         found.append(number_of(frame))
         time.sleep(0.002)
     assert found == list(range(50)) and not source.lost and not source.dropped
-    with pytest.raises(RuntimeError, match='can be read once only'):
+    with pytest.raises(RuntimeError, match='can be read only once'):
         next(source.frames())
 
 
@@ -363,7 +363,7 @@ def test_what_cannot_be_read_is_named(source: str, home: Path, monkeypatch: pyte
 def test_what_a_server_says_is_told(url: str) -> None:
     with pytest.raises(UnreadableVideoError, match=f'stream {url}/none.mp4 cannot be read: the server answers 404'):
         FrameSource(f'{url}/none.mp4')
-    with pytest.raises(UnreadableVideoError, match=f'stream {url}/boxes.csv cannot be read: what is there is no video'):
+    with pytest.raises(UnreadableVideoError, match=f'stream {url}/boxes.csv cannot be read: it is no video'):
         FrameSource(f'{url}/boxes.csv')
 
 
@@ -541,7 +541,7 @@ test_dataloader = dict(dataset=dict(pipeline=test_pipeline, metainfo=dict(classe
 
 BAD = {
     'names.txt names 8 classes, the head has 3': dict(cfg='model = dict(cls_head=dict(num_classes=3))', fits=False),
-    'needs a choice of frames': dict(cfg='test_dataloader = dict(dataset=dict(pipeline=[]))'),
+    'needs a sampler of frames': dict(cfg='test_dataloader = dict(dataset=dict(pipeline=[]))'),
     'has no test_dataloader': dict(cfg='test_dataloader = None'),
     'the model is ActionDetector, and has to be mmaction.BaseRecognizer': dict(model=ACTIONS),
     'actions.pth is no checkpoint of': dict(checkpoint='actions.pth'),
@@ -630,7 +630,7 @@ def test_the_demo_writes_the_frames_that_a_player_shows(
         (one,), (other,) = entry['boxes'], same['boxes']
         scores = [{action['name']: action['score'] for action in box['actions']} for box in (one, other)]
         assert scores[0] == pytest.approx(scores[1], abs=0.004)
-    assert 'has 50 frames, and 38 can be shown' in capsys.readouterr().out
+    assert 'has 50 frames, but 38 can be shown' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('name', ['recognize', 'spatiotemporal'])
@@ -742,7 +742,7 @@ def test_a_camera_that_is_unplugged(
     monkeypatch.setattr(streams.cv2, 'VideoCapture', lambda *_: capture(str(home / 'plain.mp4')))
     assert call('recognize', '7', json=tmp_path / 'a.jsonl', out=tmp_path) == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert re.search(r'camera 7 gives no more frames after 2\.0 s: is it still connected\?', last)
+    assert re.search(r'camera 7 sends no more frames after 2\.0 s: is it still connected\?', last)
     monkeypatch.undo()
     assert len(numbers(tmp_path / 'camera7.mp4')) == 50 and lines_of(tmp_path / 'a.jsonl')
 

@@ -330,9 +330,9 @@ def test_label_maps(folder: Path, logged: list[str]) -> None:
         path.write_text(text, encoding='utf-8')
         assert read_label_map(str(path)) == wanted
     for text, message in (
-        ('1,walk\n2,run\n', "names.pbtxt, line 1 is no label map of items .*: '1,walk 2,run'"),
+        ('1,walk\n2,run\n', "names.pbtxt, line 1 is not a label map of items .*: '1,walk 2,run'"),
         ('', 'names.pbtxt has no class: write item'),
-        (ACTIONS + 'item {\n  name: "x"\n', r"names.pbtxt, line 33 is no label map of items .*: 'item { name: "),
+        (ACTIONS + 'item {\n  name: "x"\n', r"names.pbtxt, line 33 is not a label map of items .*: 'item { name: "),
         (ACTIONS + 'item {\n  name: "x"\n}\n', r'names.pbtxt, line 33: .* a whole number as id'),
         (ACTIONS + 'item {\n  name: "x"\n  id: 1.5\n}\n', 'line 33: .* a whole number as id'),
         (ACTIONS + 'item {\n  name: "x"\n  id: 8\n}\n', 'line 33 has class 8 for the second time'),
@@ -910,7 +910,7 @@ def test_custom_classes_of_datasets_and_metric_are_the_same(other: list[int] | N
     recipe.val_evaluator.custom_classes = other and [*other, *[8] * (3 - len(other))]
     if other is None:
         with pytest.raises(
-            ValueError, match=r'num_classes=4 .* Set num_classes=.*, or choose classes by custom_classes'
+            ValueError, match=r'num_classes=4 .* Set num_classes=.*, or choose classes with custom_classes'
         ):
             Runner.from_cfg(recipe).train()
     else:
@@ -923,7 +923,7 @@ def test_no_proposals_at_all_before_the_first_step(mode: str, recipe: Config) ->
     recipe[f'{mode}_dataloader'].dataset.update(type='AVADataset', proposal_file=None)
     fails(
         recipe,
-        f"AVADataset of {mode} has no proposal_file, which gives the boxes of persons.* type='mmhvt.AVADataset' does",
+        f"AVADataset of {mode} has no proposal_file with the boxes of persons.* type='mmhvt.AVADataset' needs no file",
     )
 
 

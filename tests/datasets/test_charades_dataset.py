@@ -146,7 +146,7 @@ def test_clips_that_go_round_and_several_clips() -> None:
     two = ClipLabel()(dict(info, num_clips=2, frame_inds=np.array([0, 2, 4, 50, 52, 54])))
     assert two['label'].tolist() == [1, 0, 1] and info['label'].tolist() == [0, 0, 0]
     assert ClipLabel()(dict(info, num_clips=1, frame_inds=np.array([5, 35, 5])))['label'].tolist() == [0, 1, 0]
-    with pytest.raises(UnreadableVideoError, match='of a.mp4, which does not tell its frame rate'):
+    with pytest.raises(UnreadableVideoError, match='of a.mp4, whose frame rate is unknown'):
         ClipLabel()(dict(info, avg_fps=float('nan'), num_clips=1, frame_inds=np.array([0])))
 
 

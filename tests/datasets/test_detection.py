@@ -123,7 +123,7 @@ def without(key: str, kind: str) -> dict:
         (without('iscrowd', 'annotations'), 'annotation 1 has no iscrowd'),
         (without('width', 'images'), 'image 1 has no width'),
         (without('file_name', 'images'), 'image 1 has no file_name'),
-        (without('id', 'annotations'), 'annotation at place 1 of the file has no id. In'),
+        (without('id', 'annotations'), 'annotation at position 1 in the file has no id. In'),
         (without('image_id', 'annotations'), 'annotation 1 has no image_id. In'),
         (without('name', 'categories'), 'category 4 has no name. In'),
         (dict(categories=lambda _: [dict(id=1, name='a'), dict(id=2, name='a')]), "has two categories named 'a'"),
@@ -190,7 +190,7 @@ BROKEN_ANNOTATIONS = {
     'iscrowd 2': (dict(iscrowd=2), 'iscrowd=2: it must be 0 or 1'),
     'iscrowd as text': (dict(iscrowd='0'), 'iscrowd="0": it must be 0 or 1'),
     'id of the first': (dict(id=1), 'occurs twice: each annotation needs an id of its own'),
-    'id as list': (dict(id=[1]), r'has id=\[1\]: it must be an integer or a text'),
+    'id as list': (dict(id=[1]), r'has id=\[1\]: it must be an integer or a string'),
     'image as list': (dict(image_id=[1]), r'has image_id=\[1\]: it must be an integer'),
     'unknown image': (dict(image_id=77), 'image_id=77, which is not the id of one of the 2 images'),
     'unknown category': (dict(category_id=77), 'category_id=77, which is not the id of one of the 4 categories'),
@@ -207,10 +207,10 @@ BROKEN_ANNOTATIONS = {
     'RLE without size': (dict(segmentation=dict(counts=[0, 2000])), 'its size must be'),
     'RLE too short': (dict(segmentation=dict(RLE, counts=[0, 20])), 'its counts are 20 pixels, but the image has 2000'),
     'RLE too short, compressed': (dict(segmentation=dict(RLE, counts=SHORT)), 'its counts are 20 pixels, but'),
-    'RLE of other letters': (dict(segmentation=dict(RLE, counts='hello~')), 'its counts are no RLE'),
-    'RLE of nothing': (dict(segmentation=dict(RLE, counts='')), 'its counts are no RLE'),
-    'negative RLE': (dict(segmentation=dict(RLE, counts=[-1, 2001])), 'its counts are no RLE'),
-    'RLE of text': (dict(segmentation=dict(RLE, counts=['a'])), 'its counts are no RLE'),
+    'RLE of other letters': (dict(segmentation=dict(RLE, counts='hello~')), 'its counts are not RLE'),
+    'RLE of nothing': (dict(segmentation=dict(RLE, counts='')), 'its counts are not RLE'),
+    'negative RLE': (dict(segmentation=dict(RLE, counts=[-1, 2001])), 'its counts are not RLE'),
+    'RLE of text': (dict(segmentation=dict(RLE, counts=['a'])), 'its counts are not RLE'),
 }
 # changes of the second image
 BROKEN_IMAGES = {
@@ -221,19 +221,19 @@ BROKEN_IMAGES = {
     'name as number': (dict(file_name=7), 'has file_name=7'),
     'NUL in the name': (dict(file_name='a\0.png'), 'must be the path of a file'),
     'id of the first': (dict(id=1), 'occurs twice'),
-    'id of another type': (dict(id='2'), 'is not of the type of 1: ids must be all integers, or all texts'),
+    'id of another type': (dict(id='2'), 'has another type than 1: ids must be all integers, or all strings'),
 }
 BROKEN_FILES = {
     'list': ([], r'it has a list \(\[\]\), but needs a dict with images, annotations and categories'),
     'no images': (dict(annotations=[], categories=[]), 'it has no images, but needs a list of images'),
     'images as dict': (dict(images=dict(), annotations=[], categories=[]), r'it has images=\{\}, but needs a list'),
-    'empty': ('', 'it is no JSON'),
-    'cut': ('{"images": [', 'it is no JSON'),
-    'nested': ('[' * 200_000, 'it is no JSON'),
-    'number of 5000 digits': ('1' * 5000, 'it is no JSON'),
-    'compressed': (gzip.compress(b'{}'), 'it is compressed. Unpack it by gunzip'),
+    'empty': ('', 'it is not JSON'),
+    'cut': ('{"images": [', 'it is not JSON'),
+    'nested': ('[' * 200_000, 'it is not JSON'),
+    'number of 5000 digits': ('1' * 5000, 'it is not JSON'),
+    'compressed': (gzip.compress(b'{}'), 'it is compressed. Unpack it with gunzip'),
     'LATIN1': ('{"a": "\xfc"}'.encode('latin1'), 'it is not UTF-8 at byte 7'),
-    'binary': (bytes(range(256)), 'it is no JSON'),
+    'binary': (bytes(range(256)), 'it is not JSON'),
 }
 
 
@@ -261,7 +261,7 @@ def test_broken_annotations(name: str, content: dict, tmp_path: Path) -> None:
     changes, message = BROKEN_ANNOTATIONS[name]
     content['annotations'][1].update(changes)
     known = changes.get('id', 2)
-    place = known if isinstance(known, int) else 'at place 2 of the file'
+    place = known if isinstance(known, int) else 'at position 2 in the file'
     refused(content, f'annotation {place} .*{message}', tmp_path)
 
 
@@ -316,14 +316,14 @@ def test_broken_files(name: str, tmp_path: Path) -> None:
 def test_entries_that_are_no_dicts(kind: str, entry: object, content: dict, tmp_path: Path) -> None:
     entries = content[dict(category='categories').get(kind, f'{kind}s')]
     entries.insert(1, entry)
-    refused(content, f'{kind} at place 2 of the file is .* it must be a dict with', tmp_path)
+    refused(content, f'{kind} at position 2 in the file is .* it must be a dict with', tmp_path)
 
 
 def test_broken_categories(content: dict, tmp_path: Path) -> None:
     for changes, message in (
         (dict(id=4), 'category 4 occurs twice'),
         (dict(name='cat'), "has two categories named 'cat'"),
-        (dict(name=None), 'category 9 has name=None: it must be a text'),
+        (dict(name=None), 'category 9 has name=None: it must be a string'),
     ):
         categories = [dict(category) for category in content['categories']]
         categories[1].update(changes)
@@ -404,7 +404,7 @@ def test_masks_that_are_not_there(missing: list | None, content: dict, tmp_path:
     content['annotations'][1]['segmentation'] = missing
     assert len(read(content, tmp_path, pipeline=[boxes])) == 2
     with pytest.raises(
-        ValueError, match=r'annotation 2 in 2\.png has no segmentation, but the pipeline or the metric takes masks'
+        ValueError, match=r'annotation 2 in 2\.png has no segmentation, but the pipeline or the metric needs masks'
     ):
         read(content, tmp_path, pipeline=[masks])
 

@@ -80,13 +80,13 @@ def test_several_labels(classes: Path) -> None:
             'folder .*/train does not exist: set data_root and data_prefix',
         ),
         (lambda root: (root / 'train/cow').mkdir(), {}, 'folder .*/train/cow has no videos: add some, or remove'),
-        (lambda root: None, dict(data_prefix=dict(video='train/owl/more')), 'train/owl/more has no folder: without'),
+        (lambda root: None, dict(data_prefix=dict(video='train/owl/more')), 'train/owl/more has no folders: without'),
         (
             lambda root: None,
             dict(metainfo=dict(classes=['cat', 'owl', 'horse'])),
-            r'folder .*/train/big dog is none of the 3 classes in metainfo: rename .*metainfo=dict\(classes=None\)',
+            r'folder .*/train/big dog is not one of the 3 classes in metainfo: rename .*metainfo=dict\(classes=None\)',
         ),
-        (lambda root: None, dict(metainfo=dict(classes='kinetics400')), 'is none of the 400 classes'),
+        (lambda root: None, dict(metainfo=dict(classes='kinetics400')), 'is not one of the 400 classes'),
         (lambda root: None, dict(num_classes=4), 'has num_classes=4, but .*/train has 3 folders'),
         (
             lambda root: None,
@@ -111,7 +111,7 @@ def test_folders_that_are_wrong(change, kwargs: dict, message: str, classes: Pat
 
 
 def test_the_nearest_class_is_named(classes: Path) -> None:
-    with pytest.raises(ValueError, match=r"train/owl is none of the 3 .*\(did you mean 'owls'\?\)"):
+    with pytest.raises(ValueError, match=r"train/owl is not one of the 3 .*\(did you mean 'owls'\?\)"):
         DATASETS.build(folder_cfg(classes, metainfo=dict(classes=['big dog', 'cat', 'owls'])))
 
 
@@ -239,7 +239,9 @@ def test_generated_data_names_its_generator(kwargs: dict) -> None:
 def test_generated_detections_name_their_generator(name: str, kwargs: dict) -> None:
     pytest.importorskip('mmcv._ext', reason='detectors need the compiled ops of mmcv')
     cfg = dict(ann_file=f'data/{name}/annotations/list', data_prefix=dict(img='x'), pipeline=[]) | kwargs
-    with pytest.raises(FileNotFoundError, match=f'list does not exist: generate it by .*{name}.py data/{name}, or mim'):
+    with pytest.raises(
+        FileNotFoundError, match=f'list does not exist: generate it with .*{name}.py data/{name}, or mim'
+    ):
         DATASETS.build(cfg)
 
 

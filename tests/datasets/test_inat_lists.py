@@ -42,9 +42,9 @@ def test_inat_lists(tmp_path: Path) -> None:
     ('content', 'message'),
     [
         (None, 'there is no annotation file'),
-        ('{', 'is no JSON'),
-        ('{"images": []}', "is not of the form that --help tells (KeyError('categories'))"),
-        ('{"categories": [{"id": 1}], "images": [], "annotations": []}', 'has other ones, 1'),
+        ('{', 'is not JSON'),
+        ('{"images": []}', "does not have the format that --help describes (KeyError('categories'))"),
+        ('{"categories": [{"id": 1}], "images": [], "annotations": []}', '(1) differ'),
     ],
 )
 def test_inat_lists_say_what_is_wrong(content: str | None, message: str, tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_nothing_is_written_if_anything_is_wrong(
     assert status == 1 and 'kinetics710_train_list_videos.txt would be empty, so nothing is written' in err
     assert not Path('out').exists()
     status, out, _ = call('data/kinetics710.py', 'out', *k400, *k600, *k700)
-    assert status == 0 and 'no test files of Kinetics-400, Kinetics-600, Kinetics-700: videos of theirs may be' in out
+    assert status == 0 and 'no test files of Kinetics-400, Kinetics-600, Kinetics-700: their videos may be' in out
 
     # a disk that fills up leaves the lists of before
     before = {path: path.read_text() for path in Path('out').iterdir()}
@@ -343,7 +343,7 @@ def test_wrong_mappings(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'k500' is neither one of k400, k600, k700, k710 nor a file"):
         label_list('k500')
     (tmp_path / 'twice.txt').write_text('a\nb\na\n')
-    with pytest.raises(ValueError, match="has 'a' twice: it needs one a line"):
+    with pytest.raises(ValueError, match="has 'a' twice: it needs one per line"):
         label_list(tmp_path / 'twice.txt')
     (tmp_path / 'twice.txt').write_text('\n')
     with pytest.raises(ValueError, match='has no label name'):

@@ -56,7 +56,7 @@ def test_files_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert read_classes('mine.txt') == names
     (tmp_path / 'empty.txt').write_text('\n \n')
     (tmp_path / 'latin.txt').write_bytes('läuft'.encode('latin-1'))
-    for file, message in dict(empty='has no names', latin='is no text in UTF-8').items():
+    for file, message in dict(empty='has no names', latin='is not UTF-8 text').items():
         with pytest.raises(ValueError, match=f'{file}.txt.* {message}'):
             read_classes(f'{file}.txt')
     for path in ('missing.txt', 'meta/missing'):

@@ -133,7 +133,9 @@ def test_what_is_expected_is_named(tmp_path: Path) -> None:
     (root / 'charades/Charades_v1_test.csv').write_text('a.mp4 157\n')
     for part in checked('charades', root):
         assert len(part.broken) == 1 and re.match('.*Charades_v1_t(rain|est).csv', part.broken[0])
-    with pytest.raises(ValueError, match="there is no dataset 'kinetics' in the recipes, but activitynet, ava21"):
+    with pytest.raises(
+        ValueError, match="there is no dataset 'kinetics' in the recipes; choose from activitynet, ava21"
+    ):
         parts_of('kinetics')
 
 

@@ -214,7 +214,7 @@ def test_labels_of_frames_are_checked_before_the_first_step(config: Config, fram
 @pytest.mark.parametrize('kind', ['VideoDataset', 'RepeatAugDataset'])
 @pytest.mark.parametrize('content', ['0 6 1\n1 6 0\n', 'd/0,6,1\n', '"my folder" 6 1\n'])
 def test_frames_are_no_videos(content: str, kind: str, test_mode: bool, frames: Path) -> None:
-    message = f"list.txt, line 1: .* is of frames on disk .* {kind} needs a video .*type='mmhvt.RawframeDataset'"
+    message = f"list.txt, line 1: .* lists frames on disk .* {kind} needs a video .*type='mmhvt.RawframeDataset'"
     kwargs = dict(type=f'mmhvt.{kind}', data_prefix=dict(video=''), pipeline=[*READ_VIDEOS, *PACK], test_mode=test_mode)
     with pytest.raises(ValueError, match=message) as error:
         build(frames, content, **kwargs)
@@ -233,7 +233,7 @@ def test_frames_are_no_videos(content: str, kind: str, test_mode: bool, frames: 
 )
 def test_videos_are_no_frames(content: str, kwargs: dict, frames: Path) -> None:
     number = content.count('\n')
-    message = rf"list.txt, line {number}: 'a\..* is of a video, but RawframeDataset .*type='mmhvt.VideoDataset'"
+    message = rf"list.txt, line {number}: 'a\..* lists a video, but RawframeDataset .*type='mmhvt.VideoDataset'"
     with pytest.raises(ValueError, match=message):
         build(frames, content, **kwargs)
 

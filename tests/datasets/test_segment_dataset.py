@@ -149,9 +149,12 @@ def test_lists_of_untrimmed_videos(untrimmed: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{', 'is no JSON'),
-        ('[]', 'its first level is not of the form'),
-        ('{"database": {"a": {"subset": "training", "annotations": [{"segment": [1]}]}}}', "video 'a' is not of the"),
+        ('{', 'is not JSON'),
+        ('[]', 'its first level does not have the format'),
+        (
+            '{"database": {"a": {"subset": "training", "annotations": [{"segment": [1]}]}}}',
+            "video 'a' does not have the",
+        ),
         ('{"database": {"x": {"subset": "training", "annotations": []}}}', 'train_list_segments.txt would be empty'),
     ],
 )

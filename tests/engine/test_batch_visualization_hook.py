@@ -177,7 +177,7 @@ def test_gray_images_and_values_that_are_not_normalized() -> None:
 @pytest.mark.parametrize('shape', [(2, 17, 8, 8), (2, 3, 8), (2, 1, 17, 4, 8, 8)])
 def test_inputs_that_are_no_pictures(shape: tuple[int, ...]) -> None:
     preprocessor = ActionDataPreprocessor(format_shape='NCTHW')
-    with pytest.raises(ValueError, match=r'inputs of shape \(2, .*\) are no pictures: .* 1 or 3 channels'):
+    with pytest.raises(ValueError, match=r'inputs of shape \(2, .*\) are not pictures: .* 1 or 3 channels'):
         pixels(torch.zeros(shape), preprocessor, 8)
 
 
@@ -323,7 +323,7 @@ def test_batches_of_another_form(config: Config) -> None:
     config.default_hooks.batch = dict(HOOK)
     runner = Runner.from_cfg(config)
     runner.model.data_preprocessor = Other(format_shape='NCTHW')
-    with pytest.raises(ValueError, match=r'Other: inputs of shape \(4, 12288\) are no pictures'):
+    with pytest.raises(ValueError, match=r'Other: inputs of shape \(4, 12288\) are not pictures'):
         runner.train()
 
 

@@ -60,7 +60,9 @@ START = 'mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb'
 @pytest.mark.parametrize('how', ['train', 'test', 'resume', 'init_cfg'])
 def test_a_start_that_is_not_there_says_which_recipe_makes_it(how: str, config: Config, tmp_path: Path) -> None:
     path = f'{tmp_path}/work_dirs/{START}/epoch_200.pth'
-    message = f'there is no checkpoint {path}: training by configs/mvit/{START}.py writes it .mim train mmhvt {START}.'
+    message = (
+        f'there is no checkpoint {path}: training with configs/mvit/{START}.py writes it .mim train mmhvt {START}.'
+    )
     if how == 'init_cfg':
         config.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=path)
     with pytest.raises((ValueError, FileNotFoundError), match=f'^{message}$'):
@@ -100,7 +102,7 @@ def test_checkpoints_that_fit(
     how: str, change: Callable, config: Config, checkpoint: dict, save_checkpoint: Callable
 ) -> None:
     run(config, save_checkpoint(checkpoint, change), how)
-    assert 'tensors behind it are not' not in log_of(config)
+    assert 'tensors after it are not' not in log_of(config)
 
 
 def test_resume_goes_on(config: Config, checkpoint: dict, save_checkpoint: Callable) -> None:
@@ -135,7 +137,7 @@ def test_another_head_is_for_training_only(config: Config, checkpoint: dict, sav
     config.model.cls_head.num_classes = 5
     run(copy.deepcopy(config), path, 'train')
     assert (
-        f'{path}: the backbone is loaded whole, 2 tensors behind it are not: '
+        f'{path}: the whole backbone is loaded, but 2 tensors after it are not: '
         'cls_head.fc_cls.weight: (4, 64) in the checkpoint, (5, 64) in the model'
     ) in log_of(config)
     for how in ('test', 'resume'):
@@ -205,7 +207,7 @@ def test_checkpoints_that_are_no_file_of_torch(how: str, kind: str, config: Conf
     torch.save(dict(state_dict=dict(weight=torch.ones(1000))), path)
     content = path.read_bytes()
     path.write_bytes(dict(cut=content[: len(content) * 9 // 10], empty=b'', text=b'404: Not Found')[kind])
-    reason = dict(cut='it is cut off after', empty='it is empty', text='it is no file of torch.save')[kind]
+    reason = dict(cut='it is cut off after', empty='it is empty', text='it is not a file of torch.save')[kind]
     with pytest.raises(ValueError, match=f'{path} cannot be read as a checkpoint: {reason}'):
         run(config, str(path), how)
 

@@ -51,7 +51,7 @@ def end(
         (['--cfg-options', 'foo'], "'foo' is not KEY=VALUE"),
         (['--cfg-options', '=3'], "'=3' is not KEY=VALUE"),
         (['--cfg-options', 'train_cfg..max_epochs=3'], "'train_cfg..max_epochs=3' is not KEY=VALUE"),
-        (['--cfg-options', 'a=(1,2'], "'a=(1,2' has a bracket without its other half"),
+        (['--cfg-options', 'a=(1,2'], "'a=(1,2' has an unmatched bracket"),
         (['--cfg-options', 'model.depths.7=3'], 'config.py: --cfg-options model.depths.7=3 does not fit it: '),
         (['--cfg-options', 'model.type.x.y=3'], 'config.py: --cfg-options model.type.x.y=3 does not fit it: '),
         (['--launcher', 'pytorch'], '--launcher pytorch needs the environment variables RANK, '),
@@ -78,7 +78,7 @@ def test_options(script: str, options: list[str], message: str, end: Callable) -
         (['--resume', '.'], '--resume: there is no checkpoint .'),
         (
             ['--resume', 'work_dirs/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb/epoch_200.pth'],
-            'epoch_200.pth: training by configs/mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb.py writes it',
+            'epoch_200.pth: training with configs/mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb.py writes it',
         ),
         (['--auto-scale-lr'], '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=…) in the config'),
     ],

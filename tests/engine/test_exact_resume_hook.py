@@ -212,7 +212,7 @@ def test_checkpoints_of_other_runs(config: Config, tmp_path: Path) -> None:
     config.train_dataloader.batch_size = 2
     resumed = train(config, tmp_path / 'smaller', whole / 'iter_5.pth')
     text = read_log(resumed)
-    assert 'An epoch has 5 batches, but 3 in the run that is resumed' in text
+    assert 'An epoch has 5 batches, but 3 in the interrupted run' in text
     assert 'Epoch 2 goes on after 3 of 5 batches' in text
     # two more of that epoch, and the next one
     assert (resumed / 'iter_12.pth').is_file() and not (resumed / 'iter_13.pth').exists()

@@ -286,7 +286,7 @@ def test_several_labels_of_an_image(images: Config, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match='several labels per sample, but head .ImageHead.*MultiLabelLinearClsHead'):
             start_run(images)
     images.model.head = dict(type='MultiLabelLinearClsHead', num_classes=2, in_channels=64)
-    with pytest.raises(ValueError, match='gives several labels per sample, but Accuracy of val_evaluator takes one'):
+    with pytest.raises(ValueError, match='has several labels per sample, but Accuracy of val_evaluator takes one'):
         start_run(images)
     images.val_evaluator = dict(type='MultiLabelMetric')
     Runner.from_cfg(images).train()
@@ -430,7 +430,7 @@ def several(config: Config, videos: Path, *modes: str) -> Config:
 
 def test_data_and_metrics_of_another_task(config: Config, videos: Path) -> None:
     with pytest.raises(
-        ValueError, match=r'the train dataset of .*good.txt gives several labels .*CrossEntropyLoss. takes one'
+        ValueError, match=r'the train dataset of .*good.txt has several labels .*CrossEntropyLoss. takes one'
     ):
         start_run(several(copy.deepcopy(config), videos, 'train'))
     with pytest.raises(ValueError, match=r'several labels per sample, but AccMetric.mean_class_.* of val_evaluator'):

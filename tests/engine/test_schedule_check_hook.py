@@ -84,7 +84,7 @@ def test_validation_only_at_the_end_and_no_checkpoint(config: Config) -> None:
 
 def test_learning_rate_of_another_batch(config: Config) -> None:
     config.train_cfg.val_interval = 1
-    line = 'the learning rate 0.01 is for batches of 256 samples, this run has 4 (4 × 1 GPU): pass --auto-scale-lr'
+    line = 'the learning rate 0.01 is for batches of 256 samples, but this run has 4 (4 × 1 GPU): pass --auto-scale-lr'
     (said,) = warnings(config, auto_scale_lr=dict(enable=False, base_batch_size=256))
     assert said.startswith(line)
 
@@ -177,7 +177,7 @@ def test_runs_that_should_not_begin(name: str, config: Config) -> None:
     ],
 )
 def test_what_is_done_on_purpose(changes: dict, config: Config) -> None:
-    assert not [line for line in warnings(config, **changes) if 'validated at the end' not in line]
+    assert not [line for line in warnings(config, **changes) if 'validated only at the end' not in line]
 
 
 def test_a_rate_of_0_and_long_clips_are_warned_of(config: Config) -> None:

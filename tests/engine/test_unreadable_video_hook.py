@@ -51,7 +51,7 @@ def test_a_collate_fn_of_lists_for_a_dataset_of_samples(
         dataset = dataset_cfg(videos) if kind == 'VideoDataset' else dict(type='mmhvt.OwnClips')
     config.train_dataloader.update(dataset=dataset, collate_fn=dict(type='repeat_pseudo_collate'))
     runner = Runner.from_cfg(config)
-    with pytest.raises(ValueError, match=f"collate_fn=dict.type='repeat_pseudo_collate'.*{kind} gives one:"):
+    with pytest.raises(ValueError, match=f"collate_fn=dict.type='repeat_pseudo_collate'.*{kind} returns one:"):
         runner.train()
     assert runner.iter == 0
 
@@ -62,7 +62,9 @@ def test_a_collate_fn_of_samples_for_a_dataset_of_lists(collate: str, config: Co
     repeat = dataset_cfg(videos, type='mmhvt.RepeatAugDataset', num_repeats=3, pipeline=pipeline)
     config.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=repeat)
     config.train_dataloader.collate_fn = dict(type=collate)
-    with pytest.raises(ValueError, match=f'RepeatAugDataset gives a list.*collate_fn={collate}.*repeat_pseudo_collate'):
+    with pytest.raises(
+        ValueError, match=f'RepeatAugDataset returns a list.*collate_fn={collate}.*repeat_pseudo_collate'
+    ):
         train(config)
 
 

@@ -73,10 +73,10 @@ def test_resumes(config: Config) -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(warmup_ratio=5), r'warmup_ratio=5 has to be in \[0, 1\): it is a share of the run'),
-        (dict(warmup_ratio=-0.1), r'warmup_ratio=-0\.1 has to be in'),
-        (dict(start_factor=2), r'start_factor=2 has to be in \[0, 1\]'),
-        (dict(end_factor=1e-3 - 1), r'end_factor=-0\.999 has to be in \[0, 1\]'),
+        (dict(warmup_ratio=5), r'warmup_ratio=5 must be in \[0, 1\): it is a fraction of the run'),
+        (dict(warmup_ratio=-0.1), r'warmup_ratio=-0\.1 must be in'),
+        (dict(start_factor=2), r'start_factor=2 must be in \[0, 1\]'),
+        (dict(end_factor=1e-3 - 1), r'end_factor=-0\.999 must be in \[0, 1\]'),
     ],
 )
 def test_bad_values(options: dict, message: str) -> None:

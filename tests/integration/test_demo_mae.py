@@ -183,7 +183,7 @@ def test_wrong_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'text\.pth cannot be read'):
         load_model(cfg, str(tmp_path / 'text.pth'))
     recognizer = Config.fromfile(ROOT / 'configs/smvit/smvit-micro_1xb16-8x2x1-5e_moving-shapes-rgb.py')
-    with pytest.raises(ValueError, match='is Recognizer3D: take one of masked pre-training'):
+    with pytest.raises(ValueError, match='is Recognizer3D: use one of masked pre-training'):
         load_model(recognizer, str(tmp_path / 'plain.pth'))
 
 

@@ -198,7 +198,7 @@ def test_wrong_guesses_are_overridden(convert, image_file: Path, tmp_path: Path)
         assert status == 1 and out == '' and message in err and err.count('\n') == 1
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / 'linear.pth')
     status, _, err = convert(tmp_path / 'linear.pth', tmp_path / 'no.pth')
-    assert status == 1 and "linear.pth is of no known repository (its names begin as 'bias'): --source says" in err
+    assert status == 1 and "linear.pth is from no known repository (it has names such as 'bias'): set --source" in err
     assert not (tmp_path / 'no.pth').exists()
 
 

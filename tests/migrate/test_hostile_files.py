@@ -240,7 +240,7 @@ YAML = {
     'keys': (
         '? &a0 !!python/tuple [1]\n: 1\n'
         + ''.join(f'? &a{i} !!python/tuple {[f"*a{i - 1}"] * 9}\n: 1\n' for i in range(1, 11)),
-        'it nests tuples too deep',
+        'it nests tuples too deeply',
     ),
     'lists': ('[' * 100_000, 'it is nested too deeply'),
     'dicts': ('{a: ' * 100_000, 'it is nested too deeply'),

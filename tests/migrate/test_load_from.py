@@ -132,7 +132,7 @@ def test_training_at_another_length_goes_on(config: Config, tmp_path: Path) -> N
     Runner.from_cfg(cfg).train()
     log = log_of(cfg)
     assert 'backbone.pos_embed.temporal' in log or 'backbone.pos_embed.joint' in log
-    assert f'{path}: the backbone is loaded whole, 2 tensors behind it are not: cls_head.fc_cls.weight' in log
+    assert f'{path}: the whole backbone is loaded, but 2 tensors after it are not: cls_head.fc_cls.weight' in log
 
 
 def test_averaged_weights_start_from_the_resized(config: Config, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_detector_starts_from_a_classifier_of_videos(config: Config, tmp_path:
     loaded, expected = load(cfg, path).model.backbone.state_dict(), by_init_cfg(cfg, path).state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in expected.items())
     log = log_of(cfg)
-    assert 'patch_embed.proj.weight (48, 3, 3, 7, 7) → (48, 3, 7, 7)' in log and 'the backbone is loaded whole' in log
+    assert 'patch_embed.proj.weight (48, 3, 3, 7, 7) → (48, 3, 7, 7)' in log and 'the whole backbone is loaded' in log
 
     init_default_scope(cfg.default_scope)
     path = save(cfg, tmp_path / 'detector.pth')
@@ -251,7 +251,9 @@ def test_another_arch_at_another_size_is_refused(
     else:
         arch['depth'] += 1
     cfg = recognizer(config, family, arch=arch, input_size=(8, 64, 64))
-    with pytest.raises(ValueError, match='does not fit the model: .* blocks, patches of .*, the file .* blocks') as e:
+    with pytest.raises(
+        ValueError, match='does not fit the model: .* blocks, patches of .*, but the file .* blocks'
+    ) as e:
         load(cfg, path, how)
     assert '\n' not in str(e.value) and str(e.value).startswith(path)
 

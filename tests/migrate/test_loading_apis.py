@@ -287,7 +287,7 @@ REFUSED = {
     'unknown': (
         resnet_like,
         {},
-        r"0 of the \d+ tensors .* of no library of which MViT is known: its names begin as 'conv1\.weight'",
+        r"0 of the \d+ tensors .* from no library whose MViT is known: it has names such as 'conv1\.weight'",
     ),
     'other classes': (
         lambda path: torchvision_file(path, 400)[0],
@@ -334,9 +334,11 @@ def test_refused(case: str, api: Callable, tmp_path: Path) -> None:
 def test_refused_of_images(api: Callable, tmp_path: Path) -> None:
     cfg = classifier_cfg(tmp_path / 'config.py')
     for path, message in {
-        resnet_like(tmp_path / 'resnet.pth'): 'of no library of which MViT is known',
+        resnet_like(tmp_path / 'resnet.pth'): 'from no library whose MViT is known',
         timm_file(tmp_path / 'large.pth', 1000)[0]: 'The file has 1000 classes, the head 7',
-        torchvision_file(tmp_path / 'video.pth')[0]: r'the model has .* patches of 7×7, the file .* patches of 3×7×7',
+        torchvision_file(tmp_path / 'video.pth')[
+            0
+        ]: r'the model has .* patches of 7×7, but the file .* patches of 3×7×7',
     }.items():
         with pytest.raises(ValueError, match=message):
             api(cfg, path)
@@ -448,7 +450,7 @@ def test_names_are_revised_once(tmp_path: Path) -> None:
     path, expected = torchvision_file(tmp_path / 'weights.pth')
     torch.save({f'net.{name}': value for name, value in torch.load(path).items()}, path)
     model = build(recognizer_cfg(tmp_path / 'config.py'))
-    with pytest.raises(ValueError, match="names begin as 'net"):
+    with pytest.raises(ValueError, match="names such as 'net"):
         load_checkpoint(model, path)
     load_checkpoint(model, path, strict=True, revise_keys=[(r'^net\.', '')])
     assert_loaded(model, expected)
@@ -655,7 +657,7 @@ def test_detectors(api: Callable, tmp_path: Path) -> None:
     backbone = {name: value for name, value in state.items() if name.startswith('backbone.')}
     torch.save(dict(state_dict=backbone | {'head.fc.weight': torch.ones(5, 64), 'head.fc.bias': torch.ones(5)}), path)
     with pytest.raises(
-        ValueError, match=r"a file of swin\.mmpretrain\. Its backbone fits, the rest is another model's"
+        ValueError, match=r"a file of swin\.mmpretrain\. Its backbone fits, but the rest is another model's"
     ):
         api(ours, path)
 

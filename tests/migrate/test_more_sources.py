@@ -241,9 +241,9 @@ def test_what_has_no_like_in_ours_is_refused(source, config, message) -> None:
 def test_unknown_names_are_refused(case) -> None:
     source, _, reference, _, _, names = make(case)
     for name in ('backbone.other.weight', 'blocks.0.other') if case == 'mvit' else ('backbone.other.weight',):
-        with pytest.raises(ValueError, match=f"'{name}' is no parameter of"):
+        with pytest.raises(ValueError, match=f"'{name}' is not a parameter of"):
             source.state_dict(names(reference.state_dict()) | {name: torch.zeros(1)})
-    with pytest.raises(ValueError, match="'backbone.other' is no parameter of"):
+    with pytest.raises(ValueError, match="'backbone.other' is not a parameter of"):
         source.export({'backbone.other': torch.zeros(1)})
 
 
@@ -251,10 +251,10 @@ def test_what_has_no_place_is_refused() -> None:
     theirs = vit_case({})[2].state_dict()
     two = theirs | {name.replace('ln1', 'ln2'): v for name, v in theirs.items() if name.startswith('backbone.ln1')}
     with pytest.raises(
-        ValueError, match=r'backbone.ln1.weight and backbone.ln2.weight are both backbone.norm.weight of ours'
+        ValueError, match=r'backbone.ln1.weight and backbone.ln2.weight are both our backbone.norm.weight'
     ):
         mmpretrain_vit.state_dict(two)
-    with pytest.raises(ValueError, match=r'pos_embed_abs of 6 embeddings is no square'):
+    with pytest.raises(ValueError, match=r'pos_embed_abs of 6 embeddings is not square'):
         timm_hiera.export({'backbone.pos_embed.whole': torch.zeros(1, 6, 4)})
 
 

@@ -273,5 +273,5 @@ def test_checkpoints_reach_nothing_by_getattr(tmp_path) -> None:
 
 def test_unreachable_checkpoint_says_so(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    with pytest.raises(ValueError, match=r'http://127.0.0.1:9/x.pth cannot be downloaded .* name the file'):
+    with pytest.raises(ValueError, match=r'http://127.0.0.1:9/x.pth cannot be downloaded .* give the path of the file'):
         migrate.read('http://127.0.0.1:9/x.pth')

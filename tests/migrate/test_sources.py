@@ -213,9 +213,9 @@ def test_two_parameters_of_one_name_are_refused() -> None:
         table = NameTable(*same('backbone.', 'norm.{leaf}'), ('fc_norm.{leaf}', 'backbone.norm.{leaf}'))
 
     assert Other().state_dict({'fc_norm.bias': torch.ones(1)}) == {'backbone.norm.bias': torch.ones(1)}
-    with pytest.raises(ValueError, match=r'Other: norm.bias and fc_norm.bias are both backbone.norm.bias of ours'):
+    with pytest.raises(ValueError, match=r'Other: norm.bias and fc_norm.bias are both our backbone.norm.bias'):
         Other().state_dict({'norm.bias': torch.ones(1), 'fc_norm.bias': torch.ones(1)})
-    with pytest.raises(ValueError, match=r"'head.bias' is no parameter of Other"):
+    with pytest.raises(ValueError, match=r"'head.bias' is not a parameter of Other"):
         Other().state_dict({'head.bias': torch.ones(1)})
 
 

@@ -426,8 +426,8 @@ OTHERS = {
         r'12 of .*blocks\.3\..* is not in the model.*3 blocks.*in the file: 64 channels, 4 blocks',
     ),
     'shallower': (lambda: clip_model(layers=2)[1].state_dict(), {}, r'12 of .* \(blocks\.2\.norm1\.weight missing'),
-    'text alone': (text_only, {}, r'image encoder is not in the file, .*expected is a ViT with visual.class_embedding'),
-    'ResNet': (resnet_clip, {}, r'image encoder has attnpool, bn1, .*layer1.*expected is a ViT with visual.class_emb'),
+    'text alone': (text_only, {}, r'image encoder is not in the file, .*expected a ViT with visual.class_embedding'),
+    'ResNet': (resnet_clip, {}, r'image encoder has attnpool, bn1, .*layer1.*expected a ViT with visual.class_emb'),
     'ViT for CLIP': (lambda: vit_model()[1].state_dict(), {}, r'pre_norm.weight missing'),
     'CLIP for ViT': (lambda: clip_model()[1].state_dict(), dict(vit='vit'), r'patch_embed.proj.bias missing; pre_norm'),
     'layer scale for ViT': (
@@ -442,7 +442,11 @@ OTHERS = {
         dict(vit='vit'),
         r'pos_embed\.spatial missing',
     ),
-    'registers': (lambda: vit_model(reg_tokens=4)[1].state_dict(), dict(vit='vit'), r"'reg_token' is no parameter of"),
+    'registers': (
+        lambda: vit_model(reg_tokens=4)[1].state_dict(),
+        dict(vit='vit'),
+        r"'reg_token' is not a parameter of",
+    ),
     'Swin': (lambda: timm.create_model('swin_tiny_patch4_window7_224').state_dict(), {}, r'cls_token missing'),
 }
 
@@ -486,7 +490,7 @@ class Runs:
     (lambda content: content.replace(b'HalfStorage', b'NoneStorage'), r'torch\.NoneStorage is not allowed'),
     (lambda content: content.replace(b'storage', b'network'), r"'network' is not allowed"),
     (lambda content: content[:200], r'is it whole'),
-    (lambda content: pickle.dumps(OrderedDict(), 2), r'no tree of modules'),
+    (lambda content: pickle.dumps(OrderedDict(), 2), r'not a tree of modules'),
 ], ids=['mkdir', 'system', 'dtype', 'storage', 'cut', 'no module'])  # fmt: skip
 def test_archives_run_nothing(change, message, published, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -454,10 +454,10 @@ def test_generalized_mean_pools_images_alone() -> None:
 
 def test_wrong_widths_of_our_heads_are_named() -> None:
     """With any backbone."""
-    message = 'ImageHead has in_channels=768, but the backbone gives 64 channels: set in_channels=64'
+    message = 'ImageHead has in_channels=768, but the backbone returns 64 channels: set in_channels=64'
     with pytest.raises(ValueError, match=message):
         train_and_predict(classifier(config('MViTv2', 'images'), 'mmhvt.ImageHead', 768), IMAGES, 'mmpretrain')
-    message = 'RecognitionHead has in_channels=768, but the backbone gives 16 channels: set in_channels=16'
+    message = 'RecognitionHead has in_channels=768, but the backbone returns 16 channels: set in_channels=16'
     head = dict(type='mmhvt.RecognitionHead', num_classes=CLASSES, in_channels=768)
     with pytest.raises(ValueError, match=message):
         train_and_predict(their_recognizer('SwinTransformer3D', head), CLIPS)
@@ -479,7 +479,7 @@ def test_tokens_are_refused(kind: str) -> None:
 
 def test_one_tensor_of_several_stages_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r'SMViT: as_tuple=False returns one tensor, but out_indices=\(0, 1\) are several'
+        ValueError, match=r'SMViT: as_tuple=False returns one tensor, but out_indices=\(0, 1\) names several'
     ):
         MODELS.build(config('SMViT', out_indices=(0, 1), as_tuple=False))
 

@@ -175,8 +175,8 @@ def test_types_in_words() -> None:
         (MODELS, dict(type='RecognitionHead', num_classes=10**9, in_channels=8), 'from 1 to 1000000'),
         (MODELS, dict(type='RecognitionHead', num_classes=4, in_channels=8, init_cfg={}), 'it needs a type'),
         (MODELS, dict(type='MultiLabelHead', num_classes=4, in_channels=8, multi_class=True), 'remove it'),
-        (MODELS, dict(type='FeatureHead', in_channels=8), 'in_channels=8 is what the class sets by itself: remove it'),
-        (MODELS, dict(type='NormedRPNHead', in_channels=8, num_classes=2), 'num_classes=2: regions are of one class'),
+        (MODELS, dict(type='FeatureHead', in_channels=8), 'in_channels=8 is set by the class itself: remove it'),
+        (MODELS, dict(type='NormedRPNHead', in_channels=8, num_classes=2), 'num_classes=2: regions have one class'),
         (
             MODELS,
             dict(type='NormedRPNHead', in_channels=8, anchor_generator={}),

@@ -5,15 +5,15 @@
     python tools/analysis/benchmark.py --markdown FILE …
     python tools/analysis/benchmark.py --plot FILE PNG
 
-Models take turns, and the weights do not matter, so they are random. Inference is a forward pass; a training step is
-forward and backward without optimizer, nothing dropped out. A row has for each model the median, its share of the rate
+Models take turns, and the weights do not matter, so they are random. Inference is a forward pass; a training step is a
+forward and a backward pass, without optimizer and dropout. A row has for each model the median, its share of the rate
 at which the same run multiplies matrices, and the median over rounds of its time / ours: above 1, ours is faster.
-Memory is what a training step needs at its peak beyond model and input: of a process of its own on a CPU, of PyTorch's
-allocator on a GPU.
+Memory is the peak of a training step beyond model and input: of a process of its own on a CPU, of PyTorch's allocator
+on a GPU.
 
-CASE is a case, a pattern ('smvit-*'), or a group: 'goals', the default, is all that has a goal, 'cost' what --plot
-draws. With --peers the exit status is 1 if a ratio misses its goal or cannot be judged, since a peer is not installed
-(pip install -r requirements/peers.txt). Goals are for fp32 without compiler on a CPU, and for bf16 on a GPU.
+CASE is a case, a pattern ('smvit-*'), or a group: 'goals', the default, has all cases with a goal, 'cost' those that
+--plot draws. With --peers, the exit status is 1 if a ratio misses its goal, or cannot be judged because a peer is not
+installed (pip install -r requirements/peers.txt). Goals are for fp32 without compiler on a CPU, and for bf16 on a GPU.
 """
 
 import argparse
@@ -38,10 +38,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument('--amp', choices=('bf16',), help='autocast')
     parser.add_argument('--compile', action='store_true', help='torch.compile every model')
-    parser.add_argument('--rounds', type=int, default=5, metavar='N', help='turns of each model (default: 5)')
+    parser.add_argument('--rounds', type=int, default=5, metavar='N', help='timed rounds (default: 5)')
     parser.add_argument('--no-memory', dest='memory', action='store_false', help='leave out memory')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows, after each case')
-    parser.add_argument('--profile', action='store_true', help='print where the time of a training step goes instead')
+    parser.add_argument('--profile', action='store_true', help='instead, print where the time of a training step goes')
     parser.add_argument('--markdown', type=Path, nargs='+', metavar='FILE', help='print the table of earlier --json')
     parser.add_argument('--plot', type=Path, nargs=2, metavar=('FILE', 'PNG'), help='draw costs of an earlier --json')
     args = parser.parse_args()
@@ -76,7 +76,7 @@ def measure(args: argparse.Namespace, settings: Settings) -> list[Row]:
 
 
 def judge(rows: list[Row]) -> int:
-    """Print what misses its goal; exit status."""
+    """Print what misses its goal; returns the exit status."""
     for name in sorted({name for row in rows for name in row.missing}):
         print(f'{name} is not installed: pip install {PEERS[name].install}')
     verdicts = [(row, verdict) for row in rows for verdict in row.verdicts]

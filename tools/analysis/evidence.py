@@ -2,9 +2,9 @@
 
     python tools/analysis/evidence.py [PART …] [--processes 2] [--report]
 
-Works in the current folder: videos in data/evidence, runs and their results in work_dirs/evidence. A second call goes
-on where the first one stopped; a run whose settings have changed since is run again. Afterwards, or with --report
-alone, writes numbers, figures and the page into docs.
+Works in the current folder: videos in data/evidence, runs and their results in work_dirs/evidence. A second call
+resumes where the first one stopped; a run whose settings have changed is repeated. Afterwards, or with --report alone,
+writes numbers, figures and the page into docs.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main() -> int:
     """Train, measure and report; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('parts', nargs='*', metavar='PART', help='(default: all)')
-    parser.add_argument('--processes', type=int, default=2, metavar='N', help='train at the same time (default: 2)')
+    parser.add_argument('--processes', type=int, default=2, metavar='N', help='trainings at the same time (default: 2)')
     parser.add_argument('--report', action='store_true', help='train nothing')
     parser.add_argument('--experiments', type=Path, default=FILE, metavar='YAML', help='(default: those of the docs)')
     parser.add_argument('--docs', type=Path, default=Path('docs'), help='folder of the report (default: docs)')

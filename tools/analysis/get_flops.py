@@ -2,9 +2,9 @@
 
     python tools/analysis/get_flops.py CONFIG [--shape 16 224 224] [--cfg-options model.backbone.arch=large]
 
-For recognizers of mmaction, classifiers of mmpretrain, and one-stage and two-stage detectors of mmdet, the latter
-counted with as many boxes as their `test_cfg` lets through. Nothing is computed with values, so any size takes seconds
-and no memory. `mim run mmhvt get_flops CONFIG` is the same.
+For recognizers of mmaction, classifiers of mmpretrain, and one-stage and two-stage detectors of mmdet; two-stage ones
+count with as many boxes as their `test_cfg` lets through. No values are computed, so any size takes seconds and no
+memory. `mim run mmhvt get_flops CONFIG` is the same.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Shows what a model takes for what: a page with the confusion matrix, accuracy by class, and the worst mistakes.
+"""Shows what a model confuses: a page with the confusion matrix, accuracy by class, and the worst mistakes.
 
     python tools/test.py CONFIG CHECKPOINT --dump predictions.pkl
     python tools/analysis/mistakes.py CONFIG predictions.pkl --out DIR
 
 Writes DIR/index.html, to be opened in a browser, and the clips of the worst mistakes as GIFs, or images as PNGs, in
-DIR/clips. The folder needs nothing outside of it. Of more than 30 classes the page lists the most confused pairs in
-place of the matrix. Nothing in the predictions, which are a pickle, is run.
+DIR/clips. The folder needs nothing outside of it. With more than 30 classes, the page lists the most confused pairs
+instead of the matrix. The predictions are a pickle; nothing in it is run.
 `mim run mmhvt mistakes CONFIG predictions.pkl --out DIR` is the same.
 """
 

@@ -2,7 +2,7 @@
 
     python tools/analysis/paper_figures.py [--family mvit mvitv2]
 
-Prints a row a model: id, table, parameters in millions and multiply-adds / 10⁹ as `paper / ours`, and whether both
+Prints one row per model: id, table, parameters in millions and multiply-adds / 10⁹ as `paper / ours`, and whether both
 hold. The last line is `N of M rows hold`; the exit status is 1 if a row neither holds nor has a stated reason.
 """
 

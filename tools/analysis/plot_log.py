@@ -4,8 +4,8 @@
     python tools/analysis/plot_log.py WORK_DIR OTHER_WORK_DIR scalars.json --keys loss
 
 A run is a work directory, or a log of mmengine (`vis_data/scalars.json`). The logs of a run that was resumed are
-joined: what is logged later replaces what stood at these steps. A key is the name of a logged value or its end: `top1`
-is `acc/top1` of validation and `top1_acc` of training.
+joined: later values replace earlier ones of the same steps. A key is the name of a logged value or its end: `top1` is
+`acc/top1` of validation and `top1_acc` of training.
 `mim run mmhvt plot_log WORK_DIR` is the same.
 """
 

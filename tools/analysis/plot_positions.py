@@ -1,12 +1,11 @@
-"""What becomes of SMViT's position embedding on larger images: stretched, and kept to its windows.
+"""Compares SMViT's position embedding on larger images: stretched, and kept to its windows.
 
     python tools/analysis/plot_positions.py [CHECKPOINT] [--grid 256 256] [--out PNG]
 
-CHECKPOINT is a file or URL of an SMViT for images, of any source of mmhvt.migrate, with square images. Without one, a
-table stands in for it that is made up of a pattern that repeats itself from mask unit to mask unit and of one that
-varies slowly, of equal variance. Prints a row for each measure of the table as it was trained, of 'joint', which is
-stretched, and of 'windowed' on a grid of that many tokens (256² of 1024² pixels), and draws which tokens are like one
-in the middle.
+CHECKPOINT is a file or URL of an SMViT for square images, from any source of mmhvt.migrate. Without one, a made-up
+table stands in for it: the sum of a pattern that repeats in every mask unit and one that varies slowly, of equal
+variance. Prints a row for each measure: of the table as it was trained, and on a grid of that many tokens (256² for
+1024² pixels) of 'joint', which is stretched, and of 'windowed'. Draws which tokens are similar to one in the middle.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from mmhvt.analysis.positions import UNIT, draw, measure, read_table, stand_in
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', nargs='?', help='file or URL; by default a table that stands in for one')
+    parser.add_argument('checkpoint', nargs='?', help='file or URL (default: a table that stands in for one)')
     parser.add_argument('--grid', type=int, nargs=2, default=(256, 256), metavar=('H', 'W'), help='tokens')
     parser.add_argument('--out', type=Path, metavar='PNG', help='picture to draw')
     args = parser.parse_args()

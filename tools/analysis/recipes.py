@@ -1,12 +1,12 @@
-"""Says which results of the papers the recipes give, and where every value of a recipe comes from.
+"""Shows which results of the papers the recipes reproduce, and where every value of a recipe comes from.
 
     python tools/analysis/recipes.py coverage
     python tools/analysis/recipes.py values configs/mvit/mvit-base-p244_128xb4-16x4x1-200e_kinetics400-rgb.py
 
-`coverage` prints a row a table: how many results a config gives as it is, a config with one key of `--cfg-options`,
-with several keys, and how many have nothing; the exit status is 1 if that is not 0. `--list` prints each result with
-its command's config and options. `values` prints a line a value: the key, the value, the source, and the config file
-that sets it.
+`coverage` prints one row per table: how many results a config reproduces as it is, with one key of `--cfg-options` and
+with several keys, and how many have no config; the exit status is 1 if that is not 0. `--list` prints each result with
+its command's config and options. `values` prints one line per value: the key, the value, the source, and the config
+file that sets it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
 def print_coverage(recipes: Recipes, listed: bool) -> int:
-    """Prints the table; returns how many results have nothing."""
+    """Prints the table; returns how many results have no config."""
     print(f'{"paper":14}{"table":8}{"results":>9}' + ''.join(f'{way:>14}' for way in WAYS))
     total: Counter[str] = Counter()
     for (paper, table), ways in recipes.coverage().items():
@@ -48,7 +48,7 @@ def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
-    coverage = commands.add_parser('coverage', help='results of the papers by the way to get them')
+    coverage = commands.add_parser('coverage', help='results of the papers by the way to reproduce them')
     coverage.add_argument('--list', action='store_true', help='print each result, too')
     values = commands.add_parser('values', help='every value of a recipe with its source')
     values.add_argument('config', type=Path, help='a recipe below configs/')

@@ -2,8 +2,8 @@
 
     python tools/analysis/saliency.py VIDEO --config CONFIG --checkpoint FILE [--class NAME|N] --out DIR
 
-Writes DIR/VIDEO.png, a row for each stage, and DIR/VIDEO.gif, the stages side by side; of an image the PNG alone. The
-frames are those of the middle clip and crop of the config's test pipeline. With --distance also
+Writes DIR/VIDEO.png, a row for each stage, and DIR/VIDEO.gif, the stages side by side; for an image, the PNG alone. The
+frames are those of the middle clip and crop of the config's test pipeline. --distance also writes
 DIR/VIDEO_distance.json and .png, the mean attention distance of each head of each layer.
 `mim run mmhvt saliency VIDEO …` is the same.
 """
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument('--config', required=True, help='config of mmaction2 or mmpretrain, or name of a model')
     parser.add_argument('--checkpoint', help='file or URL (default: the one that the metafile names)')
     parser.add_argument('--class', dest='label', metavar='NAME|N', help='class (default: the one that is predicted)')
-    parser.add_argument('--labels', type=Path, metavar='FILE', help='names of the classes, one a line')
+    parser.add_argument('--labels', type=Path, metavar='FILE', help='names of the classes, one per line')
     parser.add_argument('--stages', type=int, nargs='+', metavar='N', help='stages, or layers of a ViT (default: four)')
     parser.add_argument('--distance', action='store_true', help='write mean attention distances, too')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write to')

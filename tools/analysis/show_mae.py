@@ -2,10 +2,10 @@
 
     python tools/analysis/show_mae.py CONFIG CHECKPOINT INPUT… --out DIR
 
-Inputs are images or videos, as the config was trained on, read by the config's own pipeline. Each gives a PNG in DIR,
-of a video a strip of frames, and a GIF besides. Only masked units are predicted, and of a token that spans two frames
-the first; the reconstruction shows them pasted into what was visible. With normalized targets (`norm_pix`) a model
-predicts each patch up to brightness and contrast, so mean and variance of the hidden patch are put in.
+Inputs are images or videos, as the config was trained on, read by the config's own pipeline. Each gets a PNG in DIR; a
+video's is a strip of frames, and a video gets a GIF, too. Only masked units are predicted, and only the first frame of
+a token that spans two; the reconstruction shows them pasted into what was visible. With normalized targets
+(`norm_pix`), a model predicts each patch up to brightness and contrast, so those of the hidden patch are used.
 `mim run mmhvt show_mae CONFIG CHECKPOINT INPUT… --out DIR` is the same.
 """
 
@@ -20,7 +20,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of pre-training')
-    parser.add_argument('checkpoint', help='file that pre-training wrote, or of another source of mmhvt.migrate')
+    parser.add_argument('checkpoint', help='file from pre-training, or from another source of mmhvt.migrate')
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='image or video')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder to write to')
     parser.add_argument('--seed', type=int, default=0, help='decides mask, crop and place of the clip')
@@ -33,7 +33,7 @@ def main() -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         for index, (path, stem) in enumerate(zip(args.inputs, stems, strict=True)):
             reconstruction = reconstruct(model, read_input(cfg, path, args.seed), args.seed)
-            # inputs of one name from several folders must not overwrite each other
+            # inputs of the same name from several folders must not overwrite each other
             out = args.out / (stem if stems.count(stem) == 1 else f'{stem}_{index}')
             draw(Path(f'{out}.png'), reconstruction, caption(model))
             print(f'{out}.png')

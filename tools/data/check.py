@@ -1,4 +1,4 @@
-"""Checks a dataset of the recipes: all files that they expect are looked for, and some are read."""
+"""Checks a dataset of the recipes: looks for all files that they expect, and reads some."""
 
 import argparse
 import sys
@@ -20,13 +20,13 @@ def main() -> int:
         description=__doc__, epilog=DETAILS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('name', metavar='NAME', choices=NAMES)
-    parser.add_argument('root', metavar='ROOT', nargs='?', default='data', help='data by default')
+    parser.add_argument('root', metavar='ROOT', nargs='?', default='data', help='(default: data)')
     parser.add_argument('--sample', type=int, default=20, help='samples of each part to read (default: 20)')
-    parser.add_argument('--seed', type=int, default=0, help='which ones (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='decides which ones (default: 0)')
     parser.add_argument('--list', type=int, default=10, metavar='N', help='files to list of each part (default: 10)')
     arguments = parser.parse_args()
     if min(arguments.sample, arguments.list) < 0:
-        parser.error('--sample and --list are numbers from 0')
+        parser.error('--sample and --list have to be 0 or more')
     parts = parts_of(arguments.name, arguments.root)
     for part in parts:
         check(part, arguments.sample, arguments.seed, progress=True)

@@ -10,7 +10,7 @@ from mmhvt.synthetic.generate import run_generator
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('out', help='folder to write: new, empty, or of an earlier call')
+    parser.add_argument('out', help='folder to write: new, empty, or from an earlier call')
     return run_generator(parser, write_dataset)
 
 

@@ -10,7 +10,7 @@ DETAILS = """
 ANNOTATIONS are the official train2018.json, val2018.json (or 2017, 2019), which have images, annotations and
 categories. Written into OUT/meta, for images that lie under OUT as file_name says (OUT/train_val2018/…):
 
-  train.txt, val.txt   lines of path and label; labels are the places of the category ids in ascending order
+  train.txt, val.txt   lines of path and label; labels are the ranks of the category ids in ascending order
   classes.txt          names of the categories in the order of their labels
 
   python tools/data/inat_lists.py train2018.json val2018.json data/inat2018
@@ -22,8 +22,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=DETAILS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('train', type=Path, metavar='ANNOTATIONS', help='of the training images')
-    parser.add_argument('val', type=Path, metavar='ANNOTATIONS', help='of the validation images')
+    parser.add_argument('train', type=Path, metavar='ANNOTATIONS', help='JSON of the training images')
+    parser.add_argument('val', type=Path, metavar='ANNOTATIONS', help='JSON of the validation images')
     parser.add_argument('out', type=Path, metavar='OUT', help='folder of the data set')
     arguments = parser.parse_args()
     try:

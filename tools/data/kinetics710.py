@@ -13,10 +13,10 @@ training list. Written into OUT, all or nothing, as lines of path and label:
   kinetics710_{train,val}_list_videos.txt   labels of Kinetics-710. Training: each YouTube id once, and none that a
                                             validation or test file of any set holds. Validation: each id once.
   kinetics{400,600,700}_{train,val}_list_videos.txt
-                                            each set with labels of its own, for co-training with three heads: none
-                                            that a validation or test file of any set holds in training.
+                                            each set with its own labels, for co-training with three heads. Training:
+                                            none that a validation or test file of any set holds.
 
-Of duplicates the video of Kinetics-400 is kept, then that of -600. Example:
+Of duplicates, the video of Kinetics-400 is kept, or else that of -600. Example:
 
   python tools/data/kinetics710.py data/kinetics710 --root data \\
       --k400 k400/train.csv k400/val.csv k400/test.csv \\
@@ -48,8 +48,8 @@ def main() -> int:
         '--file-name',
         default=FILE_NAME,
         metavar='FORMAT',
-        help='path of a video of a CSV, from youtube_id, time_start, time_end and label, spaces of which become _ '
-        '(default: %(default)s)',
+        help='path of a video in a CSV, from youtube_id, time_start, time_end and label, with _ for the spaces of '
+        'labels (default: %(default)s)',
     )
     parser.add_argument(
         '--root', help='folder that the paths start from: videos that are not there are left out and counted as absent'
@@ -70,7 +70,7 @@ def main() -> int:
     print(merged.report())
     untested = [SETS[annotations.dataset] for annotations in sets if not annotations.tests]
     if untested:
-        print(f'no test files of {", ".join(untested)}: videos of theirs may be among the training videos')
+        print(f'no test files of {", ".join(untested)}: their videos may be among the training videos')
     print(f'{arguments.out}: {len(files)} lists written')
     return 0
 

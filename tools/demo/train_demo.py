@@ -1,4 +1,4 @@
-"""From nothing to a picture: generates videos, trains and tests an SMViT on them with mim, and draws what came out.
+"""From nothing to a picture: generates videos, trains and tests an SMViT on them with mim, and draws the results.
 
 Works in the current folder, as a user would: videos in data/moving_shapes, the rest in work_dirs/demo. The last three
 lines are metrics: top-1 accuracy on the validation videos, the same with the frames of each clip in random order

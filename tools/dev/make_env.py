@@ -3,9 +3,9 @@
     python3 tools/dev/make_env.py            # mmcv without compiled ops: enough for recognition
     python3 tools/dev/make_env.py --ops      # mmcv with compiled ops: detection too
 
-A step that is done is not done again: each leaves a stamp in the environment that names what
-it was done from. Compiled mmcv wheels are kept in $MMHVT_CACHE (~/.cache/mmhvt), one for each
-combination of all that they depend on. Needs nothing but a Python 3.10 to 3.12.
+Finished steps are skipped: each leaves a stamp in the environment that names what it was done
+from. Compiled mmcv wheels are kept in $MMHVT_CACHE (~/.cache/mmhvt), one for each combination
+of all that they depend on. Needs nothing but Python 3.10 to 3.12.
 
 uv resolves, locks and installs. The rest is for what `uv sync` does not do: compile mmcv's ops against the torch that
 was installed, and keep the wheel for other clones.
@@ -69,7 +69,7 @@ def find_python() -> str:
 
 
 class Environment:
-    """A virtual environment and the steps that have been taken in it."""
+    """A virtual environment and the steps that set it up."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -97,7 +97,7 @@ class Environment:
 
     def install_packages(self) -> None:
         say(f'installing {LOCK.relative_to(ROOT)} (torch with its CUDA libraries is 4.7 GB unpacked)')
-        # uv compiles no bytecode unless told to, and then every start of a program compiles what it imports.
+        # uv compiles no bytecode unless told to; without it, every start of a program compiles what it imports.
         # in an isolated build mmcv sees no torch and leaves its ops out; uv's cache never holds a compiled one
         run(self.path / 'bin' / 'uv', 'pip', 'install', '-p', self.python, '--no-deps',
             '--compile-bytecode', '--reinstall-package', 'onedl-mmcv', '-r', LOCK,
@@ -185,7 +185,7 @@ def main() -> None:
     lock = LOCK.read_text()
     # what an editable install copies into the environment
     project = [ROOT / name for name in ('setup.py', 'pyproject.toml', 'mmhvt/version.py', 'mmhvt/compat/startup.py')]
-    # ops that were there come back when packages are installed anew
+    # a new installation of packages keeps ops that were there
     ops = args.ops or environment.stamp('ops').exists()
     environment.step('python', UV, environment.create)
     environment.step('packages', lock, environment.install_packages)

@@ -57,7 +57,7 @@ def dataset(name: str, known: dict[str, str] = DATA) -> str:
     """The data set of a config's name, in words.
 
     Raises:
-        ValueError: If it is none of the known.
+        ValueError: If it is no known data set.
     """
     found = re.findall(rf'_({"|".join(sorted(known, key=len, reverse=True))})(?![a-z0-9])', name)
     if not found:
@@ -105,7 +105,7 @@ def cell(recipes: Recipes, folder: str, row: dict[str, Any], column: str) -> str
 
 
 def table(recipes: Recipes, folder: str, title: str) -> str:
-    """A README's table of recipes, with what their authors' weights were trained with below it."""
+    """A README's table of recipes, and below it the settings of the authors' weights."""
     about = recipes.folders[folder]['tables'][title]
     columns = about['columns']
     lines = ['| ' + ' | '.join(HEADINGS.get(column, column) for column in columns) + ' |', '|---' * len(columns) + '|']
@@ -126,7 +126,7 @@ def table(recipes: Recipes, folder: str, title: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A value as `--cfg-options` takes it."""
+    """A value as `--cfg-options` reads it."""
     return value if isinstance(value, str) else json.dumps(value, separators=(',', ':')).replace('null', 'None')
 
 
@@ -238,7 +238,7 @@ def generated(recipes: Recipes) -> dict[Path, str]:
 
 
 def draft(recipes: Recipes, folder: str) -> str:
-    """Values without a source, of configs in a folder and of bases that are named like it."""
+    """Values without a source, in the configs of a folder and in bases that are named like it."""
     lines = []
     names = dict(
         mvit='(?<!s)mvit(?!v2)|^vit|imagenet|kinetics|charades|sth|200e',

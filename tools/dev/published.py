@@ -1,18 +1,18 @@
 """Published weights as docs/checkpoints.yml lists them: tables of docs/guides/checkpoints.md and of READMEs, entries of
 metafiles.
 
-The file has families, which are headings of the page, and in these publishers, which are headings below. These have
-`source`, how :mod:`mmhvt.migrate` calls its names (one or several), `by` and `code`, whose weights these are and from
-which repository (if a file has a name), and `files`:
+The file has families, which are headings of the page, and within these publishers, which are subheadings. A publisher
+has `source`, one or several sources of :mod:`mmhvt.migrate`; `by` and `code`, whose weights these are and from which
+repository (if a file has a name); and `files`:
 
-- `url`, and `file` where its last part does not tell the file;
-- `name`, by which a whole model is built, of a file that fits one;
+- `url`, and `file` where the last part of the URL is not the file's name;
+- `name`, by which a whole model is built, if the file fits one;
 - `config`, a path below configs/ without its suffix, or `backbone`, the arguments of one that no config has;
 - `reported`, {data: value or [top-1, top-5]}, as the publisher prints it;
-- `settings`, what `--cfg-options` takes to reproduce that;
-- `note`, what else has to be known.
+- `settings`, the `--cfg-options` that reproduce that;
+- `note`, what else users should know.
 
-Files that do not load have a `note` alone, which says why.
+Files that do not load have only a `note`, which says why.
 """
 
 import re
@@ -26,7 +26,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / 'docs' / 'checkpoints.yml'
-# what names of configs call data sets
+# data sets by their part of a config's name
 DATASETS = {
     'kinetics400': 'Kinetics-400', 'kinetics600': 'Kinetics-600', 'kinetics700': 'Kinetics-700',
     'kinetics710': 'Kinetics-710', 'mit': 'Moments in Time', 'sthv1': 'Something-Something V1',
@@ -49,16 +49,16 @@ class File:
         family: Heading of the page.
         publisher: Heading below it.
         url: Where the file is.
-        file: What it is called.
-        sources: Names of sources of weights; none of a file that does not load.
-        by: Whose weights, for READMEs.
+        file: Name of the file.
+        sources: Names of sources of weights; none for a file that does not load.
+        by: Whose weights these are, for READMEs.
         code: URL of the repository.
-        name: Of the whole model, or None.
+        name: Name of the whole model, or None.
         config: Path below configs/ without its suffix, or None.
         backbone: Arguments of a backbone of ours, if there is no config.
         reported: What its publisher reports, {data: (top-1, maybe top-5)}.
-        settings: What `--cfg-options` takes to reproduce it.
-        note: What else has to be known.
+        settings: The `--cfg-options` that reproduce it.
+        note: What else users should know.
     """
 
     family: str

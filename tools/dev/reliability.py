@@ -1,7 +1,7 @@
 """Writes the counts of `make test-faults` into docs/guides/reliability.md.
 
-A test says by `record_property` its `section`, and how many faults it `tried` and how many were `held`; without numbers
-it is one fault, held if the test passed.
+A test reports by `record_property` its `section`, and how many faults it `tried` and how many were `held`; without
+numbers, it is one fault, held if the test passed.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 DOC = Path(__file__).parents[2] / 'docs/guides/reliability.md'
-# of modules whose tests are a fault each
+# of modules in which each test is one fault
 SECTIONS = {
     'test_config_check_hook': 'E settings of all recipes',
     'test_edit_lists': 'D videos',

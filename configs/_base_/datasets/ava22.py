@@ -10,8 +10,8 @@ exclude_file_train = f'{anno_root}/ava_train_excluded_timestamps_v2.2.csv'
 exclude_file_val = f'{anno_root}/ava_val_excluded_timestamps_v2.2.csv'
 # the 60 classes that count in the mAP
 label_file = f'{anno_root}/ava_action_list_v2.2_for_activitynet_2019.pbtxt'
-# "The region proposals are identical to the ones used in [30]" (mvit, D.2), which is SlowFast. It takes those of a
-# confidence above 0.8; where there is none, mmaction2 takes the most confident one, and SlowFast none.
+# "The region proposals are identical to the ones used in [30]" (mvit, D.2), which is SlowFast. SlowFast takes those
+# with a confidence above 0.8; where there is none, mmaction2 takes the most confident one, and SlowFast takes none.
 proposal_file_train = f'{anno_root}/ava_dense_proposals_train.FAIR.recall_93.9.pkl'
 proposal_file_val = f'{anno_root}/ava_dense_proposals_val.FAIR.recall_93.9.pkl'
 person_det_score_thr = 0.8
@@ -48,7 +48,7 @@ whole_picture = [
 train_pipeline = [clip, dict(type='RawFrameDecode'), *augment]
 test_pipeline = [
     clip,
-    # actions of whole boxes, of which a crop may show a part
+    # boxes keep their actions even if a crop shows only a part of them
     dict(type='mmhvt.KeepWholeProposals'),
     dict(type='RawFrameDecode'), *center_crop
 ]

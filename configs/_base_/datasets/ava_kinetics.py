@@ -1,5 +1,5 @@
-# AVA-Kinetics as mmaction2's preparation leaves it: AVA v2.2, and key frames of Kinetics-700 merged into the
-# annotations and proposals of the training. Frames of Kinetics stand in folders named VIDEO_START_END by their seconds.
+# AVA-Kinetics as mmaction2's preparation leaves it: AVA v2.2, and key frames of Kinetics-700 merged into the training
+# annotations and proposals. Frames of Kinetics are in folders named VIDEO_START_END, in seconds.
 _base_ = 'ava22.py'
 
 anno_root = 'data/ava_kinetics/annotations'

@@ -1,5 +1,5 @@
 # Charades, read as Something-Something V2, from its own annotation files. A training clip has the actions that it
-# shows, a tested one all those of its video: SlowFast slowfast/datasets/charades.py.
+# shows, a test clip all actions of its video: SlowFast slowfast/datasets/charades.py.
 _base_ = 'sthv2.py'
 
 train_files = dict(

@@ -1,5 +1,5 @@
-# COCO with large-scale jittering in training alone, as detectron2 projects/MViTv2/configs/common/coco_loader_lsj.py:
-# images are filled up to 1024² with gray before they are normalized, and tested at a short side of 800.
+# COCO with large-scale jittering in training alone, as in detectron2 projects/MViTv2/configs/common/coco_loader_lsj.py:
+# images are padded to 1024² with gray before they are normalized, and tested at a short side of 800.
 _base_ = 'coco_instance_lsj.py'
 
 train_pipeline = [

@@ -1,5 +1,5 @@
-# COCO with large-scale jittering: images resized by a factor in [0.1, 2.0] of 1024² pixels, then cut to no
-# more than that (smvit, table A2; mvitv2, B.3). The model's data_preprocessor fills them up to 1024².
+# COCO with large-scale jittering: images resized by a factor in [0.1, 2.0] of 1024² pixels, then cropped to no more
+# than that (smvit, table A2; mvitv2, B.3). The model's data_preprocessor pads them to 1024².
 _base_ = ['mmdet::_base_/datasets/coco_instance.py']
 
 image_size = (1024, 1024)
@@ -18,7 +18,7 @@ jitter = [
         crop_size=image_size,
         recompute_bbox=True,
         allow_negative_crop=True),
-    # what keeps no object is trained on as ground
+    # crops that keep no object are trained on as background
     dict(
         type='FilterAnnotations',
         min_gt_bbox_wh=(1e-2, 1e-2),
@@ -47,7 +47,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='mmhvt.CocoMetric')
 test_evaluator = val_evaluator
 
-# for several scales: mim test onedl-mmdetection CONFIG --checkpoint CHECKPOINT --tta; which: ours
+# for several scales (which ones: ours): mim test onedl-mmdetection CONFIG --checkpoint CHECKPOINT --tta
 tta_model = dict(
     type='mmhvt.InstanceTTAModel',
     # not up to 2048²

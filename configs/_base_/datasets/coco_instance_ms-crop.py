@@ -1,5 +1,5 @@
 # COCO with multi-scale training: the shorter side in [480, 800] while the longer one is no more than 1333 (mvitv2,
-# B.3). Half of the images are cut before that: detectron2 projects/MViTv2/configs/common/coco_loader.py.
+# B.3). Half of the images are cropped before that: detectron2 projects/MViTv2/configs/common/coco_loader.py.
 _base_ = ['mmdet::_base_/datasets/coco_instance.py']
 
 scales = [(480, 1333), (512, 1333), (544, 1333), (576, 1333), (608, 1333),

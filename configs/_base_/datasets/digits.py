@@ -6,7 +6,7 @@ metainfo = dict(classes=('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
 data_preprocessor = dict(mean=[78.0] * 3, std=[96.0] * 3)
 
 resize = dict(type='Resize', scale=32, interpolation='bicubic')
-# never flip: most digits turn into none
+# never flip: most flipped digits are no digits
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     resize,

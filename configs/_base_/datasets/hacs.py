@@ -10,7 +10,7 @@ val_files = dict(
     data_prefix=dict(video='data/HACS/videos'),
     metainfo=dict(classes='activitynet'))
 
-# repeated sampling 2: a segment is read once an epoch and gives 2 clips of the same frames
+# repeated sampling 2: a segment is read once per epoch and yields 2 clips of the same frames
 train_dataloader = dict(dataset=dict(type='mmhvt.SegmentVideoDataset', num_repeats=2, sample_once=True, **train_files))
 val_dataloader = dict(dataset=val_files)
 test_dataloader = dict(dataset=val_files)

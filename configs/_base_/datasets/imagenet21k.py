@@ -1,5 +1,5 @@
-# ImageNet-21K of winter 2021 joined with ImageNet-1K (mvitv2, B.2), a folder of images for each
-# class under data/imagenet21k/train, whose names, WordNet ids, are those of the classes. There is no validation set.
+# ImageNet-21K of winter 2021 joined with ImageNet-1K (mvitv2, B.2), a folder of images for each class under
+# data/imagenet21k/train. The names of the folders, WordNet ids, are those of the classes. There is no validation set.
 # The public weights were trained on 19168 classes: the paper gives no number.
 _base_ = 'imagenet.py'
 

@@ -1,6 +1,6 @@
-# Kinetics-400, -600 and -700 at once, each with labels of its own, for UniFormerV2 (uniformerv2, table 9e):
-# "we remove the leaked videos in the validation set and introduce three classification heads" (section
-# 4.2). The lists are those of tools/data/kinetics710.py.
+# Kinetics-400, -600 and -700 at once, each with its own labels, for UniFormerV2 (uniformerv2, table 9e): "we remove the
+# leaked videos in the validation set and introduce three classification heads" (section 4.2). The lists are those of
+# tools/data/kinetics710.py.
 _base_ = ['kinetics400.py', '../pipelines/uniformerv2.py']
 
 numbers = dict(k400=400, k600=600, k700=700)

@@ -16,8 +16,8 @@ train_dataloader = dict(
     collate_fn=dict(type='repeat_pseudo_collate'),
     dataset=dict(
         type='mmhvt.RepeatAugDataset',
-        # Repeated sampling: a video is read once an epoch and gives that many clips. A batch of n videos is one of
-        # n * num_repeats clips, and an epoch of the loader is num_repeats effective epochs.
+        # Repeated sampling: a video is read once per epoch and yields that many clips. A batch of n videos is one of n
+        # * num_repeats clips, and an epoch of the loader is num_repeats effective epochs.
         num_repeats=1,
         **train_files))
 val_dataloader = dict(

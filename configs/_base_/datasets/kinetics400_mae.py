@@ -1,11 +1,11 @@
-# Kinetics-400, clips of 16 frames with stride 4, for masked pre-training as SMViT's table 11(a) does.
-# Labels stay unread.
+# Kinetics-400, clips of 16 frames with stride 4, for masked pre-training as in SMViT's table 11(a). Labels are not
+# read.
 file_client_args = dict(io_backend='disk')
 
 train_pipeline = [
     dict(type='mmhvt.DecordInit', **file_client_args),
     # 16 frames: section 5. Stride 4: hiera README.md. Strides count frames at 30 a second, and a clip that is longer
-    # than its video holds the last frame: SlowFast slowfast/datasets/decoder.py.
+    # than its video repeats the last frame: SlowFast slowfast/datasets/decoder.py.
     dict(type='mmhvt.SampleFrames', clip_len=16, frame_interval=4, target_fps=30, out_of_bound_opt='repeat_last'),
     dict(type='DecordDecode'),
     # crop [0.5, 1]: table 11(a), the share of the area. Aspect ratio: SlowFast
@@ -20,7 +20,7 @@ train_pipeline = [
     dict(type='PackActionInputs')
 ]
 
-# Repeated sampling 4 (table 11(a)): a video is read once an epoch and gives 4 clips from places of their own (SlowFast
+# Repeated sampling 4 (table 11(a)): a video is read once per epoch and yields 4 clips from different places (SlowFast
 # configs/masked_ssl/k400_VIT_L_16x4_MAE_PT.yaml), each cropped and masked on its own, so a batch of n videos is one of
 # 4n clips, and an epoch of the loader is 4 effective epochs. The recipe sets the batch size, in videos.
 train_dataloader = dict(
@@ -35,6 +35,6 @@ train_dataloader = dict(
         num_repeats=4,
         ann_file='data/kinetics400/kinetics400_train_list_videos.txt',
         data_prefix=dict(video='data/kinetics400/videos_train'),
-        # pre-training reads none; a list without them will do
+        # pre-training reads no labels; a list without them is enough
         labels='ignored',
         pipeline=train_pipeline))

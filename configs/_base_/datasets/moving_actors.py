@@ -15,8 +15,8 @@ label_file = f'{anno_root}/moving_actors_action_list.pbtxt'
 proposal_file_train = f'{anno_root}/moving_actors_proposals_train.pkl'
 proposal_file_val = f'{anno_root}/moving_actors_proposals_val.pkl'
 
-# 8 frames from half a second before the key frame to 3/8 of a second behind. Never flip: it turns
-# an action into its opposite.
+# 8 frames from half a second before the key frame to 3/8 of a second after it. Never flip: it turns an action into its
+# opposite.
 clip = dict(type='mmhvt.SampleKeyFrameClip', clip_len=8, frame_interval=2, target_fps=16)
 
 train_pipeline = [

@@ -1,4 +1,4 @@
-# Generated videos for masked pre-training; the labels stay unread:
+# Generated videos for masked pre-training; labels are not read:
 #   python tools/data/moving_shapes.py data/moving_shapes
 data_root = 'data/moving_shapes'
 
@@ -25,6 +25,6 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='moving_shapes_train_list_videos.txt',
         data_prefix=dict(video='videos_train'),
-        # pre-training reads none; a list without them will do
+        # pre-training reads no labels; a list without them is enough
         labels='ignored',
         pipeline=train_pipeline))

@@ -1,4 +1,4 @@
-# Own videos with annotations in AVA's format (docs/tutorials/own_ava.md), as they stand in data/own_ava:
+# Your own videos with annotations in AVA's format (docs/tutorials/own_ava.md), in data/own_ava:
 #   videos/VIDEO.mp4
 #   train.csv, val.csv    VIDEO,SECOND,x1,y1,x2,y2,CLASS,PERSON, with seconds from the start of the video
 #   classes.txt           a name per line; the first is class 1
@@ -7,7 +7,7 @@ _base_ = 'ava22.py'
 
 data_root = 'data/own_ava'
 label_file = f'{data_root}/classes.txt'
-# num_classes of datasets and metric is that of label_file, and stands in the model alone
+# datasets and metric count the classes of label_file, so only the model has num_classes
 files = dict(exclude_file=None, label_file=label_file)
 videos = dict(
     data_prefix=dict(img=f'{data_root}/videos'),

@@ -1,4 +1,4 @@
-# Images of one's own: a folder for each class in data/own_images/train and data/own_images/val. A config sets another
+# Your own images: a folder for each class in data/own_images/train and data/own_images/val. A config may set another
 # data_root. A fine-tuning base adds pipelines of ../pipelines.
 data_preprocessor = dict(
     mean=[123.675, 116.28, 103.53],

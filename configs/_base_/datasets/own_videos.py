@@ -1,4 +1,4 @@
-# Videos of one's own: a folder for each class in data/own_videos/train and data/own_videos/val. A config sets other
+# Your own videos: a folder for each class in data/own_videos/train and data/own_videos/val. A config may set other
 # folders, or ann_file for lists. A fine-tuning base adds pipelines of ../pipelines.
 train_dataloader = dict(
     batch_size=8,

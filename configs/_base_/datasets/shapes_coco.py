@@ -4,7 +4,7 @@ dataset_type = 'mmhvt.CocoDataset'
 data_root = 'data/shapes_coco/'
 metainfo = dict(classes=('circle', 'square', 'triangle', 'star', 'cross'))
 
-# Images have 120 to 160 pixels a side and keep their size: batches are padded unequally.
+# Images have 120 to 160 pixels a side and keep their size, so that images in a batch need different padding.
 augment = [
     dict(
         type='RandomFlip',
@@ -18,7 +18,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    # detectors divide by the scale factor that it leaves
+    # detectors divide by the scale factor that it stores
     dict(type='Resize', scale_factor=1.0, keep_ratio=True),
     dict(
         type='PackDetInputs',
@@ -37,7 +37,7 @@ train_dataloader = dict(
         ann_file='annotations/instances_train.json',
         data_prefix=dict(img='train/'),
         metainfo=metainfo,
-        # images without objects are trained on, too: nothing is to be found in them
+        # images without objects are trained on, too: there is nothing to find in them
         filter_cfg=dict(filter_empty_gt=False),
         pipeline=train_pipeline))
 val_dataloader = dict(

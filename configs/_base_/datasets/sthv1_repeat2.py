@@ -1,6 +1,6 @@
-# Something-Something V1 with repeated sampling 2: a video is read once an epoch and gives 2 clips of the
-# same frames, as in UniFormerV2 slowfast/datasets/sth.py. Its videos are handed
-# out as frames, 00001.jpg … in a folder for each, which UniFormerV2 exp/sthv1 reads, too.
+# Something-Something V1 with repeated sampling 2: a video is read once per epoch and yields 2 clips of the same frames,
+# as in UniFormerV2 slowfast/datasets/sth.py. Its videos are distributed as frames, 00001.jpg … in a folder for each,
+# which UniFormerV2 exp/sthv1 reads, too.
 _base_ = 'kinetics400.py'
 
 train_files = dict(

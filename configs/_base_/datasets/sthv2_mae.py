@@ -1,4 +1,4 @@
-# Something-Something V2 for masked pre-training as SMViT's table 12(a) does. Labels stay unread.
+# Something-Something V2 for masked pre-training as in SMViT's table 12(a). Labels are not read.
 train_pipeline = [
     dict(type='mmhvt.DecordInit'),
     # one frame from each of 16 segments: SlowFast slowfast/datasets/ssv2.py
@@ -21,7 +21,7 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    # mmpretrain's own default would stack what mmaction's preprocessor stacks
+    # mmpretrain's default would stack inputs, which mmaction's preprocessor does
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         # the names of its pipeline are mmaction's
@@ -29,6 +29,6 @@ train_dataloader = dict(
         type='mmhvt.VideoDataset',
         ann_file='data/sthv2/sthv2_train_list_videos.txt',
         data_prefix=dict(video='data/sthv2/videos'),
-        # pre-training reads none; a list without them will do
+        # pre-training reads no labels; a list without them is enough
         labels='ignored',
         pipeline=train_pipeline))

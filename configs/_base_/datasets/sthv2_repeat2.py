@@ -1,5 +1,5 @@
-# Something-Something V2 with repeated sampling 2: a video is read once an epoch and gives 2 clips of the
-# same frames, as in UniFormerV2 slowfast/datasets/sth.py.
+# Something-Something V2 with repeated sampling 2: a video is read once per epoch and yields 2 clips of the same frames,
+# as in UniFormerV2 slowfast/datasets/sth.py.
 _base_ = 'kinetics400.py'
 
 train_files = dict(

@@ -1,4 +1,4 @@
-# Fine-tunes MViT-B on videos of one's own, from torchvision's weights of Kinetics-400. A config sets
+# Fine-tunes MViT-B on your own videos, from torchvision's weights of Kinetics-400. A config sets
 #   model = dict(cls_head=dict(num_classes=…))
 # and, if they are not in the folders of ../datasets/own_videos.py, where the videos are. train_cfg.max_epochs sets the
 # whole schedule, train_dataloader.batch_size the learning rate.
@@ -11,7 +11,7 @@ _base_ = [
 ]
 
 model = dict(
-    # no blending of classes: a few epochs on few videos
+    # no blending of classes, with few epochs on few videos
     data_preprocessor=dict(blending=None),
     backbone=dict(
         init_cfg=dict(

@@ -1,4 +1,4 @@
-# Fine-tunes MViTv2-T on images of one's own, from its authors' weights of ImageNet-1K. A config sets
+# Fine-tunes MViTv2-T on your own images, from its authors' weights of ImageNet-1K. A config sets
 #   model = dict(head=dict(num_classes=…))
 # and, if they are not in the folders of ../datasets/own_images.py, where the images are. train_cfg.max_epochs sets the
 # whole schedule, train_dataloader.batch_size the learning rate.
@@ -15,7 +15,7 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_T_in1k.pyth')),
-    # no blending of classes: a few epochs on few images
+    # no blending of classes, with few epochs on few images
     train_cfg=None)
 
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))

@@ -1,4 +1,4 @@
-# Fine-tunes UniFormerV2-B/16 on videos of one's own, from mmaction2's weights of Kinetics-710 and -400. A config sets
+# Fine-tunes UniFormerV2-B/16 on your own videos, from mmaction2's weights of Kinetics-710 and -400. A config sets
 #   model = dict(cls_head=dict(num_classes=…))
 # and, if they are not in the folders of ../datasets/own_videos.py, where the videos are. train_cfg.max_epochs sets the
 # whole schedule, train_dataloader.batch_size the learning rate.

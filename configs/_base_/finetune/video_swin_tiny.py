@@ -1,4 +1,4 @@
-# Fine-tunes Video Swin-T on videos of one's own, from torchvision's weights of Kinetics-400. A config sets
+# Fine-tunes Video Swin-T on your own videos, from torchvision's weights of Kinetics-400. A config sets
 #   model = dict(cls_head=dict(num_classes=…))
 # and, if they are not in the folders of ../datasets/own_videos.py, where the videos are. train_cfg.max_epochs sets the
 # whole schedule, train_dataloader.batch_size the learning rate.

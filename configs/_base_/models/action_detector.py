@@ -1,5 +1,5 @@
-# What stands behind a backbone on AVA (mvit, D.2; mvitv2, B.6; smvit, A.1): frame-wise RoIAlign, mean over time,
-# maximum over space, a linear layer and a sigmoid for each class.
+# What follows a backbone on AVA (mvit, D.2; mvitv2, B.6; smvit, A.1): frame-wise RoIAlign, mean over time, maximum over
+# space, a linear layer and a sigmoid for each class.
 model = dict(
     type='mmhvt.ActionDetector',
     _scope_='mmdet',
@@ -19,15 +19,15 @@ model = dict(
             output_size=7),
         bbox_head=dict(
             type='BBoxHeadAVA',
-            # class 0 is nobody's: AVA counts its 80 from 1
+            # class 0 stays unused: AVA counts its 80 from 1
             background_class=True,
             num_classes=81,
             in_channels=768,
-            # Binary cross-entropy of each class. SMViT's "linear classifier trained with cross entropy" is read so,
-            # too: actors do several things at once, the framework that it follows (smvit, A.1) has sigmoids, and a
-            # learning rate of 3.6 fits a loss that is the mean over 80 classes.
+            # Binary cross-entropy of each class. SMViT's "linear classifier trained with cross entropy" is read as
+            # this, too: actors do several things at once, the framework that it follows (smvit, A.1) has sigmoids, and
+            # a learning rate of 3.6 fits a loss that is the mean over 80 classes.
             multilabel=True,
-            # SMViT's table 13 and SlowFast slowfast/config/defaults.py; behind the pooling, as in its
+            # SMViT's table 13 and SlowFast slowfast/config/defaults.py; after the pooling, as in its
             # slowfast/models/head_helper.py
             dropout_ratio=0.5,
             dropout_before_pool=False)),
@@ -39,7 +39,7 @@ model = dict(
                 pos_iou_thr=0.9,
                 neg_iou_thr=0.9,
                 min_pos_iou=0.9),
-            # all of them, but for crowds, as mmaction2's SlowFast. Negatives have no part in the loss.
+            # all of them, except in crowds, as in mmaction2's SlowFast. Negatives have no part in the loss.
             sampler=dict(
                 type='RandomSampler',
                 num=32,

@@ -5,7 +5,7 @@ _base_ = ['mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py']
 
 norm_cfg = dict(type='SyncBN')
 loss_bbox = dict(type='L1Loss', loss_weight=1.0)
-# of each stage, whose boxes are nearer and nearer
+# of each stage, with better and better boxes
 bbox_head = [
     dict(
         head,
@@ -25,7 +25,7 @@ model = dict(
         _delete_=True,
         type='mmhvt.MViT',
         arch='v2_tiny',
-        # of the pre-training: relative positions are resized to the image's as it comes
+        # of the pre-training: relative positions are resized to each image
         input_size=(224, 224),
         # hybrid window attention: a window has the size of the pre-training's grid
         window_size=56,

@@ -1,4 +1,4 @@
-# DINO on MViTv2-T with maps of strides 8, 16, 32 and 64. No paper's: all but the backbone has the settings of
+# DINO on MViTv2-T with maps of strides 8, 16, 32 and 64. Not from a paper: all but the backbone has the settings of
 # mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py.
 model = dict(
     type='DINO',
@@ -15,12 +15,12 @@ model = dict(
     backbone=dict(
         type='mmhvt.MViT',
         arch='v2_tiny',
-        # of the pre-training: relative positions are resized to the image's as it comes
+        # of the pre-training: relative positions are resized to each image
         input_size=(224, 224),
         # hybrid window attention: a window has the size of the pre-training's grid
         window_size=56,
         drop_path_rate=0.1,
-        # only those that the neck takes
+        # only those that the neck uses
         out_indices=(1, 2, 3),
         out_type='featmap',
         init_cfg=dict(

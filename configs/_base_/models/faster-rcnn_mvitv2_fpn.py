@@ -1,4 +1,4 @@
-# Faster R-CNN on MViTv2-T: mask-rcnn_mvitv2_fpn.py without masks, for data that has boxes alone. No paper's.
+# Faster R-CNN on MViTv2-T: mask-rcnn_mvitv2_fpn.py without masks, for data that has only boxes. Not from a paper.
 _base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py']
 
 model = dict(
@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         type='mmhvt.MViT',
         arch='v2_tiny',
-        # of the pre-training: relative positions are resized to the image's as it comes
+        # of the pre-training: relative positions are resized to each image
         input_size=(224, 224),
         # hybrid window attention: a window has the size of the pre-training's grid
         window_size=56,

@@ -11,7 +11,7 @@ model = dict(
         type='mmhvt.SMViT',
         arch=dict(embed_dims=48, num_heads=1, depths=(1, 1, 2, 1)),
         input_size=(8, 32, 32),
-        # 16² pixels: of the paper's 32² there would be one in a frame
+        # 16² pixels: a frame would have one of the paper's 32²
         mask_unit_size=(1, 4, 4),
         q_pool=2),
     mask_ratio=0.75,

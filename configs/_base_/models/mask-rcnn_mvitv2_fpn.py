@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         type='mmhvt.MViT',
         arch='v2_tiny',
-        # of the pre-training: relative positions are resized to the image's as it comes
+        # of the pre-training: relative positions are resized to each image
         input_size=(224, 224),
         # hybrid window attention: a window has the size of the pre-training's grid
         window_size=56,
@@ -17,5 +17,6 @@ model = dict(
             type='Pretrained',
             checkpoint='https://dl.fbaipublicfiles.com/mvit/mvitv2_models/MViTv2_T_in1k.pyth')),
     neck=dict(in_channels=[96, 192, 384, 768]),
-    # detectron2 configs/common/models/mask_rcnn_fpn.py: a region below the threshold is ground, though it be the best
+    # detectron2 configs/common/models/mask_rcnn_fpn.py: a region below the threshold is background, even if it is the
+    # best
     train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=False))))

@@ -1,17 +1,17 @@
-# Mask R-CNN on SMViT-B with the heads of the SMViT paper (appendix A.2): 2 hidden convolutions in the
-# RPN and 4 in the heads of the regions, all followed by LayerNorm over channels. Behind the backbone, all else is
-# ViTDet's, which it follows (detectron2 configs/common/models/mask_rcnn_vitdet.py). Images are 1024² pixels.
+# Mask R-CNN on SMViT-B with the heads of the SMViT paper (appendix A.2): 2 hidden convolutions in the RPN and 4 in the
+# heads of the regions, all followed by LayerNorm over channels. All else after the backbone is ViTDet's, which it
+# follows (detectron2 configs/common/models/mask_rcnn_vitdet.py). Images are 1024² pixels.
 _base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py']
 
 norm_cfg = dict(type='mmhvt.LN2d', eps=1e-6)
 model = dict(
-    # images are no larger than that: filled up to it with the mean, in training and in testing, as ViTDet's
+    # images are no larger than that: they are padded to it with the mean, in training and in testing, as in ViTDet
     data_preprocessor=dict(pad_size_divisor=1024),
     backbone=dict(
         _delete_=True,
         type='mmhvt.SMViT',
         arch='base',
-        # of the pre-training: positions are resized to the image's as it comes
+        # of the pre-training: positions are resized to each image
         input_size=(224, 224),
         drop_path_rate=0.1,
         # without norms, as in the authors' later use of maps: sam2 sam2/modeling/backbones/hieradet.py

@@ -1,5 +1,5 @@
-# SMViT-B for transfer to iNaturalist and Places, which is fine-tuned like ImageNet-1K but for what the paper
-# searches (appendix A.2) without printing what it found.
+# SMViT-B for transfer to iNaturalist and Places, which is fine-tuned like ImageNet-1K except for what the paper
+# searches (appendix A.2) without printing the results.
 _base_ = 'smvit_base_image.py'
 
 model = dict(

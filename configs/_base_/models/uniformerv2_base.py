@@ -1,6 +1,6 @@
-# UniFormerV2-B/16 on clips of 8 frames of 224² pixels (uniformerv2, section 4 and table 11), from CLIP's
-# image encoder. Global UniBlocks stand behind the last 4 layers, without local UniBlocks and temporal
-# downsampling, as for all datasets but Something-Something (appendix A).
+# UniFormerV2-B/16 on clips of 8 frames of 224² pixels (uniformerv2, section 4 and table 11), from CLIP's image encoder.
+# Global UniBlocks follow the last 4 layers, without local UniBlocks and temporal downsampling, as for all datasets but
+# Something-Something (appendix A).
 model = dict(
     type='Recognizer3D',
     data_preprocessor=dict(
@@ -17,7 +17,7 @@ model = dict(
         local_layers=None,
         global_layers='last 4',
         temporal_downsample=False,
-        # no drop path but for Something-Something, ActivityNet and HACS (table 11)
+        # no drop path except for Something-Something, ActivityNet and HACS (table 11)
         drop_path_rate=0.0,
         global_drop_path_rate=0.0,
         # "Dropout, global branch" of table 11

@@ -1,6 +1,5 @@
-# A UniFormerV2 that learns motion from scratch in minutes on a CPU, on clips of 8 frames of 32² pixels.
-# Patches are of single frames and no global UniBlock gathers the clip: what lies between frames is up to
-# the local UniBlocks alone.
+# A UniFormerV2 that learns motion from scratch in minutes on a CPU, on clips of 8 frames of 32² pixels. Patches are of
+# single frames and no global UniBlock gathers the clip: only the local UniBlocks relate frames to one another.
 _base_ = 'uniformerv2_base.py'
 
 model = dict(

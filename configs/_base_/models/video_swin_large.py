@@ -5,7 +5,7 @@ _base_ = 'video_swin_tiny.py'
 model = dict(
     backbone=dict(
         arch='large',
-        drop_path_rate=0.4,  # paper and authors' code silent, as mmaction2
+        drop_path_rate=0.4,  # paper and authors' code are silent; as in mmaction2
         init_cfg=dict(
             checkpoint=('https://github.com/SwinTransformer/storage/releases/download/v1.0.0/'
                         'swin_large_patch4_window7_224_22k.pth'))),

@@ -1,7 +1,7 @@
 # Clips of 16 frames with stride 4, augmented as MViT (mvit, D.1) and MViTv2 (mvitv2, B.4) train from scratch on
 # Kinetics. A recipe with another clip joins the same parts.
 #
-# Strides count frames at 30 a second, and a clip that is longer than its video holds the last frame: SlowFast
+# Strides count frames at 30 a second, and a clip that is longer than its video repeats the last frame: SlowFast
 # slowfast/datasets/decoder.py.
 clip = dict(
     type='mmhvt.SampleFrames', clip_len=16, frame_interval=4, target_fps=30, out_of_bound_opt='repeat_last')

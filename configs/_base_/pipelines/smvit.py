@@ -1,9 +1,9 @@
-# Clips of 16 frames with stride 4, for fine-tuning as SMViT's table 11(b) does on Kinetics.
-# "Our settings mainly follow Feichtenhofer et al. (2022)" (smvit, A.1): what neither the text nor a table has is that
-# work's, SlowFast configs/masked_ssl/k400_VIT_L_16x4_FT.yaml.
+# Clips of 16 frames with stride 4, for fine-tuning on Kinetics as in SMViT's table 11(b). "Our settings mainly follow
+# Feichtenhofer et al. (2022)" (smvit, A.1): what neither the text nor a table has is that work's, SlowFast
+# configs/masked_ssl/k400_VIT_L_16x4_FT.yaml.
 
 # 16 frames: section 5. Strides count frames at 30 a second, the first and the last clip of a test touch the ends of the
-# video, and a clip that is longer than its video holds the last frame: SlowFast slowfast/datasets/decoder.py.
+# video, and a clip that is longer than its video repeats the last frame: SlowFast slowfast/datasets/decoder.py.
 clip = dict(
     type='mmhvt.SampleFrames', clip_len=16, frame_interval=4, target_fps=30, out_of_bound_opt='repeat_last')
 # Repeated sampling 2 (table 11(b)): an epoch of the loader is 2 effective epochs. Of one clip: AUG.NUM_SAMPLE.

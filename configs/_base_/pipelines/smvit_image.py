@@ -1,4 +1,4 @@
-# Images of 224² pixels for fine-tuning as SMViT's table A1(b) does. RandAug (9, 0.5): magnitude 9 with deviation 0.5.
+# Images of 224² pixels for fine-tuning as in SMViT's table A1(b). RandAug (9, 0.5): magnitude 9 with deviation 0.5.
 # "Our settings mainly follow He et al. (2022)" (smvit, A.2): the rest is theirs, mae main_finetune.py and
 # util/datasets.py, which an author names for fine-tuning in facebookresearch/hiera issue 12.
 

@@ -8,8 +8,8 @@ clip = dict(type='UniformSample', clip_len=8)
 rand_augment = dict(type='mmhvt.RandAugment', magnitude=7, magnitude_std=0.5, num_ops=4)
 # "Inception-style cropping"
 random_crop = dict(type='RandomResizedCrop', area_range=(0.08, 1.0), aspect_ratio_range=(0.75, 1.33))
-# beside RandAugment, as the table has both: UniFormerV2 slowfast/datasets/kinetics_sparse.py applies none. Without hue,
-# as timm
+# besides RandAugment, as the table has both: UniFormerV2 slowfast/datasets/kinetics_sparse.py applies none. Without
+# hue, as timm
 color_jitter = dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0)
 flip = dict(type='Flip', flip_ratio=0.5)  # UniFormerV2 slowfast/datasets/utils.py
 

@@ -1,5 +1,5 @@
 # AdamW with linear warm-up and cosine decay, as MViT trains on ImageNet-1K (mvit, D.5), which refers to DeiT: main.py
-# of facebookresearch/deit.  100 epochs with 3 repeated augmentation repetitions. mmpretrain's sampler is DeiT's: an
+# of facebookresearch/deit. 100 epochs with 3 repeated augmentation repetitions. mmpretrain's sampler is DeiT's: an
 # epoch of it has as many samples as the dataset has images, from a third of them, so 300 are 100 of the paper.
 _base_ = 'adamw_300e_imagenet.py'
 

@@ -1,5 +1,5 @@
-# AdamW with layer-wise decay for fine-tuning on a set of one's own. No paper has such sets: the numbers are ours, and a
-# place to begin from. In SMViT's fine-tuning (smvit, table 11(b)) the rate is 5e-5 for 256 clips.
+# AdamW with layer-wise decay for fine-tuning on your own data. No paper covers this: the numbers are ours, a starting
+# point. In SMViT's fine-tuning (smvit, table 11(b)) the rate is 5e-5 for 256 clips.
 #
 # The schedule follows train_cfg.max_epochs, and the learning rate train_dataloader.batch_size and the GPUs.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=1)

@@ -14,7 +14,7 @@ model = dict(
         kv_stride=(1, 4, 4),
         # as SMViT's
         q_pool=2,
-        # 32×32 pixels; poolings treat units apart: the separate-and-pad trick (figure 4d)
+        # 32×32 pixels; poolings treat units separately: the separate-and-pad trick (figure 4d)
         mask_unit_size=(1, 8, 8),
         drop_path_rate=0.2))
 

@@ -17,7 +17,7 @@ model = dict(
         full_kv_pool=False,
         # as SMViT's
         q_pool=2,
-        # 32×32 pixels; poolings treat units apart: the separate-and-pad trick (figure 4d)
+        # 32×32 pixels; poolings treat units separately: the separate-and-pad trick (figure 4d)
         mask_unit_size=(1, 8, 8),
         drop_path_rate=0.2))
 

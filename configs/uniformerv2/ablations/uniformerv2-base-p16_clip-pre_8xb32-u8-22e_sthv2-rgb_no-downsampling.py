@@ -1,5 +1,5 @@
 # Without temporal downsampling, and with half the frames for about as many FLOPs (uniformerv2, table 9a). Tables 9a and
-# 15 have the same accuracies of the model without UniBlocks and with local ones alone, so that table 15 is of 8 frames.
+# 15 have the same accuracies for the models without UniBlocks and with local ones alone, so table 15 has 8 frames.
 _base_ = '../uniformerv2-base-p16_clip-pre_8xb32-u16-22e_sthv2-rgb.py'
 
 model = dict(backbone=dict(input_size=(8, 224, 224), temporal_downsample=False))

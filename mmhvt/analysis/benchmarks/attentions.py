@@ -26,7 +26,7 @@ def query_shape(name: str) -> tuple[int, ...]:
 
 
 class Attention(nn.Module):
-    """Attention of an input, the queries, to keys and values that are parameters, as are the scores of positions.
+    """Attention from an input, the queries, to keys and values that are parameters, as are the position scores.
 
     Args:
         name: Key of :data:`ATTENTIONS`.

@@ -1,4 +1,4 @@
-"""What is measured: inputs, our models and their peers, and the ratios that we mean to reach.
+"""What is measured: inputs, our models and their peers, and the ratios to reach.
 
 Ratios are time or memory of a peer / ours: above 1, ours is faster or smaller.
 """
@@ -26,10 +26,10 @@ class Goal:
     """A ratio to reach.
 
     Attributes:
-        mode: 'inference' and 'training' are times of a forward pass and of forward with backward, 'memory' is the
-            peak of the latter.
-        ratio: Peer / ours, at least.
-        against: A peer; None is the best one.
+        mode: 'inference' is the time of a forward pass, 'training' that of forward and backward, 'memory' the peak
+            memory of the latter.
+        ratio: Smallest peer / ours.
+        against: A peer; None for the best one.
         device: 'cpu' is in fp32, 'cuda' in bf16.
     """
 
@@ -41,11 +41,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class Case:
-    """Models that are measured with the same input.
+    """Models to measure with the same input.
 
     Attributes:
         shape: (N, C, [T,] H, W).
-        models: By name: :data:`PEERS` are other implementations, all else is ours. Ratios are to the first.
+        models: Models by name: :data:`PEERS` are other implementations, all others are ours. Ratios are to the first.
         goals: What to reach.
         modes: What to measure.
     """
@@ -68,10 +68,10 @@ class Family:
     Attributes:
         models: ([T,] H, W) -> ours and its peers.
         size: ([T,] H, W) of the recipes.
-        goals: At that size.
+        goals: Goals at that size.
         others: Batches and sizes at which no peer is faster.
         cost: Sizes at which cost is drawn.
-        batch: At the size of the recipes.
+        batch: Batch size at the size of the recipes.
         modes: What to measure there.
     """
 
@@ -103,7 +103,7 @@ NEVER_SLOWER = [Goal(mode, 1.0, device=device) for mode in ('inference', 'traini
 
 
 def case_name(family: str, size: Sequence[int], batch: int = 1) -> str:
-    """Such as 'mvitv2-s-16x224', 'image-swin-t-224-b4'."""
+    """A name such as 'mvitv2-s-16x224' or 'image-swin-t-224-b4'."""
     frames = f'{size[0]}x' if len(size) == 3 else ''
     return f'{family}-{frames}{size[-1]}' + (f'-b{batch}' if batch > 1 else '')
 
@@ -190,7 +190,7 @@ def uniformerv2_b_sth(size: Sequence[int]) -> Models:
             double_lmhra=True,
             return_list=list(range(4, 12)),
             n_layers=8,
-            mlp_dropout=[0.5] * 8,  # one rate a layer
+            mlp_dropout=[0.5] * 8,  # one rate per layer
         ),
     }
 
@@ -241,7 +241,7 @@ def kept(size: Sequence[int]) -> Models:
 
 
 def windows(size: Sequence[int]) -> Models:
-    """MViTv2-T as detectors have it, with windows in most blocks, and without."""
+    """MViTv2-T as detectors use it, with windows in most blocks, and without windows."""
     return {
         'windows': ours('MViT', (224, 224), arch='v2_tiny', window_size=56),
         'global': ours('MViT', size, arch='v2_tiny'),
@@ -271,7 +271,7 @@ OTHER_IMAGES = [(4, (224, 224)), (8, (112, 112)), (8, (320, 320))]
 
 
 def multiples_of_32(shapes: Sequence[tuple[int, tuple[int, ...]]]) -> list[tuple[int, tuple[int, ...]]]:
-    """Batches and sizes that Hiera's code takes."""
+    """Batches and sizes that Hiera's code accepts."""
     return [(batch, size) for batch, size in shapes if size[-1] % 32 == 0]
 
 

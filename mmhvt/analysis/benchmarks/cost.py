@@ -1,4 +1,4 @@
-"""What a clip costs by the number of frames and by their size."""
+"""Cost of a clip by the number of frames and by their size."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ AXES = {0: 'frames of 224²', 2: 'height and width of 16 frames'}
 
 
 def costs(rows: Iterable[Row], family: str, mode: Mode, axis: int) -> dict[int, float]:
-    """What a family of models costs, by frames (axis 0) or by height and width (axis 2)."""
+    """Cost of a family of models, by frames (axis 0) or by height and width (axis 2)."""
     found = {(row.case, row.mode): next(iter(row.values.values())) for row in rows}
     same = {0: lambda size: size[1] == 224, 2: lambda size: size[0] == 16}[axis]
     sizes = {size[axis]: case_name(family, size) for size in FAMILIES[family].cost if same(size)}

@@ -24,7 +24,7 @@ from .processes import call_in_process
 # rows, inputs and outputs of the linear layer whose speed is the limit: one of MViT-B's on a CPU, a large one on a GPU
 PRODUCTS = {'cpu': (1568, 768, 3072), 'cuda': (8192, 8192, 8192)}
 PRODUCTS_PER_ROUND = 4
-# forward and backward, which multiplies twice as often
+# a backward pass has twice the multiply-adds of a forward pass
 FORWARDS = {'inference': 1, 'training': 3}
 
 
@@ -36,7 +36,7 @@ class Settings:
         device: 'cpu' or 'cuda'.
         amp: 'bf16' for autocast, None for fp32.
         compile: Whether to compile every model.
-        rounds: Turns of each model, after one that warms up.
+        rounds: Timed rounds, after one that warms up.
         peers: Whether to measure other implementations.
         memory: Whether to measure memory.
     """
@@ -70,7 +70,7 @@ def infer(model: nn.Module, x: Tensor, settings: Settings) -> None:
 
 
 def step(model: nn.Module, x: Tensor, settings: Settings) -> None:
-    """Forward and backward, of the mean of all outputs; without optimizer."""
+    """Forward and backward pass of the mean of all outputs, without an optimizer."""
     with settings.autocast():
         outputs = [out for out in tree_leaves(model(x)) if isinstance(out, Tensor) and out.requires_grad]
     torch.stack([out.float().mean() for out in outputs]).sum().backward()
@@ -81,7 +81,7 @@ RUN = {'inference': infer, 'training': step}
 
 
 def product_rate(settings: Settings) -> float:
-    """Matrix products that the device multiplies, in GFLOP/s (two a multiply-add)."""
+    """Rate at which the device multiplies matrices, in GFLOP/s (two per multiply-add)."""
     rows, inputs, outputs = PRODUCTS[settings.device]
     dtype = torch.bfloat16 if settings.amp else torch.float32
     x, weight = (torch.randn(n, inputs, device=settings.device, dtype=dtype) for n in (rows, outputs))
@@ -105,7 +105,7 @@ class Times:
 
 
 def take_turns(models: dict[str, nn.Module], x: Tensor, mode: Mode, settings: Settings) -> Times:
-    """Time models that take turns, so that all meet the same load; a first round warms up."""
+    """Time models that take turns, so that all run under the same load; a first round warms up."""
     times = Times({name: [] for name in models}, [])
     run = RUN[mode]
     for model in models.values():
@@ -121,7 +121,7 @@ def take_turns(models: dict[str, nn.Module], x: Tensor, mode: Mode, settings: Se
 
 
 def giga_multiply_adds(models: dict[str, nn.Module], x: Tensor) -> dict[str, float]:
-    """Billions of multiply-adds of a forward pass of `x`; peers have those of the first, which they implement."""
+    """Billions of multiply-adds of a forward pass of `x`; peers have those of the first model, which they implement."""
     own = {
         name: sum(count_multiply_adds(model, x.shape[1:]).values()) * x.shape[0] / 1e9
         for name, model in models.items()
@@ -132,14 +132,14 @@ def giga_multiply_adds(models: dict[str, nn.Module], x: Tensor) -> dict[str, flo
 
 @contextmanager
 def peak_memory(device: str) -> Iterator[Callable[[], int]]:
-    """Within the context, the bytes at its peak beyond those before: of the process, or of PyTorch on a GPU."""
+    """Peak bytes within the context, beyond those before it: of the process, or of PyTorch on a GPU."""
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         yield lambda: torch.cuda.max_memory_allocated() - before
     else:
-        ctypes.CDLL('libc.so.6').malloc_trim(0)  # what was freed, and would be taken again without a trace
-        # getrusage's would begin with that of the process that started this one
+        ctypes.CDLL('libc.so.6').malloc_trim(0)  # reuse of freed memory would leave no trace
+        # getrusage's peak would begin with that of the parent process
         Path('/proc/self/clear_refs').write_text('5')
         before = resident('VmRSS')
         yield lambda: resident('VmHWM') - before
@@ -153,7 +153,7 @@ def resident(field: str) -> int:
 
 
 def peak_of_step(case: str, name: str, device: str, amp: str, compiled: str) -> int:
-    """Bytes that a training step of this process needs at its peak beyond the model and its input.
+    """Peak bytes that a training step in this process needs beyond the model and its input.
 
     Args:
         case: Key of :data:`CASES`.
@@ -164,7 +164,7 @@ def peak_of_step(case: str, name: str, device: str, amp: str, compiled: str) -> 
     """
     settings = Settings(device, amp or None, bool(compiled))
     model, x = build(case, name, settings), random_input(case, settings)
-    model.train()  # some return nothing
+    model.train()  # some return nothing in evaluation mode
     if compiled:
         model.compile()
         step(model, x, settings)  # the compiler needs memory, too
@@ -175,10 +175,10 @@ def peak_of_step(case: str, name: str, device: str, amp: str, compiled: str) -> 
 
 
 def measure_memory(case: str, names: Iterable[str], settings: Settings) -> dict[str, int]:
-    """Bytes that a training step of each model needs at its peak, each in a process of its own.
+    """Peak bytes that a training step of each model needs, each in a process of its own.
 
     Raises:
-        RuntimeError: If a process fails; names the model.
+        RuntimeError: If a process fails; the message names the model.
     """
     peaks = {}
     for name in names:
@@ -199,5 +199,5 @@ def random_input(case: str, settings: Settings) -> Tensor:
 def build(case: str, name: str, settings: Settings) -> nn.Module:
     """A model of a case on its device."""
     torch.manual_seed(0)
-    with redirect_stdout(sys.stderr):  # some packages speak
+    with redirect_stdout(sys.stderr):  # some packages print
         return CASES[case].models[name]().to(settings.device)

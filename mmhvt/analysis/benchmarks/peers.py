@@ -1,4 +1,4 @@
-"""Models of other implementations, at any input size, without dropout: what drops is chance, and off in ours.
+"""Models of other implementations, at any input size, without dropout: it is random, and off in ours.
 
 Shapes: sizes are (H, W) of images or (T, H, W) of clips, in pixels and frames.
 """
@@ -12,7 +12,7 @@ from unittest import mock
 
 from torch import Tensor, nn
 
-# share of mask units that masked pre-training deletes in video (Hiera, table 3b)
+# fraction of mask units that masked pre-training deletes in video (Hiera, table 3b)
 MASK_RATIO = 0.9
 
 
@@ -21,8 +21,8 @@ class Peer:
     """Another implementation.
 
     Attributes:
-        module: What Python imports.
-        install: What `pip install` takes.
+        module: Module to import.
+        install: Arguments of `pip install`.
     """
 
     module: str
@@ -40,7 +40,7 @@ PEERS = {
     'mmpretrain': Peer('mmpretrain', 'onedl-mmpretrain'),
     'timm': Peer('timm', 'timm'),
     'hiera': Peer('hiera', 'hiera-transformer==0.1.4'),
-    # all it needs is here, except for Triton, which has no use on a CPU
+    # all its requirements are installed, except Triton, which is of no use on a CPU
     'hiera-optim': Peer('hiera_optim', '--no-deps hiera-optim==0.2.1'),
 }
 
@@ -62,7 +62,7 @@ def without_dropout(model: nn.Module) -> nn.Module:
 
 
 def torchvision_mvit(name: str, size: Sequence[int]) -> nn.Module:
-    """The 'mvit_v1_b' or 'mvit_v2_s' of torchvision for clips of a size, which these functions do not take."""
+    """The 'mvit_v1_b' or 'mvit_v2_s' of torchvision for clips of a given size, which its functions do not accept."""
     from torchvision.models.video import mvit
 
     build = mvit.MViT
@@ -90,7 +90,7 @@ HIERA_ARCHS: dict[str, dict[str, Any]] = {
 
 
 class HieraLoss(nn.Module):
-    """The loss of Hiera's masked pre-training, at our share of deleted mask units."""
+    """The loss of Hiera's masked pre-training, with our ratio of deleted mask units."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -119,11 +119,11 @@ def hiera(arch: str, size: Sequence[int], masked: bool = False, optimized: bool 
     else:
         model = backbones.Hiera(input_size=tuple(size), **options)
     if optimized:
-        # the names that its adapter looks for, on import, are in another module of the PyPI package
+        # on import, its adapter looks for names that are in another module of the PyPI package
         backbones.MaskedAutoencoderHiera = hiera_mae.MaskedAutoencoderHiera
         backbones.apply_fusion_head = hiera_mae.apply_fusion_head
         from hiera_optim import optimize
 
-        model._grad_checkpointing = False  # its forward asks for it
+        model._grad_checkpointing = False  # its forward reads it
         optimize(model)
     return HieraLoss(model) if masked else model

@@ -8,7 +8,7 @@ from .cases import CASES
 from .measure import Settings, build, random_input, step
 from .peers import PEERS
 
-# kinds by parts of the names of operations; the first that fits
+# kinds by parts of operation names; the first match counts
 KINDS = {
     'fused attention': ('scaled_dot_product', 'flash_attention', 'efficient_attention'),
     'batched products, softmax': ('bmm', 'softmax'),
@@ -27,13 +27,13 @@ def kind_of(operation: str) -> str:
 
 
 def profile_case(case: str, settings: Settings) -> Iterator[tuple[str, dict[str, float]]]:
-    """Each model of a case, and the milliseconds of each kind of operation in a training step of it."""
+    """Each model of a case, and the milliseconds of each kind of operation in one of its training steps."""
     x = random_input(case, settings)
     for name in CASES[case].models:
         if name in PEERS and not (settings.peers and PEERS[name].installed):
             continue
         model = build(case, name, settings)
-        model.train()  # some return nothing
+        model.train()  # some return nothing in evaluation mode
         step(model, x, settings)  # warms up
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             for _ in range(settings.rounds):

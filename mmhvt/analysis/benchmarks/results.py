@@ -21,7 +21,7 @@ class Verdict:
     Attributes:
         against: The peer, None for the best one.
         goal: Ratio to reach.
-        ratio: Ratio found; None if a peer that it takes was not measured.
+        ratio: Ratio found; None if a peer that it needs was not measured.
     """
 
     against: str | None
@@ -30,7 +30,7 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """What cannot be judged is not reached."""
+        """Whether the goal is reached; False if it cannot be judged."""
         return self.ratio is not None and self.ratio >= self.goal
 
     def __str__(self) -> str:
@@ -43,15 +43,16 @@ class Row:
     """What was found for one mode of a case.
 
     Attributes:
-        case: Its name.
+        case: Name of the case.
         mode: 'inference', 'training' or 'memory'.
         values: Milliseconds (medians over rounds) or MiB, by model.
-        ratios: Of each other model to the first: medians of the ratios in each round, in which all met the same load.
-        shares: Of the matrix-product rate of the same run, by model; multiply-adds are those of the paper's formulas.
+        ratios: Ratio of each other model to the first: median over rounds, in each of which all met the same load.
+        shares: Fraction of the matrix-product rate of the same run, by model; multiply-adds follow the paper's
+            formulas.
         rate: That rate in GFLOP/s.
-        multiply_adds: Billions of a forward pass, by model.
-        missing: Peers that were wanted and are not installed.
-        verdicts: On the goals that hold for the settings.
+        multiply_adds: Billions of multiply-adds of a forward pass, by model.
+        missing: Peers that were wanted but are not installed.
+        verdicts: Verdicts on the goals that apply to the settings.
     """
 
     case: str
@@ -70,7 +71,7 @@ class Row:
         return min(self.ratios, key=self.values.__getitem__, default=None)
 
     def judge(self, goals: Iterable[Goal], settings: Settings) -> None:
-        """Compare with the goals of this mode; they are for fp32 without compiler on a CPU, and for bf16 on a GPU."""
+        """Compare with the goals of this mode, which are for fp32 without compiler on a CPU, and for bf16 on a GPU."""
         usual = not (settings.amp or settings.compile) if settings.device == 'cpu' else settings.amp is not None
         if not (settings.peers and usual):
             return
@@ -91,7 +92,7 @@ class Row:
 
 
 def amount(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Three significant digits, or all digits before the point."""
     return f'{value:.3g}' if value < 1000 else f'{value:.0f}'
 
 
@@ -130,7 +131,7 @@ def save(path: Path, rows: Sequence[Row], settings: Settings) -> None:
 
 
 def load(paths: Iterable[Path]) -> list[Row]:
-    """Rows of files; of a case and mode that several have, the last.
+    """Rows of files; if several have a case and mode, the last one counts.
 
     Raises:
         ValueError: If a file is not one of :func:`save`.
@@ -159,7 +160,7 @@ def as_markdown(rows: Iterable[Row]) -> str:
 
 
 def cell(row: Row) -> str:
-    """Such as '1.52 (torchvision), 40 %', in bold where a goal is missed."""
+    """A cell such as '1.52 (torchvision), 40 %', in bold where a goal is missed."""
     first = next(iter(row.values))
     found = f'{row.ratios[row.best]:.2f} ({row.best})' if row.best else f'{amount(row.values[first])} {UNITS[row.mode]}'
     if not all(verdict.met for verdict in row.verdicts):

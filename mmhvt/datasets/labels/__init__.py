@@ -28,43 +28,43 @@ def read_classes(source: str | os.PathLike, data_root: str | None = None) -> tup
     """Names of the classes, in the order of their labels.
 
     Args:
-        source: Name of a list of :func:`label_lists`, or file with one name a line.
+        source: Name of a list of :func:`label_lists`, or file with one name per line.
         data_root: Folder that a relative path may start from. Defaults to the working directory.
 
     Raises:
         FileNotFoundError: If `source` is the path of a file that does not exist.
-        ValueError: If `source` is neither, or the file has no names. The message has the nearest lists.
+        ValueError: If `source` is neither, or the file has no names. The message suggests the nearest lists.
     """
     source = os.fspath(source)
     known = label_lists()
     paths = [_FOLDER / f'{source}.txt'] if source in known else [os.path.join(data_root or '', source), source]
     path = next((path for path in paths if exists(path)), None)
     if path is None and (os.path.dirname(source) or os.path.splitext(source)[1]):
-        remedy = 'it has to have the names of the classes, one a line'
+        remedy = 'it must contain the names of the classes, one per line'
         raise FileNotFoundError(does_not_exist('', str(paths[0]), remedy))
     if path is None or os.path.isdir(path):
         near = get_close_matches(source, known, 3) or known
         raise ValueError(
-            f'classes={source!r} is neither a file of names, one a line, nor one of the label lists of mmhvt: '
+            f'classes={source!r} is neither a file of names, one per line, nor one of the label lists of mmhvt: '
             f'{", ".join(near)}'
         )
     try:
         lines = names_in(bytes(get(path)).decode('utf-8-sig'))
     except UnicodeDecodeError:
-        raise ValueError(f'{path} cannot be read as names of classes: it is no text in UTF-8') from None
+        raise ValueError(f'{path} cannot be read as names of classes: it is not UTF-8 text') from None
     names = tuple(lines)
     if not names:
-        raise ValueError(f'{path} has no names of classes: it needs one a line, in the order of the labels')
+        raise ValueError(f'{path} has no names of classes: it needs one per line, in the order of the labels')
     return names
 
 
 def names_in(text: str) -> list[str]:
-    """Names of a text with one a line. Empty lines are skipped."""
+    """Names in a text with one per line. Empty lines are skipped."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def is_label_map(path: str | os.PathLike, text: str) -> bool:
-    """Whether a file of names is one of AVA's kind, and not a list of one name a line."""
+    """Whether a file of names is in AVA's format, and not a list of one name per line."""
     return os.fspath(path).lower().endswith('.pbtxt') or bool(re.search(r'(?m)^\s*(item|label)\s*:?\s*\{', text))
 
 
@@ -74,11 +74,11 @@ def numbered_names(path: str | os.PathLike, text: str) -> dict[int, str]:
     Args:
         path: Path of the file, for messages.
         text: Its text in UTF-8: item { name: "bend" id: 1 } or label { name: "bend" label_id: 1 } for each, with
-            comments behind #, or one name a line, which are numbered from 1.
+            comments after #, or one name per line, numbered from 1.
 
     Raises:
-        ValueError: If it is neither, a class or a name of the list occurs twice, or a class is below 1. The message has
-            file and line.
+        ValueError: If it is neither, a class or a name of the list occurs twice, or a class is below 1. The message
+            names file and line.
     """
     if not is_label_map(path, text):
         lines = [line.strip() for line in text.splitlines()]
@@ -86,7 +86,7 @@ def numbered_names(path: str | os.PathLike, text: str) -> dict[int, str]:
             if name and lines.index(name) < number - 1:
                 raise ValueError(f'{path}, line {number} has the class {name!r} for the second time')
         return dict(enumerate(names_in(text), 1))
-    # mmaction's read_labelmap takes one layout alone, and gives wrong names of others. Without comments:
+    # mmaction's read_labelmap accepts only one layout, and returns wrong names for others. Without comments:
     text = re.sub(rf'({_QUOTED})|#.*', r'\1', text)
     found: dict[int, str] = {}
     end = 0
@@ -109,17 +109,17 @@ def numbered_names(path: str | os.PathLike, text: str) -> dict[int, str]:
 
 
 def _check_rest(path: str | os.PathLike, text: str, start: int, end: int) -> None:
-    """Refuses text of a label map that belongs to no item."""
+    """Rejects text of a label map that belongs to no item."""
     if rest := text[start:end].split():
         line = text.count('\n', 0, text.index(rest[0], start)) + 1
         raise ValueError(
-            f'{path}, line {line} is no label map of items with a name and an id, item {{ name: "bend" id: 1 }}: '
+            f'{path}, line {line} is not a label map of items with a name and an id, item {{ name: "bend" id: 1 }}: '
             f'{" ".join(rest[:5])!r}'
         )
 
 
 def with_classes(metainfo: Mapping | None, data_root: str | None = None) -> dict:
-    """`metainfo` of a dataset with the names of `classes` where it has the name of a list, or a file.
+    """Returns the `metainfo` of a dataset, with the names of `classes` in place of the name of a list, or a file.
 
     Args:
         metainfo: Argument of a dataset of MMEngine. `classes` is a sequence of names, the name of a list, a file, or
@@ -136,20 +136,20 @@ def with_classes(metainfo: Mapping | None, data_root: str | None = None) -> dict
     elif classes is not None:
         if not isinstance(classes, Sequence) or not classes or not all(isinstance(name, str) for name in classes):
             raise ValueError(
-                f'metainfo: classes={classes!r} must be names of classes, a file of them, or one of the label lists of '
-                f'mmhvt: {", ".join(label_lists())}'
+                f'metainfo: classes={classes!r} must be names of classes, a file of names, or one of the label lists '
+                f'of mmhvt: {", ".join(label_lists())}'
             )
         found['classes'] = tuple(classes)
     return found
 
 
 def configured_classes(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Names of the classes of a dataset's config, without building the dataset; None if it does not say.
+    """Names of the classes in a dataset's config, without building the dataset; None if it has none.
 
     The default scope is that of the config.
 
     Args:
-        dataset: Config of a dataset, which may be wrapped: the names are those of the first within.
+        dataset: Config of a dataset, which may be wrapped: the names are those of the first inner dataset.
 
     Raises:
         ValueError: See :func:`read_classes`.
@@ -158,7 +158,7 @@ def configured_classes(dataset: Mapping[str, Any]) -> tuple[str, ...] | None:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     classes = with_classes(dataset.get('metainfo'), dataset.get('data_root')).get('classes')
     if classes is None and (kind := dataset.get('type')) is not None:
-        # such as ImageNet's, of mmpretrain
+        # such as mmpretrain's ImageNet
         with DATASETS.switch_scope_and_registry(None) as registry:
             found = registry.get(kind) if isinstance(kind, str) else kind
         classes = getattr(found, 'METAINFO', {}).get('classes')

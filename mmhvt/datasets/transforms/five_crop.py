@@ -11,8 +11,8 @@ from mmhvt.utils.option_types import Side
 class FiveCrop(BaseTransform):
     """Five square crops as large as the shorter side, at equal distances along the longer one.
 
-    Video Swin tests its largest models with 10 × 5 views (arXiv:2106.13230, tables 1 and 2); it does not say which
-    five, here they go on from the three of section 4.1 "that cover the longer spatial axis".
+    Video Swin tests its largest models with 10 × 5 views (arXiv:2106.13230, tables 1 and 2). It does not say which
+    five; here they extend the three of section 4.1 "that cover the longer spatial axis".
 
     Required keys: ``imgs``. Added or modified keys: ``imgs`` (all frames of the first crop, then of the second, and so
     on), ``crop_bbox``, ``img_shape``.

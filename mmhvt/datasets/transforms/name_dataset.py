@@ -1,4 +1,4 @@
-"""Samples that know which dataset they are of."""
+"""Samples that know which dataset they come from."""
 
 from mmcv.transforms import BaseTransform
 
@@ -7,12 +7,12 @@ from mmhvt.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class NameDataset(BaseTransform):
-    """Writes the name of a dataset into the metainfo `dataset` of the packed sample: the last transform of a pipeline.
+    """Writes the name of a dataset to the metainfo `dataset` of the packed sample, as the last transform of a pipeline.
 
     :class:`mmhvt.models.CoTrainingHead` and :class:`mmhvt.evaluation.DatasetAccMetric` read it.
 
     Args:
-        name: Of the dataset.
+        name: Name of the dataset.
 
     Raises:
         ValueError: If the sample is not packed yet.
@@ -24,7 +24,7 @@ class NameDataset(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Sets the metainfo of ``results['data_samples']``."""
         if 'data_samples' not in results:
-            raise ValueError(f'NameDataset(name={self.name!r}) goes after PackActionInputs: it writes into its sample')
+            raise ValueError(f'NameDataset(name={self.name!r}) goes after PackActionInputs: it needs a packed sample')
         results['data_samples'].set_metainfo(dict(dataset=self.name))
         return results
 

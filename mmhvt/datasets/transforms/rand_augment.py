@@ -18,14 +18,14 @@ from torchvision.transforms.v2.functional._geometry import _affine_grid, _get_in
 from mmhvt.registry import TRANSFORMS
 from mmhvt.utils.option_types import CheckedFloat, CheckedInt, Range
 
-# The strength that an operation gets is in [0, 1]. The ranges are those of the "increasing" set
+# The strength of an operation is in [0, 1]. The ranges are those of the "increasing" set
 # of timm and PySlowFast ('rand-m…-inc1'): a greater strength always moves further from the input.
 #
-# Results are those of torchvision on the whole clip. What is faster here: a frame at a time, which stays in the cache,
-# and tables of the 256 levels for what looks at one value alone.
+# Results are those of torchvision on the whole clip. It is faster here to process a frame at a time, which stays in the
+# cache, and to use tables of the 256 levels for operations on single values.
 
 Operation = Callable[[torch.Tensor, float, int], torch.Tensor]
-# as an image of a channel
+# as an image with one channel
 _LEVELS = torch.arange(256, dtype=torch.uint8).view(1, 1, 256)
 
 
@@ -50,7 +50,7 @@ def _planes(frame: np.ndarray) -> torch.Tensor:
 
 
 def _by_table(operation: Callable[[torch.Tensor, float], torch.Tensor]) -> Operation:
-    """What treats a value alike wherever it is."""
+    """An operation that treats equal values alike, wherever they are."""
 
     def apply(clip: torch.Tensor, strength: float, fill: int) -> torch.Tensor:
         table = operation(_LEVELS, strength).numpy().ravel()
@@ -179,13 +179,13 @@ OPERATIONS: dict[str, Operation] = {
 class RandAugment(BaseTransform):
     """Random operations on all frames of a clip alike (Cubuk et al., 2020).
 
-    The operations, their strengths and their directions are drawn once a clip, so that motion
-    within it stays what it was. mmaction2's ``TorchVisionWrapper`` draws anew for each frame.
-    The defaults are timm's and PySlowFast's 'rand-m7-n4-mstd0.5-inc1', the setting of the papers' recipes: other
-    operations and ranges than torchvision's, with a strength that is drawn, too. timm's takes one PIL image.
+    The operations, their strengths and their directions are drawn once per clip, so that motion
+    within it is preserved. mmaction2's ``TorchVisionWrapper`` draws anew for each frame.
+    The defaults are timm's and PySlowFast's 'rand-m7-n4-mstd0.5-inc1', the setting of the papers' recipes. Operations
+    and ranges differ from torchvision's, and the strength is random, too. timm's version takes one PIL image.
 
     Required keys: ``imgs``, a sequence of (H, W, 3) uint8 frames in RGB. Modified keys: ``imgs``.
-    Boxes and keypoints are not moved along, so this is for recognition.
+    Boxes and keypoints are not transformed, so this is for recognition.
 
     Args:
         magnitude: Mean strength of an operation, 0 to 10.
@@ -193,7 +193,7 @@ class RandAugment(BaseTransform):
             from a normal distribution and clipped to 0 to 10.
         num_ops: Operations drawn for a clip, with replacement.
         prob: Probability with which a drawn operation is applied.
-        fill: Gray value, 0 to 255, of what moves in from outside the frame.
+        fill: Gray value, 0 to 255, of areas from outside the frame.
 
     Raises:
         ValueError: If a setting is out of its range, or frames are not (H, W, 3) uint8.
@@ -208,13 +208,13 @@ class RandAugment(BaseTransform):
         fill: Annotated[int, Range(0, 255)] = 128,
     ) -> None:
         if not 0 <= magnitude <= 10:
-            raise ValueError(f'RandAugment: magnitude must be within 0 and 10, got {magnitude}')
+            raise ValueError(f'RandAugment: magnitude must be between 0 and 10, got {magnitude}')
         if magnitude_std < 0:
             raise ValueError(f'RandAugment: magnitude_std must not be negative, got {magnitude_std}')
         if num_ops < 1:
             raise ValueError(f'RandAugment: num_ops must be at least 1, got {num_ops}')
         if not 0 <= prob <= 1:
-            raise ValueError(f'RandAugment: prob must be within 0 and 1, got {prob}')
+            raise ValueError(f'RandAugment: prob must be between 0 and 1, got {prob}')
         self.magnitude = magnitude
         self.magnitude_std = magnitude_std
         self.num_ops = num_ops

@@ -1,4 +1,4 @@
-"""Clips with strides in time, as PySlowFast cuts them."""
+"""Clips with strides in time, as in PySlowFast."""
 
 import math
 from typing import Annotated, Literal
@@ -13,19 +13,19 @@ from mmhvt.utils.option_types import Count, Number, Range
 
 @TRANSFORMS.register_module()
 class SampleFrames(mmaction.datasets.transforms.SampleFrames):
-    """mmaction's SampleFrames, whose clips hold the last frame of a video that is shorter than they are.
+    """mmaction's SampleFrames, but a clip that is longer than its video can hold the last frame of the video.
 
-    With `target_fps` it is PySlowFast's rule (slowfast/datasets/decoder.py, with ``DATA.TARGET_FPS`` and
-    ``DATA.USE_OFFSET_SAMPLING``). In a video of N frames, f a second, a clip is c = T · τ · f / `target_fps` frames
-    long, but at least 1; its frames are start + ⌊i · (c − 1) / (T − 1)⌋ for i < T, and none is beyond N − 1. In
-    training, start is drawn from all whole frames from 0 to N − c; in testing, clip k of K starts at
+    With `target_fps`, it follows PySlowFast (slowfast/datasets/decoder.py, with ``DATA.TARGET_FPS`` and
+    ``DATA.USE_OFFSET_SAMPLING``). In a video of N frames at f frames per second, a clip is c = T · τ · f / `target_fps`
+    frames long, but at least 1; its frames are start + ⌊i · (c − 1) / (T − 1)⌋ for i < T, and none is beyond N − 1. In
+    training, start is drawn from the integers from 0 to N − c; in testing, clip k of K starts at
     k · ⌊(N − c) / (K − 1)⌋, or a single one at ⌊(N − c) / 2⌋. PySlowFast draws a real number for start and takes the
     frame after it.
 
     Without `target_fps`, and for frames on disk, whose rate is not known, the stride is `frame_interval` frames.
 
-    Where mmaction's differs: with ``out_of_bound_opt='repeat_last'`` it repeats the last frame *of the clip* that the
-    video has, up to a stride before the end, and a video without a frame rate fails somewhere in NumPy.
+    mmaction's version differs: with ``out_of_bound_opt='repeat_last'``, it repeats the last frame *of the clip* that
+    the video has, which is up to a stride before the end. On a video without a frame rate, it fails somewhere in NumPy.
 
     Required keys: ``total_frames``, ``start_index``, and ``avg_fps`` (optional). Added keys: ``frame_inds``
     (`num_clips` · `clip_len`), ``clip_len``, ``frame_interval``, ``num_clips``.
@@ -34,9 +34,9 @@ class SampleFrames(mmaction.datasets.transforms.SampleFrames):
         clip_len: Frames T of a clip.
         frame_interval: Stride τ, at `target_fps` frames a second or in frames of the video. Defaults to 1.
         num_clips: Number K of clips. Defaults to 1.
-        out_of_bound_opt: What is beyond the end of a video: 'loop', the video again, or 'repeat_last', its last frame.
+        out_of_bound_opt: What follows the end of a video: 'loop', the video again, or 'repeat_last', its last frame.
             Defaults to 'loop'.
-        target_fps: Frames per second that `frame_interval` counts. Defaults to None, those of the video.
+        target_fps: Frame rate that `frame_interval` refers to. Defaults to None, that of the video.
         test_mode: Whether clips are spread evenly, rather than drawn. Defaults to False.
         temporal_jitter: Whether to move each frame by less than a stride, at random. Defaults to False.
         twice_sample, keep_tail_frames: As in mmaction's SampleFrames. Default to False.
@@ -70,15 +70,15 @@ class SampleFrames(mmaction.datasets.transforms.SampleFrames):
         """Adds ``frame_inds``.
 
         Raises:
-            UnreadableVideoError: If the video does not tell its frame rate, and `target_fps` is set.
+            UnreadableVideoError: If the frame rate of the video is unknown, and `target_fps` is set.
         """
         total, fps, ratio = results['total_frames'], results.get('avg_fps'), 1.0
         if self.target_fps and fps is not None:
             if not 0 < fps < math.inf:
                 filename = results.get('filename', '')
                 raise UnreadableVideoError(
-                    f'cannot sample frames of {filename} at {self.target_fps} a second: it does not tell its frame '
-                    'rate; with target_fps=None every frame counts',
+                    f'cannot sample frames of {filename} at {self.target_fps} per second: its frame rate is unknown; '
+                    'with target_fps=None every frame counts',
                     filename,
                 )
             ratio = fps / self.target_fps

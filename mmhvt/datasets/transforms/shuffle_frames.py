@@ -10,9 +10,9 @@ from mmhvt.registry import TRANSFORMS
 class ShuffleFrames(BaseTransform):
     """Puts the frames of each clip into a random order, drawn anew for every clip.
 
-    A model that tells classes by motion falls to chance on such clips; one that tells them by
-    what a frame shows does not. The accuracy depends on the order that is drawn, so average over
-    several draws: wrap the test set in MMEngine's ``RepeatDataset``.
+    A model that recognizes classes by motion falls to chance on such clips; one that recognizes
+    them by what a frame shows does not. The accuracy depends on the order that is drawn, so average
+    over several draws: wrap the test set in MMEngine's ``RepeatDataset``.
 
     Required keys: ``imgs`` (``num_clips * clip_len`` frames, clip after clip), ``num_clips``,
     ``clip_len``. Modified keys: ``imgs``. Goes right after decoding, before multiple crops.

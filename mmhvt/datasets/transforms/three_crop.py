@@ -9,8 +9,8 @@ from mmhvt.registry import TRANSFORMS
 class ThreeCrop(mmaction.datasets.transforms.ThreeCrop):
     """Three crops that cover the longer side, in the middle of the shorter one.
 
-    MViTv2 tests with crops of 224² of frames whose shorter side is 256 (arXiv:2112.01526, appendix B.4); mmaction's
-    ThreeCrop takes nothing but crops as high, or as wide, as the frame.
+    MViTv2 tests with 224² crops from frames whose shorter side is 256 (arXiv:2112.01526, appendix B.4); mmaction's
+    ThreeCrop only accepts crops that are as high, or as wide, as the frame.
 
     Required keys: ``imgs``. Added or modified keys: ``imgs`` (all frames of the first crop, then of the second and the
     third), ``crop_bbox``, ``img_shape``.

@@ -1,7 +1,7 @@
 """Pictures of training batches as a model sees them: after normalization, augmentation and blending.
 
-mmengine's and the packages' visualization hooks draw predictions on what the pipeline gave; `browse_dataset` draws
-samples before the data preprocessor. Neither shows what mixup and CutMix make of a batch.
+The visualization hooks of mmengine and its packages draw predictions on what the pipeline returned; `browse_dataset`
+draws samples before the data preprocessor. Neither shows what mixup and CutMix do to a batch.
 
 Shapes: N batch, C channels, T frames, H height, W width.
 """
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from mmhvt.utils.drawing import BLUE, draw_boxes
 
-# classes of a soft label that are named, and the least weight of one
+# number of classes of a soft label that are named, and the least weight of one
 MOST_LABELS, LEAST_WEIGHT = 4, 0.005
-# metainfo that tells where a sample is from
+# metainfo that says where a sample is from
 _FILES = ('img_path', 'filename', 'frame_dir', 'img_key')
 # height from which captions of boxes can be read
 _READABLE = 240
@@ -50,10 +50,10 @@ def pixels(
     Args:
         inputs: What a data preprocessor returned: (N, C, H, W) images, (N, C, T, H, W) or (N, views, C, T, H, W) clips,
             or (N, frames, C, H, W), as its `format_shape` says.
-        preprocessor: Has mean and standard deviation, if it normalizes.
-        most_frames: Of a sample.
-        channel_order: Of the inputs. Defaults to RGB if the preprocessor swaps channels or takes videos, which are
-            decoded as RGB, else BGR, as images are loaded.
+        preprocessor: Data preprocessor, which has mean and standard deviation if it normalizes.
+        most_frames: Maximum number of frames of a sample.
+        channel_order: Channel order of the inputs. Defaults to RGB if the preprocessor swaps channels or takes videos,
+            which are decoded as RGB, else BGR, as images are loaded.
 
     Returns:
         (N, T, H, W, 3) uint8 RGB. Padding has the color that the preprocessor pads with.
@@ -61,11 +61,11 @@ def pixels(
     Raises:
         ValueError: If the inputs have neither 1 nor 3 channels.
     """
-    layout = getattr(preprocessor, 'format_shape', None)  # mmaction's alone
+    layout = getattr(preprocessor, 'format_shape', None)  # only mmaction's has it
     axis = -4 if layout in ('NCTHW', 'MIX2d3d') and inputs.ndim > 4 else -3
     if inputs.ndim < 4 or inputs.shape[axis] not in (1, 3):
         raise ValueError(
-            f'inputs of shape {tuple(inputs.shape)} are no pictures: their axis {axis} must have 1 or 3 channels'
+            f'inputs of shape {tuple(inputs.shape)} are not pictures: their axis {axis} must have 1 or 3 channels'
         )
     x = inputs.detach().movedim(axis, -1)  # (N, [views], [T], H, W, C)
     x = x.flatten(1, -4) if x.ndim > 4 else x[:, None]
@@ -108,7 +108,7 @@ def _name(index: int, names: Sequence[str] | None) -> str:
 
 
 def box_texts(labels: Tensor, names: Sequence[str] | None) -> list[str]:
-    """Labels of boxes, several of one on a line each.
+    """Labels of boxes; several labels of one box are on separate lines.
 
     Args:
         labels: (n,) indices, or (n, classes) zeros and ones. AVA's class 0 is a background that `names` leaves out.
@@ -126,9 +126,9 @@ def show_samples(inputs: np.ndarray, samples: Sequence[Any] | None, names: Names
     """Frames with their boxes and captions.
 
     Args:
-        inputs: (N, T, H, W, 3) of :func:`pixels`.
-        samples: Data samples of mmaction, mmdet or mmpretrain; more than N, or None for none.
-        names: Gives the names of a sample's classes, or None.
+        inputs: (N, T, H, W, 3) from :func:`pixels`.
+        samples: Data samples of mmaction, mmdet or mmpretrain; there may be more than N. None for none.
+        names: Function that returns the names of a sample's classes, or None.
     """
     shown = []
     for index, frames in enumerate(inputs):
@@ -161,8 +161,8 @@ def draw_batch(shown: Sequence[Shown], title: str) -> np.ndarray:
     """A picture (height, width, 3) uint8 RGB: a row of frames for each clip, or images side by side.
 
     Args:
-        shown: One or more.
-        title: Stands above.
+        shown: One or more samples.
+        title: Title above the picture.
     """
     count, height, width, _ = shown[0].frames.shape
     columns = 1 if count > 1 else min(4 if height < _READABLE else 2, len(shown))
@@ -178,7 +178,7 @@ def draw_batch(shown: Sequence[Shown], title: str) -> np.ndarray:
     for panel, (frames, caption) in zip(panels, shown, strict=False):
         strip = np.hstack([*np.pad(frames, ((0, 0), (0, 0), (0, gap), (0, 0)), constant_values=255)])
         panel.imshow(strip[:, :-gap], interpolation='nearest')
-        # names of classes and files are no formulas, even with two dollars
+        # names of classes and files are not formulas, even with two dollar signs
         panel.set_title(caption, fontsize=8, loc='left', parse_math=False)
     figure.suptitle(title, fontsize=9, parse_math=False)
     canvas.draw()

@@ -23,16 +23,16 @@ class BatchVisualizationHook(OptionalHook):
     """Saves training batches as pictures, after the data preprocessor: normalized, mixed and flipped.
 
     A clip is a row of frames, an image one frame. Colors are restored with the preprocessor's own mean and standard
-    deviation; labels stand above, soft ones of mixup and CutMix with their weights; boxes are drawn. The picture goes
-    to the backends of the visualizer: `vis_data/vis_image/train_batch_1.png`, and TensorBoard if it is among them.
+    deviation; labels are above, soft ones of mixup and CutMix with their weights; boxes are drawn. The picture goes to
+    the backends of the visualizer: `vis_data/vis_image/train_batch_1.png`, and TensorBoard if it is among them.
 
-    No config has it: `--cfg-options default_hooks.batch.type=mmhvt.BatchVisualizationHook`. It changes neither data nor
-    random numbers. The first process shows its share of the batch.
+    No config contains it; add it with `--cfg-options default_hooks.batch.type=mmhvt.BatchVisualizationHook`. It changes
+    neither data nor random numbers. The first process shows its share of the batch.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.
         iterations: Iterations to show, counted from 1 over the whole training. Defaults to (1,).
-        interval: Shows each iteration that it divides, too. Defaults to None.
+        interval: Also shows each iteration that is a multiple of it. Defaults to None.
         max_samples: Samples of a batch to show. Defaults to 8.
         max_frames: Frames of a sample to show, spread over all of its clips. Defaults to 8.
         channel_order: Of the model's inputs, 'rgb' or 'bgr'. Defaults to None: RGB if the preprocessor swaps channels
@@ -57,11 +57,11 @@ class BatchVisualizationHook(OptionalHook):
         self._handle: Any = None
         if not self.iterations and interval is None:
             raise ValueError(
-                'BatchVisualizationHook: iterations is empty and interval is None, so that it shows nothing: set one'
+                'BatchVisualizationHook: iterations is empty and interval is None, so it shows nothing: set one'
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Checks that there is something to show, and where to.
+        """Checks that there is something to show, and somewhere to show it.
 
         Raises:
             ValueError: If the model has no data preprocessor, or the visualizer no backends.
@@ -84,7 +84,7 @@ class BatchVisualizationHook(OptionalHook):
         if is_chosen and is_main_process():
             preprocessor = cast(nn.Module, unwrap_model(runner.model).data_preprocessor)
 
-            # before the model has its batch, which it may change
+            # before the model gets its batch, which it may change
             def show(module: nn.Module, args: tuple, output: Any) -> None:
                 self._remove()
                 self._show(runner, number, module, output)
@@ -94,7 +94,7 @@ class BatchVisualizationHook(OptionalHook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
     ) -> None:
-        """Finds out whether there was a batch.
+        """Checks that there was a batch.
 
         Raises:
             ValueError: If the data preprocessor was not called.
@@ -114,7 +114,7 @@ class BatchVisualizationHook(OptionalHook):
         """Draws what a data preprocessor returned.
 
         Raises:
-            ValueError: If that is no batch of pictures.
+            ValueError: If that is not a batch of pictures.
         """
         # needs matplotlib, which takes half a second
         from .batch_pictures import draw_batch, pixels, show_samples
@@ -123,7 +123,7 @@ class BatchVisualizationHook(OptionalHook):
         samples = output.get('data_samples') if isinstance(output, Mapping) else None
         try:
             if not isinstance(inputs, Tensor):
-                raise ValueError(f'inputs of {type(inputs).__name__} are not shown: they must be a batch, a tensor')
+                raise ValueError(f'inputs of {type(inputs).__name__} are not shown: they must be a batched tensor')
             few = inputs[: self.max_samples]
             frames = pixels(few, preprocessor, self.max_frames, self.channel_order)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Refuses checkpoints that are truncated or belong to another model."""
+"""Rejects checkpoints that are truncated or belong to another model."""
 
 import os
 
@@ -16,13 +16,13 @@ from .resumed_state import find_fault
 
 @HOOKS.register_module()
 class CheckpointCheckHook(OptionalHook):
-    """Refuses a checkpoint that does not fit the model, where MMEngine loads what fits and warns.
+    """Rejects a checkpoint that does not fit the model, where MMEngine loads what fits and warns.
 
-    To test, every tensor of the model must be in it. To start training with `load_from`, the backbone must fit; what
-    stands behind it may differ (another number of classes, another task's head), and is named in one warning. A model
-    without a backbone must fit whole. To resume, the two must be the same.
+    For a test, it must have every tensor of the model. To start training with `load_from`, the backbone must fit; what
+    comes after it may differ (another number of classes, another task's head), and is named in one warning. A model
+    without a backbone must fit as a whole. To resume, the two must be the same.
 
-    For a backbone of ours, files of other libraries are converted and positions resized, with a line of report:
+    For a backbone of ours, files of other libraries are converted and positions resized, with a one-line report:
     :func:`mmhvt.migrate.whole.fit_checkpoint`.
 
     Args:
@@ -33,11 +33,11 @@ class CheckpointCheckHook(OptionalHook):
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Runner) -> None:
-        """Finds the file that `resume=True` goes on from, or checks the one that is given before it is unpickled.
+        """Finds the file from which `resume=True` resumes, or checks the given one before it is unpickled.
 
         Raises:
             FileNotFoundError: If it is a path on disk that does not exist.
-            ValueError: If it is no checkpoint or not whole, or if there is none to resume.
+            ValueError: If it is not a checkpoint or not whole, or if there is none to resume.
         """
         found = find_resumed(runner)
         path = self._path(runner)
@@ -52,7 +52,7 @@ class CheckpointCheckHook(OptionalHook):
             raise ValueError(f'{error}: {advice or "copy or download it again"}') from error
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compares with the model before anything is copied into it; converts and resizes what it can.
+        """Compares a checkpoint with the model before anything is copied into it; converts and resizes what it can.
 
         Raises:
             ValueError: If it does not fit, or if there is nothing to resume in it.
@@ -76,16 +76,16 @@ class CheckpointCheckHook(OptionalHook):
 
     @staticmethod
     def _path(runner: Runner) -> str | None:
-        """The file that the runner is to load, found as it finds it."""
+        """The file that the runner is going to load, found in the same way."""
         if runner._resume and runner._load_from is None:
             return find_latest_checkpoint(runner.work_dir)
         return runner._load_from
 
 
 def check_checkpoint(runner: Runner, checkpoint: dict) -> None:
-    """What the hook does, for a runner whose config does not name it, if the model's backbone is one of ours.
+    """Does what the hook does if the config of a runner does not name it, and the model's backbone is one of ours.
 
-    MMEngine's runners call it, repaired by :mod:`mmhvt.compat`, before their hooks see the checkpoint.
+    MMEngine's runners, as repaired by :mod:`mmhvt.compat`, call it before their hooks see the checkpoint.
 
     Args:
         runner: Runner that loads.

@@ -1,4 +1,4 @@
-"""Saves checkpoints such that one that is whole is there at any time."""
+"""Saves checkpoints so that there is a whole one at any time."""
 
 import hashlib
 import io
@@ -20,23 +20,23 @@ from mmhvt.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
-    """MMEngine's hook, of whose checkpoints one is whole at any time, which is found again by `resume=True`.
+    """MMEngine's hook, but there is a whole checkpoint at any time, and `resume=True` finds it.
 
     MMEngine removes the old checkpoint, writes the new one in its place, and then the file `last_checkpoint`: a run
     that is killed, or whose disk is full, may leave nothing to resume. Here a file is written under another name,
-    flushed to the disk and renamed; then `last_checkpoint` moves in the same way, and then the old ones are removed. So
-    the disk needs room for one more than `max_keep_ckpts`. A run whose disk is full stops with an OSError, and what it
-    has saved before is there.
+    flushed to the disk and renamed; then `last_checkpoint` is updated in the same way, and then the old ones are
+    removed. So the disk needs room for one more than `max_keep_ckpts`. A run whose disk is full stops with an OSError,
+    and keeps what it has saved before.
 
-    `resume=True` without a file goes on from the newest whole checkpoint, whatever `last_checkpoint` says:
+    `resume=True` without a file resumes from the newest whole checkpoint, whatever `last_checkpoint` says:
     :func:`mmhvt.engine.resuming.find_resumed`. Without `resume`, a folder that holds checkpoints of an earlier run is
-    refused.
+    rejected.
 
-    An `out_dir` that is not on a local disk is written as MMEngine does it, with the old files removed last.
+    An `out_dir` that is not on a local disk is written as in MMEngine, but with the old files removed last.
 
     Args:
         *args: Arguments of :class:`mmengine.hooks.CheckpointHook`.
-        overwrite: Whether a run that does not resume may write over checkpoints of an earlier one. Defaults to False.
+        overwrite: Whether a run that does not resume may overwrite checkpoints of an earlier one. Defaults to False.
         **kwargs: Arguments of :class:`mmengine.hooks.CheckpointHook`.
     """
 
@@ -45,10 +45,10 @@ class CheckpointHook(MMEngineCheckpointHook):
         self.overwrite = overwrite
 
     def before_run(self, runner: Runner) -> None:
-        """Finds what `resume=True` goes on from, or makes sure that a new run writes over nothing.
+        """Finds what `resume=True` resumes from, or makes sure that a new run overwrites nothing.
 
         Raises:
-            ValueError: If there is nothing whole to resume, or a checkpoint of an earlier run in the way.
+            ValueError: If there is nothing whole to resume, or a checkpoint of an earlier run is in the way.
         """
         if not isinstance(runner._train_loop, BaseLoop) or runner.iter > 0:
             return  # a test, or a training that goes on
@@ -59,11 +59,11 @@ class CheckpointHook(MMEngineCheckpointHook):
             return
         saved = on_rank_0(folder.saved)
         if saved and os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0':
-            # torchrun --max-restarts started this run again, whose first start found the folder empty
+            # torchrun --max-restarts restarted this run, and its first start found the folder empty
             runner._resume, runner._load_from = True, None
             find_resumed(runner)
             if not isinstance(runner, Runner):
-                runner.load_or_resume()  # FlexibleRunner has been there before its hooks run
+                runner.load_or_resume()  # FlexibleRunner has already done so before its hooks run
         elif saved:
             raise ValueError(
                 f'{folder.path} holds {saved[0].name} of an earlier run: go on with --resume, choose another '
@@ -75,13 +75,13 @@ class CheckpointHook(MMEngineCheckpointHook):
         moved, info = self._resumes_elsewhere(runner), runner.message_hub.runtime_info
         ids = info.get('keep_ckpt_ids', [])
         if moved or not (isinstance(ids, list) and all(isinstance(number, int) for number in ids)):
-            # of another folder: files of these numbers in this one are another run's
+            # of another folder: files with these numbers in this one belong to another run
             runner.message_hub.update_info('keep_ckpt_ids', [])
         super().before_train(runner)
         if self.save_best is not None:
             for key, best in self._best.items():
-                # A copy of a folder must not remove the best checkpoint of the original. What a checkpoint names is
-                # going to be removed, so it has to be a best one.
+                # A copy of a folder must not remove the best checkpoint of the original. The file that a checkpoint
+                # names is going to be removed, so it must be a best one.
                 name = Path(best).name if isinstance(best, str) and not moved else ''
                 is_best = name.startswith('best_')
                 self._set_best(key, self.file_backend.join_path(self.out_dir, name) if is_best else None)
@@ -90,11 +90,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         self.backend_args = dict(backend=DURABLE)
         if is_main_process():
             for path in remove_unfinished(Path(self.out_dir)) + remove_unfinished(Path(runner.work_dir)):
-                runner.logger.info(f'Removed {path}, which a run that was killed has left')
+                runner.logger.info(f'Removed {path}, which a killed run left behind')
 
     @staticmethod
     def _resumes_elsewhere(runner: Runner) -> bool:
-        """Whether a run goes on from a checkpoint that does not stand in the folder that it is going to save to."""
+        """Whether a run resumes from a checkpoint outside of the folder that it is going to save to."""
         folder = folder_of(runner)
         if folder is None or not runner._resume or runner._load_from is None:
             return False
@@ -102,7 +102,7 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     @property
     def _best(self) -> dict[str, str | None]:
-        """Path of the best checkpoint by each metric; MMEngine has two attributes for them."""
+        """Path of the best checkpoint by metric; MMEngine has two attributes for them."""
         if len(self.key_indicators) == 1:
             return {self.key_indicators[0]: self.best_ckpt_path}
         return dict(self.best_ckpt_path_dict)
@@ -117,11 +117,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         """Saves, moves the pointer, and removes outdated checkpoints, in this order.
 
         Raises:
-            OSError: If it cannot be written. Pointer and older checkpoints are then as they were.
+            OSError: If it cannot be written. Pointer and older checkpoints are then unchanged.
         """
         kept = [*(other for other in getattr(self, 'keep_ckpt_ids', ()) if other != step), step]
         if self.max_keep_ckpts > 0:
-            # with the one that is removed in the end: if this run is killed before, the resumed one removes it
+            # with the one that is removed in the end: if this run is killed before that, the resumed one removes it
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
@@ -151,11 +151,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         if not self.save_best:
             return
         previous = list(self._best.values())
-        # out of sight of MMEngine, which would remove them first
+        # hidden from MMEngine, which would remove them first
         for key in self._best:
             self._set_best(key, None)
         super()._save_best_checkpoint(runner, metrics)
-        # by position, as MMEngine replaces the key 'auto' by that of a metric
+        # by position, as MMEngine replaces the key 'auto' with that of a metric
         for (key, path), old in zip(self._best.items(), previous, strict=True):
             if path is None:
                 self._set_best(key, old)
@@ -172,7 +172,7 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     @master_only
     def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
-        """Writes a checkpoint with `published_keys` alone; its name ends in the SHA-256 of the file."""
+        """Writes a checkpoint with only `published_keys`; its name ends in the SHA-256 of the file."""
         if self.backend_args != dict(backend=DURABLE):
             super()._publish_model(runner, ckpt_path)
             return

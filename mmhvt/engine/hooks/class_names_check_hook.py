@@ -1,4 +1,4 @@
-"""Compares the classes of the datasets of a run, what a metric evaluates, and masks, before the first step."""
+"""Compares the classes of a run's datasets, what its metrics evaluate, and masks, before the first step."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,10 +18,10 @@ from .wrapped_datasets import unwrap_datasets
 class ClassNamesCheckHook(OptionalHook):
     """Checks that training, validation and test have the same classes in the same order, and a test those of its model.
 
-    Datasets that take their classes from their files, as :class:`mmhvt.CocoDataset`, may have them in another order,
-    so that a class of the model would be compared with another one of the annotations. A :class:`mmhvt.CocoMetric` has
-    to have the classes and images that it evaluates, too. A detector of masks needs a pipeline that loads them, and a
-    metric of masks such a detector.
+    Datasets that take their classes from their files, such as :class:`mmhvt.CocoDataset`, may have them in another
+    order, so that a class of the model would be compared with another one of the annotations. A
+    :class:`mmhvt.CocoMetric` must have the classes and images that it evaluates, too. A detector of masks needs a
+    pipeline that loads them, and a metric of masks needs such a detector.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.
@@ -71,7 +71,7 @@ def _datasets(runner: Runner) -> Iterator[tuple[str, Any]]:
 
 
 def _check_masks(model: Any, mode: str, loop: BaseLoop) -> None:
-    """Compares a detector, the pipeline of its training, and its metrics, of which some may need masks."""
+    """Compares a detector, its training pipeline, and its metrics, some of which may need masks."""
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     has_masks = getattr(model, 'with_mask', None)
@@ -86,7 +86,7 @@ def _check_masks(model: Any, mode: str, loop: BaseLoop) -> None:
         if loading and not any(loading):
             raise ValueError(
                 f'{type(model).__name__} predicts masks, but the pipeline of the train dataset of {source_of(dataset)} '
-                'does not load them: set with_mask=True in LoadAnnotations, or take a detector without a mask_head'
+                'does not load them: set with_mask=True in LoadAnnotations, or use a detector without a mask_head'
             )
     for metric in getattr(getattr(loop, 'evaluator', None), 'metrics', ()):
         if not has_masks and 'segm' in getattr(metric, 'metrics', ()):

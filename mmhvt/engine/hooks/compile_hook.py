@@ -1,4 +1,4 @@
-"""Compiles what computes: `compile=True` in a config."""
+"""Compiles the part of a model that computes: `compile=True` in a config."""
 
 from typing import Any, cast
 
@@ -14,13 +14,14 @@ from .optional_hook import OptionalHook
 
 @HOOKS.register_module()
 class CompileHook(OptionalHook):
-    """Has `compile=True` in a config, or `compile=dict(…)` of options of torch.compile, compile the backbone alone.
+    """Makes `compile=True` in a config, or `compile=dict(…)` with options of torch.compile, compile only the backbone.
 
-    MMEngine compiles `train_step` of a model: beside the backbone data samples, logs and the optimizer, of which some
-    are compiled anew in each of the first steps. A backbone of ours is one graph, and so is :class:`~mmhvt.models.MAE`;
-    heads and losses take no time. Names in checkpoints stay, and a test is not compiled.
+    MMEngine compiles the `train_step` of a model, which besides the backbone has data samples, logs and the optimizer;
+    some of these are recompiled in each of the first steps. Each of our backbones is one graph, and so is
+    :class:`~mmhvt.models.MAE`; heads and losses take no time. Names in checkpoints do not change, and a test is not
+    compiled.
 
-    A model with another backbone is compiled as MMEngine does.
+    A model with another backbone is compiled as in MMEngine.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.
@@ -31,10 +32,10 @@ class CompileHook(OptionalHook):
         self._given: bool | dict[str, Any] | None = None
 
     def before_run(self, runner: Runner) -> None:
-        """Compiles, in place of the runner, what the first batch is going to enter.
+        """Compiles, in place of the runner, the module that the first batch is going to enter.
 
         Raises:
-            ValueError: If FSDP shards the model, of which there is no graph.
+            ValueError: If FSDP shards the model, so that there is no graph of it.
         """
         given, model = runner.cfg.get('compile'), unwrap_model(runner.model)
         if not given or not isinstance(runner._train_loop, BaseLoop):
@@ -42,12 +43,12 @@ class CompileHook(OptionalHook):
         if is_sharded(model):
             raise ValueError(f'compile={given} is not for models that FSDP shards: remove it, or strategy')
         if has_own_backbone(model):
-            # that of masked pre-training is entered by another method
+            # masked pre-training enters its backbone by another method
             part = model if hasattr(model, 'reconstruct') else cast(nn.Module, model.backbone)
             part.compile(**({} if given is True else given))
             self._given, runner.cfg.compile = given, False
 
     def before_train(self, runner: Runner) -> None:
-        """The config is as it was, for logs and checkpoints."""
+        """Restores the config, for logs and checkpoints."""
         if self._given is not None:
             runner.cfg.compile, self._given = self._given, None

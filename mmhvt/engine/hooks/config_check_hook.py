@@ -12,7 +12,7 @@ from mmhvt.utils import nearest
 
 from .optional_hook import OptionalHook
 
-# what OpenMMLab's tools read beside the runner; names of views are too much like those of pipelines to compare with
+# what OpenMMLab's tools read besides the runner; names of views are too similar to those of pipelines to compare with
 _OF_TOOLS, _OF_VIEWS = ('auto_scale_lr', 'custom_imports'), ('tta_model', 'tta_pipeline')
 _KEEP = 'If it is meant, set default_hooks=dict(config_check=dict(allowed=[{!r}]))'
 # sections whose unknown keys nobody reads
@@ -30,18 +30,18 @@ _SECTIONS = {
 
 @HOOKS.register_module()
 class ConfigCheckHook(OptionalHook):
-    """Refuses wrong values in a config, and keys that are spelled almost as those of the runner, which ignores them.
+    """Rejects wrong values in a config, and keys that are spelled almost like those of the runner, which ignores them.
 
-    A config may have variables of any name: only a key that is near a known one, as `train_dataloder`, is refused.
-    Values are those of :mod:`mmhvt.engine.config_options`. `tools/train.py` and `tools/test.py` check a config that has
-    this hook before anything is built from it.
+    A config may have variables of any name: only a key that is near a known one, such as `train_dataloder`, is
+    rejected. :mod:`mmhvt.engine.config_options` has the allowed values. `tools/train.py` and `tools/test.py` check a
+    config that has this hook before anything is built from it.
 
     Args:
-        allowed: Keys that are meant as they are, with dots: 'train_cfg.max_epochs'. Defaults to none.
+        allowed: Keys that are intended as they are, with dots: 'train_cfg.max_epochs'. Defaults to none.
         enabled: Whether to build the hook. Defaults to True.
     """
 
-    # what other hooks check, they know better
+    # other hooks know better what they check
     priority = 'VERY_LOW'
 
     def __init__(self, allowed: Sequence[str] = (), enabled: bool = True) -> None:
@@ -65,7 +65,7 @@ def check_built_later(cfg: Mapping[str, Any]) -> None:
     """
     hooks = cfg.get('default_hooks') or {}
     if not isinstance(hooks, Mapping):
-        raise ValueError(f'default_hooks={hooks!r} must be a dict of hooks by their names')
+        raise ValueError(f'default_hooks={hooks!r} must be a dict of hooks by name')
     for hook in hooks.values():
         if isinstance(hook, Mapping) and hook.get('type') in ('mmhvt.ConfigCheckHook', ConfigCheckHook):
             if hook.get('enabled', True) is not False:
@@ -79,11 +79,11 @@ def check_config(cfg: Mapping[str, Any], allowed: Sequence[str] = ()) -> None:
 
     Args:
         cfg: Config of a runner.
-        allowed: Keys that are meant as they are. Defaults to none.
+        allowed: Keys that are intended as they are. Defaults to none.
 
     Raises:
-        ValueError: If a key is misspelled or a value wrong; names the nearest right one or what would do, and how to
-            keep it.
+        ValueError: If a key is misspelled or a value is wrong. The message has the nearest key or what is allowed, and
+            how to keep it.
     """
     known = [*inspect.signature(Runner.__init__).parameters, *_OF_TOOLS]
     _compare(cfg, [name for name in known if name not in ('self', 'cfg')], '', allowed)
@@ -97,7 +97,7 @@ def check_config(cfg: Mapping[str, Any], allowed: Sequence[str] = ()) -> None:
 
 def _compare(keys: Iterable[str], known: Sequence[str], section: str, allowed: Sequence[str]) -> None:
     for key in keys:
-        # short names, as mode, are variables
+        # short names, such as mode, are variables
         if key in known or key in _OF_VIEWS or section + key in allowed or len(key) < 5:
             continue
         near = nearest(key, known, cutoff=0.8)
@@ -109,6 +109,6 @@ def _compare(keys: Iterable[str], known: Sequence[str], section: str, allowed: S
 
 
 def _is_misspelled(key: str, near: str) -> bool:
-    """Whether a key is no word of its own, as val_evaluator_2 and gallery_dataloader."""
+    """Whether a key is not a name of its own, such as val_evaluator_2 and gallery_dataloader."""
     added = key.removeprefix(near)
     return abs(len(key) - len(near)) <= 2 and not (added[:1] == '_' or added.isdigit())

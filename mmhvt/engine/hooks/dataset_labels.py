@@ -74,13 +74,13 @@ def check_names(names: list[str], where: str, dataset: object, mode: str) -> Non
     """Checks that a dataset has the same names of classes, in the same order, as something else.
 
     Args:
-        names: Names of the other one.
-        where: What it is, for messages: 'the train dataset'.
+        names: Names to compare with.
+        where: Where they are from, for messages: 'the train dataset'.
         dataset: Dataset. One without names fits all.
         mode: 'train', 'val' or 'test', for messages.
 
     Raises:
-        ValueError: If a label has another name; says which.
+        ValueError: If a label has another name. The message says which.
     """
     for label, (one, other) in enumerate(zip_longest(names, class_names(dataset) or names)):
         if one != other:
@@ -88,7 +88,7 @@ def check_names(names: list[str], where: str, dataset: object, mode: str) -> Non
             second = 'missing' if other is None else repr(other)
             raise ValueError(
                 f'{first} in {where}, but {second} in the {mode} dataset of {source_of(dataset)}: set metainfo=dict('
-                'classes=…) so that all have those of the training, in the same order'
+                'classes=…) so that all have the classes of the training, in the same order'
             )
 
 
@@ -102,7 +102,7 @@ def _annotations(dataset: BaseDataset) -> Iterator[object]:
 
 
 def _label(info: object) -> object:
-    """The label of an annotation, None if there is none, NotImplemented if it has another form."""
+    """The label of an annotation; None if there is none, NotImplemented if it has another form."""
     if not isinstance(info, dict) or 'gt_score' in info:
         return NotImplemented
     return info['gt_label'] if 'gt_label' in info else info.get('label')

@@ -1,4 +1,4 @@
-"""Makes a resumed training the one that was interrupted."""
+"""Makes a resumed training equal to an uninterrupted one."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -24,33 +24,33 @@ _KEY = 'exact_resume'
 
 @HOOKS.register_module()
 class ExactResumeHook(OptionalHook):
-    """Makes a resumed training give the weights of one that was not interrupted, to the last bit.
+    """Makes a resumed training end with the weights of an uninterrupted one, to the last bit.
 
-    Random numbers follow from the seed of the run and from where they are drawn, instead of from all that was drawn
-    before: those of a sample from the iteration, its place in the batch and the rank; those of a step (dropout, drop
-    path, masks, mixup) from the iteration. They depend neither on the number of workers nor on how long these live, and
-    a resumed run has no random state to restore. MMEngine's workers draw the same numbers in each epoch if they are not
-    persistent.
+    Random numbers depend on the seed of the run and on where they are drawn, instead of on all that was drawn before:
+    those of a sample on the iteration, its place in the batch and the rank; those of a step (dropout, drop path, masks,
+    mixup) on the iteration. They depend neither on the number of workers nor on how long these live, and a resumed run
+    has no random state to restore. MMEngine's workers draw the same numbers in each epoch if they are not persistent.
 
-    A checkpoint gets an entry `exact_resume`: batches of the epoch that it has seen and the length of the epoch, the
-    seed of the sampler, and gradients if it was written between two steps of the optimizer (`accumulative_counts`; in
-    one process only). A run that resumes
+    A checkpoint gets an entry `exact_resume`: the number of batches of the epoch that are done and the length of the
+    epoch, the seed of the sampler, and gradients if it was written between two steps of the optimizer
+    (`accumulative_counts`; in one process only). A run that resumes
 
-    - takes the seed of the run and of its sampler from the checkpoint, also when the config has none;
-    - goes on inside an epoch (``checkpoint=dict(by_epoch=False)``), where MMEngine repeats it from its start, with
-      batches, logs and schedules in their place;
+    - takes the seed of the run and of its sampler from the checkpoint, even if the config has none;
+    - continues within an epoch (``checkpoint=dict(by_epoch=False)``), with batches, logs and schedules in their place,
+      where MMEngine repeats the epoch from its start;
     - skips batches of an :class:`~mmengine.runner.IterBasedTrainLoop` without loading them, whatever the sampler;
-    - first repeats the validation that followed on the checkpoint, which the best checkpoint and schedules such as
-      ReduceOnPlateauLR depend on.
+    - first repeats the validation that followed the checkpoint, on which the best checkpoint and schedules such as
+      ReduceOnPlateauLR depend.
 
-    Two runs are equal as far as their kernels are: on a GPU set ``randomness=dict(deterministic=True)``. With another
-    number of processes or batch size a run goes on at the same share of the epoch, with a warning.
+    Two runs are equal as far as their kernels are: on a GPU, set ``randomness=dict(deterministic=True)``. With another
+    number of processes or batch size, a run continues at the same fraction of the epoch, with a warning.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.
     """
 
-    # after CheckpointHook, whose state the validation of before_train needs; nothing draws between this and a step
+    # after CheckpointHook, whose state the validation of before_train needs; nothing draws random numbers between this
+    # and a step
     priority = 'LOWEST'
 
     def __init__(self, enabled: bool = True) -> None:
@@ -87,19 +87,19 @@ class ExactResumeHook(OptionalHook):
         )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Takes its entry out of a checkpoint to resume."""
+        """Takes its entry from a checkpoint to resume."""
         if not runner._resume:
             return
         entry = checkpoint.get(_KEY)
         self._resumed = entry if _is_entry(entry, unwrap_model(runner.model)) else {}
         if not self._resumed:
             runner.logger.warning(
-                'The checkpoint was written without ExactResumeHook: random numbers will be others than if the run had '
-                'not been interrupted'
+                'The checkpoint was written without ExactResumeHook: random numbers will differ from those of an '
+                'uninterrupted run'
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Goes to the place of the checkpoint, and seeds what comes from there on."""
+        """Goes to the place of the checkpoint, and seeds everything from there on."""
         loop, resumed = runner.train_loop, self._resumed
         self._batches = batches = _seeded(runner.train_dataloader, runner.seed, Purpose.SAMPLE)
         if batches is None:
@@ -115,7 +115,7 @@ class ExactResumeHook(OptionalHook):
                 parameter.grad = gradients[name].to(parameter)
         if batches.endless:
             batches.skip = loop.iter
-            # its own one would skip as many again
+            # the iterator's own would skip as many again
             loop.dataloader_iterator.skip_iter = lambda num_iters: None
         else:
             self._batches_done = batches.skip = self._place(runner, resumed)
@@ -123,7 +123,7 @@ class ExactResumeHook(OptionalHook):
             self._validate(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Tells the batches where they are."""
+        """Tells the batches their position."""
         if (batches := self._batches) is None:
             return
         batches.iteration = runner.iter
@@ -144,7 +144,7 @@ class ExactResumeHook(OptionalHook):
         vars(runner.train_loop).pop('run_iter', None)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Gives each validation the same random numbers; a checkpoint that is written in it needs no other one."""
+        """Gives each validation the same random numbers; a checkpoint that is written during it needs no other one."""
         if batches := _seeded(runner.val_dataloader, runner.seed, Purpose.VALIDATION):
             batches.iteration = 0
         self._validating = True
@@ -163,8 +163,8 @@ class ExactResumeHook(OptionalHook):
         done, length_before = resumed['batches_done'], resumed['epoch_length']
         if length_before != length:
             runner.logger.warning(
-                f'An epoch has {length} batches, but {length_before} in the run that is resumed, so that samples come '
-                'in another order: the number of processes, the batch size or the data is another'
+                f'An epoch has {length} batches, but {length_before} in the interrupted run, so samples come in '
+                'another order: the number of processes, the batch size or the data has changed'
             )
             done = done * length // length_before
         if done:
@@ -205,13 +205,13 @@ def _is_entry(entry: Any, model: nn.Module) -> bool:
 
 
 class Purpose(IntEnum):
-    """What random numbers are for; the same position gives other numbers to each."""
+    """What random numbers are for; each purpose has other numbers at the same position."""
 
     STEP, PASS, SAMPLE, VALIDATION = range(4)
 
 
 def seed_generators(seed: int, purpose: Purpose, *position: int) -> None:
-    """Seeds Python's, NumPy's and PyTorch's generators, for a step those of GPUs, too, from where they are used."""
+    """Seeds the generators of Python, NumPy and PyTorch by where they are used; for a step also those of GPUs."""
     words = np.random.SeedSequence((seed, purpose, *position)).generate_state(6)
     # from the same words, Python and NumPy would draw the same numbers
     random.seed(words[:2].tobytes())
@@ -226,8 +226,8 @@ class SeededBatch:
     """Indices of a batch; iterating over them, as DataLoader does to load it, seeds each sample.
 
     Attributes:
-        indices: Of the samples.
-        position: What :func:`seed_generators` takes before the place of a sample in the batch.
+        indices: Indices of the samples.
+        position: Arguments of :func:`seed_generators` before the place of a sample in the batch.
     """
 
     indices: Sequence[Any]
@@ -254,7 +254,7 @@ class SeededBatches:
         endless: Whether to begin again at the end of the data.
         epoch: Number of passes over the data so far.
         iteration: Iteration of the next batch.
-        skip: Number of batches to leave out, in the next pass or, if it is endless, in as many as it takes.
+        skip: Number of batches to skip, in the next pass or, if it is endless, in as many as it takes.
     """
 
     def __init__(self, batch_sampler: Any, seed: int, purpose: Purpose) -> None:
@@ -265,7 +265,7 @@ class SeededBatches:
         self.epoch = self.iteration = self.skip = 0
 
     def __getattr__(self, name: str) -> Any:
-        """`sampler`, which hooks tell the epoch, `batch_size`, `drop_last`."""
+        """`sampler`, whose epoch hooks set, `batch_size`, `drop_last`."""
         return getattr(vars(self)['batch_sampler'], name)
 
     def __len__(self) -> int:
@@ -293,7 +293,7 @@ def _seeded(loader: DataLoader, seed: int, purpose: Purpose) -> SeededBatches | 
     if loader.batch_sampler is None or isinstance(loader.batch_sampler, SeededBatches):
         return loader.batch_sampler
     batches = SeededBatches(loader.batch_sampler, seed, purpose)
-    # The loader stays the same object for loops and hooks that hold it. PyTorch forbids to set this attribute, as
+    # The loader stays the same object for loops and hooks that hold it. PyTorch forbids setting this attribute, as
     # another batch sampler may not fit its other settings.
     vars(loader)['batch_sampler'] = batches
     return batches

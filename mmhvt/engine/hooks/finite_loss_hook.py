@@ -15,7 +15,7 @@ from mmhvt.registry import HOOKS
 from .optional_hook import OptionalHook
 from .wrapped_datasets import unwrap_datasets
 
-# metainfo that tells where a sample is from, the best first
+# metainfo that says where a sample is from, the best first
 _FILES = ('img_path', 'filename', 'frame_dir', 'audio_path', 'img_key', 'video_id')
 # steps in a row that a loss scaler may skip, each halving its scale
 _SKIPPED = 10
@@ -26,18 +26,18 @@ class FiniteLossHook(OptionalHook):
     """Stops at the first loss that is NaN or infinite, before a checkpoint is written, and names the batch.
 
     MMEngine's RuntimeInfoHook copies the losses of each iteration from the GPU to log them; this hook reads the copies
-    and waits for nothing more. On several ranks, the one whose batch it is stops.
+    and waits for nothing else. With several ranks, the one that has the batch stops.
 
-    Steps that the loss scaler of mixed precision skips leave the weights as they were, and are no error: scaled
-    gradients overflow to find the scale, and the loss itself may overflow in float16. It is an error after ten such
-    losses in a row. On the CPU there is no scaler.
+    Steps that the loss scaler of mixed precision skips leave the weights unchanged, and are not errors: scaled
+    gradients overflow to find the scale, and the loss itself may overflow in float16. After ten such losses in a row,
+    the next one is an error. On the CPU there is no scaler.
 
     Weights, buffers and optimizer states that are not finite are neither written to a checkpoint nor loaded from one.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.
-        find_layer: Whether to name the first module whose output is not finite, too. The losses are then looked at
-            before the weights change, for which the host waits for the GPU in each iteration. Defaults to False.
+        find_layer: Whether to also name the first module whose output is not finite. The losses are then checked before
+            the weights change, so that the host waits for the GPU in each iteration. Defaults to False.
     """
 
     # after RuntimeInfoHook, which copies the losses, and CheckpointCheckHook, which converts checkpoints; before
@@ -52,7 +52,7 @@ class FiniteLossHook(OptionalHook):
         self._skipped = 0
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Looks at what is loaded.
+        """Checks what is loaded.
 
         Raises:
             ValueError: If a tensor is not finite.
@@ -62,10 +62,10 @@ class FiniteLossHook(OptionalHook):
         loaded = checkpoint if runner._resume else {key: checkpoint[key] for key in checkpoint if key != 'optimizer'}
         if found := _not_finite(loaded, runner.model):
             path = runner._load_from or 'the checkpoint'
-            raise ValueError(f'{path} is of a training that has failed, {found}: load an earlier one')
+            raise ValueError(f'{path} is from a training that failed, {found}: load an earlier one')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Looks at what is written.
+        """Checks what is written.
 
         Raises:
             FloatingPointError: If a tensor is not finite.
@@ -76,7 +76,7 @@ class FiniteLossHook(OptionalHook):
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Has samples keep the names of their files, and with `find_layer` looks at the losses of each step."""
+        """Makes samples keep the names of their files, and with `find_layer` checks the losses of each step."""
         for dataset in unwrap_datasets(runner.train_dataloader.dataset):
             for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
                 if hasattr(transform, 'meta_keys'):
@@ -88,10 +88,10 @@ class FiniteLossHook(OptionalHook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
     ) -> None:
-        """Looks at the losses.
+        """Checks the losses.
 
         Raises:
-            FloatingPointError: If one is not finite. The message has the iteration, the losses, the learning rate and
+            FloatingPointError: If one is not finite. The message names the iteration, the losses, the learning rate and
                 the files of the batch.
         """
         if not isinstance(outputs, Mapping):
@@ -123,7 +123,7 @@ class FiniteLossHook(OptionalHook):
         return float(value if logged is None else logged.current())
 
     def _remember(self, model: nn.Module, args: tuple) -> None:
-        """Keeps the state of the generators, by which masks and dropped paths can be drawn again."""
+        """Keeps the state of the generators, so that masks and dropped paths can be drawn again."""
         self._random = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
 
     def _look(self, model: nn.Module, args: tuple, kwargs: dict, losses: Any) -> None:
@@ -159,7 +159,7 @@ class FiniteLossHook(OptionalHook):
         self._layer = ', '.join(found[:2]) or 'the outputs of all modules are finite'
 
 
-_ADVICE = 'lower the learning rate, set optim_wrapper.clip_grad, or look at the data'
+_ADVICE = 'lower the learning rate, set optim_wrapper.clip_grad, or check the data'
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

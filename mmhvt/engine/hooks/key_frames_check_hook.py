@@ -13,7 +13,7 @@ from .wrapped_datasets import unwrap_datasets
 class KeyFramesCheckHook(OptionalHook):
     """Checks before the first step that :class:`mmhvt.AVAMetric` counts key frames of the dataset that it evaluates.
 
-    The metric repeats the check after an evaluation, which is late to learn that its annotations are of other videos.
+    The metric repeats the check after an evaluation, which is late to find out that its annotations have other videos.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.

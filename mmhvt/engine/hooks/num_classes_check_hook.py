@@ -1,4 +1,4 @@
-"""Checks that model, loss, annotations and metrics agree about the classes, whose number the head has."""
+"""Checks that model, loss, annotations and metrics agree on the classes, whose number the head has."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,7 @@ def _check_classification(runner: Runner, model: nn.Module, head: Head) -> None:
 
 
 def _heads(head: Head) -> dict[str | None, Head]:
-    """Heads with a number of classes: by dataset, or under None the only one."""
+    """Heads with a number of classes: by dataset, or the only one under None."""
     several = getattr(head.module, 'heads', None)
     heads: dict[str | None, Head] = {None: head}
     if isinstance(several, nn.ModuleDict):
@@ -277,7 +277,7 @@ def _check_task(head: Head, dataset: object, labels: Labels, mode: str, metrics:
     """Checks that dataset, head and metrics all take one label per sample, or all take several."""
     name, loss = head.loss
     count = 'several labels' if labels.several else 'one label'
-    gives = f'the {mode} dataset of {source_of(dataset)} gives {count} per sample'
+    gives = f'the {mode} dataset of {source_of(dataset)} has {count} per sample'
     if labels.several and not head.is_a('MultiLabelHead', 'MultiLabelClsHead'):
         kind = head.loss_kind
         # mmpretrain's ClsHead applies a softmax whatever the loss is
@@ -332,9 +332,9 @@ def _check_actions(runner: Runner, model: nn.Module, head: Head) -> None:
             # mmhvt's datasets then have those of the annotations
             if getattr(part, 'proposal_file', '') is None and getattr(part, 'proposals', None) is None:
                 raise ValueError(
-                    f'{name} has no proposal_file, which gives the boxes of persons. For key frames that the file '
-                    f"lacks, the whole frame is used. type='mmhvt.{type(part).__name__}' does without: it takes the "
-                    'boxes of the annotations'
+                    f'{name} has no proposal_file with the boxes of persons. For key frames that the file lacks, the '
+                    f"whole frame is used. type='mmhvt.{type(part).__name__}' needs no file: it uses the boxes of the "
+                    'annotations'
                 )
             if hasattr(part, 'custom_classes'):
                 # mmaction inserts class 0, the background
@@ -354,7 +354,7 @@ class Task(NamedTuple):
     Args:
         head: Path of the head in the model.
         loss: Attribute of the head that has its loss.
-        check: Function of runner, model and head that raises a ValueError if something does not fit the head.
+        check: Function that takes runner, model and head, and raises a ValueError if something does not fit the head.
     """
 
     head: str
@@ -372,15 +372,15 @@ TASKS = (
 
 @HOOKS.register_module()
 class NumClassesCheckHook(OptionalHook):
-    """Checks before weights are loaded that model, loss, annotations and metrics agree about the classes.
+    """Checks before weights are loaded that model, loss, annotations and metrics agree on the classes.
 
     - `num_classes` of the head and the largest label of the annotations. The datasets are those of the loops that run
       (training and its validation, or test), within any wrappers. Labels that :func:`labels_of` cannot read are
       skipped. Each head of a :class:`mmhvt.CoTrainingHead` is compared with the datasets that
       :class:`mmhvt.NameDataset` assigns to it.
     - Samples without a label, where a loss or a metric needs one.
-    - Weights of the loss, blending, and `num_classes`. Blending, mmpretrain's one-hot labels, and datasets with several
-      labels per sample that have none get the head's.
+    - Weights of the loss, blending, and `num_classes`. Where blending, mmpretrain's one-hot labels, or datasets with
+      several labels per sample have no `num_classes`, they get the head's.
     - Names of classes in the datasets' metainfo: as many as the head has, and the same in training and validation, and
       in a checkpoint and the test of :class:`mmhvt.VideoDataset` and the like.
     - The tasks of loss, scores, labels and metrics: one label per sample, or several.

@@ -16,7 +16,7 @@ class OptionalHook(Hook):
     """
 
     def __new__(cls, enabled: bool = True, **kwargs: Any) -> Hook:
-        if enabled is not False:  # what is no bool is refused by the constructor
+        if enabled is not False:  # the constructor rejects anything but a bool
             return super().__new__(cls)
         stand_in = Hook()
         stand_in.left_out = cls

@@ -1,4 +1,4 @@
-"""What a checkpoint holds beside weights, compared with the run that is to go on from it."""
+"""What a checkpoint holds besides weights, compared with the run that resumes from it."""
 
 import math
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from torch.optim import Optimizer
 
 from mmhvt.migrate.whole import unwrap_model
 
-# containers of a checkpoint, and how deep these may be nested
+# largest number of containers in a checkpoint, and how deeply they may be nested
 _MOST, _DEEPEST = 1_000_000, 100
 
 
 def find_fault(runner: Runner, checkpoint: dict) -> str:
-    """The first thing in a checkpoint from which a run cannot go on, or ''.
+    """The first thing in a checkpoint that keeps a run from resuming, or ''.
 
     Args:
         runner: Runner whose optimizers and schedules are built.
@@ -65,12 +65,12 @@ def _faults_of_hub(hub: dict) -> Iterator[str]:
             yield f'its message_hub has no dict of {key}'
             return
         if odd := [name for name in hub[key] if not isinstance(name, str)]:
-            yield f'{key} in its message_hub have {_shown(odd[0])} for a name'
+            yield f'{key} in its message_hub have {_shown(odd[0])} as a name'
             return
     for key, log in hub['log_scalars'].items():
-        # others are left out by MMEngine
+        # MMEngine leaves out others
         if isinstance(log, HistoryBuffer) and not _is_log(vars(log)):
-            yield f'the log of {_shown(key)} in its message_hub is not one of numbers'
+            yield f'the log of {_shown(key)} in its message_hub does not consist of numbers'
     for key, value in hub['runtime_info'].items():
         if key == 'keep_ckpt_ids':
             fits = isinstance(value, list) and all(_is_count(number, 1 << 63) for number in value)
@@ -82,7 +82,7 @@ def _faults_of_hub(hub: dict) -> Iterator[str]:
             yield f'{key} in its message_hub is {_shown(value)}'
     for key, value in hub['resumed_keys'].items():
         if not isinstance(value, bool):
-            yield f'its message_hub has {_shown(value)} for the resumed key {_shown(key)}, not True or False'
+            yield f'its message_hub has {_shown(value)} for the resumed key {_shown(key)} instead of True or False'
 
 
 def _is_log(state: dict[str, Any]) -> bool:
@@ -110,7 +110,7 @@ def _faults_of_optimizer(
             return
     if len(found['param_groups']) != len(own['param_groups']):
         count = len(found['param_groups'])
-        yield f'its {name} has {count} groups of parameters, that of the run {len(own["param_groups"])}'
+        yield f'its {name} has {count} parameter groups, but that of the run has {len(own["param_groups"])}'
         return
     for key in ('loss_scaler', 'base_param_settings'):
         if not isinstance(found.get(key, {}), dict):
@@ -123,14 +123,14 @@ def _faults_of_optimizer(
             yield f'{group} has no list of parameters'
             return
         if len(theirs['params']) != len(ours['params']):
-            yield f'{group} has {len(theirs["params"])} parameters, that of the run {len(ours["params"])}'
+            yield f'{group} has {len(theirs["params"])} parameters, but that of the run has {len(ours["params"])}'
             return
         for key, value in ours.items():
-            # other versions of PyTorch have some options more or less, but none of these is a number
+            # other versions of PyTorch have some more or fewer options, but none of these is a number
             if key not in theirs and isinstance(value, int | float | tuple) and not isinstance(value, bool):
-                yield f'{group} lacks {key}, which {type(optimizer).__name__} needs: it is of another optimizer'
+                yield f'{group} lacks {key}, which {type(optimizer).__name__} needs: it is from another optimizer'
             elif not _is_alike(theirs.get(key, value), value):
-                yield f'{group} has {key}={_shown(theirs[key])}, the run {_shown(value)}'
+                yield f'{group} has {key}={_shown(theirs[key])}, but the run has {_shown(value)}'
         numbers += theirs['params']
     places = {number: place for place, number in enumerate(numbers) if isinstance(number, int)}
     groups = [group for group in optimizer.param_groups for _ in group['params']]
@@ -138,7 +138,7 @@ def _faults_of_optimizer(
     for number, state in found['state'].items():
         place = places.get(number, -1)
         if place < 0 or not isinstance(state, dict):
-            yield f'its {name} has a state of {_shown(number)}, which is no parameter'
+            yield f'its {name} has a state for {_shown(number)}, which is not a parameter'
             return
         shape = parameters[place].shape
         like = id(groups[place]), len(shape)
@@ -154,7 +154,7 @@ def _faults_of_optimizer(
             if not isinstance(value, torch.Tensor):
                 continue
             if value.is_meta or value.layout is not torch.strided or value.nbytes > value.untyped_storage().nbytes():
-                yield f'its {name} has {key} of {value.numel()} values, of which it holds a part'
+                yield f'its {name} has {key} of {value.numel()} values, of which it holds only a part'
             elif key == 'step' and value.numel() == 1 and value < 0:
                 yield f'its {name} has step={value.item()} for parameter {number}'
             # a step is a scalar; Adafactor keeps rows and columns
@@ -163,7 +163,7 @@ def _faults_of_optimizer(
 
 
 def _first_state(optimizer: Optimizer, group: dict, dim: int) -> dict:
-    """What one of PyTorch's optimizers keeps of a parameter of so many axes after a step."""
+    """What one of PyTorch's optimizers keeps after a step for a parameter with `dim` axes."""
     if not type(optimizer).__module__.startswith('torch.optim'):
         return {}
     parameter = torch.nn.Parameter(torch.zeros((1,) * dim))
@@ -197,7 +197,7 @@ def _faults_of_averages(runner: Runner, found: Any) -> Iterator[str]:
 def _faults_of_schedulers(own: list, found: Any, name: str) -> Iterator[str]:
     if not isinstance(found, list) or len(found) != len(own):
         count = f'{len(found)} schedules' if isinstance(found, list) else _shown(found)
-        yield f'its {name} are {count}, the run has {len(own)}'
+        yield f'its {name} are {count}, but the run has {len(own)}'
         return
     for i, (scheduler, theirs) in enumerate(zip(own, found, strict=True)):
         ours = scheduler.state_dict()
@@ -207,18 +207,18 @@ def _faults_of_schedulers(own: list, found: Any, name: str) -> Iterator[str]:
             continue
         for key, other in zip_longest(sorted(ours), sorted(map(str, theirs))):
             if key != other:
-                yield f'{kind}: its state has {other}, the run {key}'
+                yield f'{kind}: its state has {other}, but the run has {key}'
                 break
         else:
             yield from (
-                f'its {name}[{i}] has {key}={_shown(theirs[key])}, the run {_shown(value)}'
+                f'its {name}[{i}] has {key}={_shown(theirs[key])}, but the run has {_shown(value)}'
                 for key, value in ours.items()
                 if not _is_alike(theirs[key], value)
             )
 
 
 def _is_endless(value: Any) -> bool:
-    """Whether lists in lists hold each other, so often that MMEngine, which looks at each, does not end."""
+    """Whether lists are nested so deeply, or so often, that MMEngine, which looks at each, would not finish."""
     left, seen = [(value, 0)], 0
     while left and seen < _MOST:
         found, depth = left.pop()
@@ -236,7 +236,7 @@ def _is_count(value: Any, end: int) -> bool:
 
 
 def _is_alike(value: Any, own: Any) -> bool:
-    """Whether a value is of the kind of another: a number, a text, a list of as many. For None there may be any."""
+    """Whether a value is of the same kind as another: a number, a string, a list of the same length. Any fits None."""
     if isinstance(own, list | tuple):
         if not isinstance(value, list | tuple) or len(value) != len(own):
             return False
@@ -252,7 +252,7 @@ def _is_alike(value: Any, own: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    # the text of what is nested, or of a number, may be endless
+    # the text of a nested value, or of a number, may be endless
     is_plain = isinstance(value, bool | float | str | None) or (isinstance(value, int) and abs(value) < 1 << 64)
     text = repr(value) if is_plain else ''
     return text if 0 < len(text) < 40 else f'a {type(value).__name__}'

@@ -28,17 +28,17 @@ from .wrapped_datasets import unwrap_datasets
 TOLERANCE = 1e-3
 # that of linear probes on features of MoCo is 30
 LARGEST_RATE = 1000
-# 100 seconds at 30 frames a second
+# 100 seconds at 30 fps
 LONGEST_CLIP = 3000
 
 
 @HOOKS.register_module()
 class ScheduleCheckHook(OptionalHook):
-    """Refuses runs that would train nothing, or nonsense, and warns of schedules that do not fit the run.
+    """Rejects runs that would train nothing, or nonsense, and warns about schedules that do not fit the run.
 
-    A recipe whose ``train_cfg.max_epochs`` or number of GPUs was changed alone still has the warm-up, decay, validation
-    and learning rate of the long run. Such a run may be meant, and is not refused. Neither is a learning rate of 0,
-    overall or of some parameters, with which runs are timed or parts are frozen.
+    A recipe in which only ``train_cfg.max_epochs`` or the number of GPUs was changed still has the warm-up, decay,
+    validation and learning rate of the long run. Such a run may be intended, and is not rejected. Neither is a learning
+    rate of 0, overall or of some parameters, with which runs are timed or parts are frozen.
 
     Args:
         enabled: Whether to build the hook. Defaults to True.
@@ -59,13 +59,13 @@ class ScheduleCheckHook(OptionalHook):
                 _check_optimizer(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Warns in the log, a line for each of them."""
+        """Logs a warning for each problem."""
         for problem in find_problems(runner):
             runner.logger.warning(problem)
 
 
 def _check_data(mode: str, loop: BaseLoop) -> None:
-    """Checks that a dataloader gives batches, and its transforms clips."""
+    """Checks that a dataloader returns batches, and its transforms return clips."""
     loader = loop.dataloader
     for dataset in unwrap_datasets(loader.dataset):
         for transform in getattr(getattr(dataset, 'pipeline', None), 'transforms', None) or []:
@@ -103,7 +103,7 @@ def _check_length(runner: Runner, loop: BaseLoop) -> None:
     if runner.val_loop is not None and interval < 1:
         raise ValueError(
             f'val_interval={interval} must be the number of {unit}s between two validations, 1 or more. To train '
-            'without, set val_dataloader, val_cfg and val_evaluator to None'
+            'without validation, set val_dataloader, val_cfg and val_evaluator to None'
         )
     for scheduler in _all_schedulers(runner):
         scale = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) and not scheduler.by_epoch else 1
@@ -119,7 +119,7 @@ def _check_length(runner: Runner, loop: BaseLoop) -> None:
 def _check_optimizer(runner: Runner) -> None:
     wrappers = runner.optim_wrapper
     if not isinstance(wrappers, OptimWrapper):
-        return  # not built, by who runs the hooks alone
+        return  # not built if only the hooks are run
     for wrapper in wrappers.values() if isinstance(wrappers, OptimWrapperDict) else [wrappers]:
         rates = [group['lr'] for group in wrapper.param_groups]
         for scheduler in _all_schedulers(runner):
@@ -135,8 +135,8 @@ def _check_optimizer(runner: Runner) -> None:
             # infinity measures the norm and clips nothing
             if name in ('max_norm', 'clip_value') and (isinstance(value, bool | str) or not value > 0):
                 raise ValueError(
-                    f'optim_wrapper.clip_grad has {name}={value!r}, which must be positive: others turn gradients '
-                    'around, or to 0. Set clip_grad=None for none'
+                    f'optim_wrapper.clip_grad has {name}={value!r}, which must be positive: other values reverse '
+                    'gradients, or set them to 0. Set clip_grad=None to clip nothing'
                 )
 
 
@@ -160,7 +160,7 @@ def find_problems(runner: Runner) -> Iterator[str]:
 def _schedulers(schedulers: list[_ParamScheduler], loop: BaseLoop) -> Iterator[str]:
     """Schedulers that the run cuts off, and a decay that ends long before it."""
     length, unit, name = _length(loop)
-    # those converted to iterations of a run that counts in epochs
+    # for schedulers that count iterations in a run that counts epochs
     per_epoch = len(loop.dataloader) if isinstance(loop, EpochBasedTrainLoop) else 1
     last_decay = None
     for scheduler in schedulers:
@@ -201,7 +201,7 @@ def _length(loop: BaseLoop) -> tuple[int, str, str]:
 
 
 def _intervals(runner: Runner, loop: BaseLoop) -> Iterator[str]:
-    """A validation or a checkpoint that the run ends before."""
+    """A validation or a checkpoint that is due only after the run ends."""
     length, unit, name = _length(loop)
     if runner.val_loop is not None:
         begin, interval = getattr(loop, 'val_begin', 1), getattr(loop, 'val_interval', 1)
@@ -213,7 +213,7 @@ def _intervals(runner: Runner, loop: BaseLoop) -> Iterator[str]:
             )
         elif interval > length:
             yield (
-                f'val_interval={interval} is longer than {name}={length}: the model is validated at the end alone. '
+                f'val_interval={interval} is longer than {name}={length}: the model is validated only at the end. '
                 'Set train_cfg.val_interval'
             )
     for hook in runner.hooks:
@@ -227,7 +227,7 @@ def _intervals(runner: Runner, loop: BaseLoop) -> Iterator[str]:
 
 
 def _learning_rate(runner: Runner) -> Iterator[str]:
-    """A learning rate that is for another batch."""
+    """A learning rate that is for another batch size."""
     scale: dict[str, Any] = runner.auto_scale_lr or {}
     base = scale.get('base_batch_size')
     batch = getattr(runner.train_dataloader, 'batch_size', None)
@@ -236,8 +236,8 @@ def _learning_rate(runner: Runner) -> Iterator[str]:
     if scale.get('enable'):
         if any(isinstance(scheduler, OneCycleParamScheduler) for scheduler in runner.param_schedulers or ()):
             yield (
-                'auto_scale_lr scales the learning rate of the optimizer, which OneCycleLR replaces by its eta_max. '
-                'Set eta_max for the batch, or use mmhvt.WarmupCosineLR'
+                'auto_scale_lr scales the learning rate of the optimizer, which OneCycleLR replaces with its eta_max. '
+                'Set eta_max for the batch size, or use mmhvt.WarmupCosineLR'
             )
         return
     accumulated = runner.optim_wrapper._accumulative_counts
@@ -248,13 +248,13 @@ def _learning_rate(runner: Runner) -> Iterator[str]:
             parts += f' × {accumulated} accumulated'
         rate = max(group.get('initial_lr', group['lr']) for group in runner.optim_wrapper.param_groups)
         yield (
-            f'the learning rate {rate:g} is for batches of {base} samples, this run has {total} ({parts}): '
+            f'the learning rate {rate:g} is for batches of {base} samples, but this run has {total} ({parts}): '
             'pass --auto-scale-lr, or set auto_scale_lr.enable=True, to scale it'
         )
 
 
 def _nothing_left(runner: Runner, loop: BaseLoop) -> Iterator[str]:
-    """A resumed run that is over, and learning rates of 0 that stay so."""
+    """A resumed run that is over, and learning rates of 0 that stay 0."""
     length, unit, name = _length(loop)
     done = loop.epoch if isinstance(loop, EpochBasedTrainLoop) else loop.iter
     if done >= length:
@@ -274,5 +274,5 @@ def _clips(loop: BaseLoop) -> Iterator[str]:
             if frames > LONGEST_CLIP:
                 yield (
                     f'{type(transform).__name__} samples clips of {frames} frames (clip_len × frame_interval), '
-                    f'{frames / 30:.0f} s at 30 frames a second: of shorter videos, frames repeat. Set frame_interval'
+                    f'{frames / 30:.0f} s at 30 fps: in shorter videos, frames repeat. Set frame_interval'
                 )

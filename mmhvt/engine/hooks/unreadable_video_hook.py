@@ -31,8 +31,8 @@ class UnreadableVideoHook(OptionalHook):
     logs the number of replaced samples and of files over all ranks, and writes the files of the run so far and the
     reasons to `unreadable_videos.txt` in the work directory. An iteration-based run is one epoch.
 
-    Files of this list that could not be opened are not opened again, by no worker, in no epoch and no later run with
-    the same work directory, until their size or time of change is another.
+    Files in this list that could not be opened are not opened again, by any worker, in any epoch or any later run with
+    the same work directory, until their size or modification time changes.
 
     If a worker dies, the error names the file that it was reading. If the decoder crashed, or took 300 s of CPU time
     for it, the file is added to the list, so that a resumed run trains on without it.
@@ -40,8 +40,8 @@ class UnreadableVideoHook(OptionalHook):
     Samples carry in their metainfo which files they replace, so that the counts do not depend on the workers or on how
     far they prefetch. Batches without such samples are left alone, whatever their structure.
 
-    The hook also checks that `collate_fn` fits the dataset: repeated augmentation gives a list of samples per video and
-    needs `repeat_pseudo_collate`, which other datasets must not have.
+    The hook also checks that `collate_fn` fits the dataset: repeated augmentation returns a list of samples per video
+    and needs `repeat_pseudo_collate`, which other datasets must not have.
 
     Without this hook the dataset warns by itself.
 
@@ -55,7 +55,7 @@ class UnreadableVideoHook(OptionalHook):
         self._files_of_run: dict[str, str] = {}
 
     def before_run(self, runner: Runner) -> None:
-        """Lets workers note what they read, and gives datasets the files that earlier runs could not open."""
+        """Makes workers note what they read, and tells datasets which files earlier runs could not open."""
         self._notes = TemporaryDirectory(prefix='mmhvt_reading_')
         self._known = read_list(self._list_of(runner))
         self._files_of_run = self._known.reasons()
@@ -67,7 +67,7 @@ class UnreadableVideoHook(OptionalHook):
                 loop.run = partial(self._run, runner, loop.run)
         if self._known:
             runner.logger.warning(
-                f'Videos that earlier runs could not open, and that are as they were, are not opened: '
+                f'Videos that earlier runs could not open, and that have not changed, are not opened: '
                 f'{len(self._known)} of {self._list_of(runner)}'
             )
 
@@ -105,11 +105,11 @@ class UnreadableVideoHook(OptionalHook):
             for name in names:
                 self._known.add(name, f'the worker that read it died ({death})')
             self._write(runner)
-            message += f'. The file is in {self._list_of(runner)} now, so that a run with --resume goes on without it'
+            message += f'. The file is now in {self._list_of(runner)}, so that a run with --resume goes on without it'
         raise UnreadableVideoError(message, names[0]) from cause
 
     def _read_by_the_dead(self, said: str) -> list[str]:
-        """Files that workers were reading of whom an error says that they died, or that they did not answer in time."""
+        """Files that workers were reading that died, or did not answer in time, according to an error."""
         notes = {path.name: os.fsdecode(path.read_bytes()) for path in Path(self._notes.name).iterdir()}
         if said.startswith('DataLoader timed out'):
             return sorted(notes.values())
@@ -125,7 +125,7 @@ class UnreadableVideoHook(OptionalHook):
         """Takes over the reporting from the datasets, before the workers of the dataloader copy them.
 
         Raises:
-            ValueError: If the dataset gives lists of samples, and `collate_fn` takes samples, or the other way round.
+            ValueError: If the dataset returns lists of samples and `collate_fn` takes samples, or the other way round.
         """
         self._samples = self._replaced = 0
         self._files_of_epoch: dict[str, str] = {}
@@ -138,7 +138,7 @@ class UnreadableVideoHook(OptionalHook):
             repeats = getattr(dataset, 'num_repeats', None) is not None
             if repeats and collate_fn in ('pseudo_collate', 'default_collate'):
                 raise ValueError(
-                    f'{type(dataset).__name__} gives a list of num_repeats={dataset.num_repeats} samples per video, '
+                    f'{type(dataset).__name__} returns a list of num_repeats={dataset.num_repeats} samples per video, '
                     f'but collate_fn={collate_fn} of train_dataloader takes one: use '
                     f"collate_fn=dict(type='{_REPEATED}')"
                 )
@@ -154,11 +154,11 @@ class UnreadableVideoHook(OptionalHook):
         """Counts the samples of a batch and warns about new files.
 
         Raises:
-            ValueError: If `collate_fn` takes lists of samples, and the dataset gives samples.
+            ValueError: If `collate_fn` takes lists of samples, and the dataset returns samples.
         """
         if not self._seen_batch:
             self._seen_batch = True
-            # repeat_pseudo_collate iterates over its items: over a dict, that gives the keys
+            # repeat_pseudo_collate iterates over its items: over a dict, that yields the keys
             if _collate_fn(runner.train_dataloader) == _REPEATED and not isinstance(data_batch, Mapping):
                 raise ValueError(_no_lists(next(unwrap_datasets(runner.train_dataloader.dataset))))
         samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
@@ -183,7 +183,7 @@ class UnreadableVideoHook(OptionalHook):
         parts = all_gather_object((self._samples, self._replaced, self._files_of_epoch, self._known))
         samples, replaced = (sum(part[i] for part in parts) for i in range(2))
         files = {filename: message for part in parts for filename, message in part[2].items()}
-        # for workers that begin with an epoch
+        # for workers that start with an epoch
         for _, _, _, known in parts:
             self._known.update(known)
         for dataset in _reading_files(runner.train_dataloader.dataset):
@@ -199,7 +199,7 @@ class UnreadableVideoHook(OptionalHook):
 
 
 _REPEATED = 'repeat_pseudo_collate'
-# by which a worker dies of a file; "Killed" is the system's want of memory, or a person
+# how a file kills a worker; "Killed" means that the system lacked memory, or that a person did it
 _CRASHES = (
     'Aborted',
     'Bus error',
@@ -217,7 +217,7 @@ def _reading_files(dataset: object) -> Iterator[Any]:
 
 
 def _death_of_a_worker() -> RuntimeError | None:
-    """What PyTorch says of a worker that died after it had sent a batch, before that batch was fetched from it."""
+    """PyTorch's error for a worker that died after it had sent a batch, before that batch was fetched from it."""
     try:
         for _ in range(20):  # the pipe may close before the process ends
             _error_if_any_worker_fails()
@@ -230,13 +230,13 @@ def _death_of_a_worker() -> RuntimeError | None:
 def _collate_fn(loader: DataLoader) -> str:
     """Name of the collate function of a dataloader."""
     function = getattr(loader, 'collate_fn', None)
-    function = getattr(function, 'func', function)  # MMEngine wraps it by a partial
+    function = getattr(function, 'func', function)  # MMEngine wraps it in a partial
     return getattr(function, '__name__', type(function).__name__)
 
 
 def _no_lists(dataset: object) -> str:
     return (
-        f"collate_fn=dict(type='{_REPEATED}') of train_dataloader takes a list of samples per video, as "
-        f'mmhvt.RepeatAugDataset or mmhvt.RawframeDataset with num_repeats give it, but {type(dataset).__name__} gives '
-        "one: remove collate_fn, or set collate_fn=dict(type='pseudo_collate') if a base config has it"
+        f"collate_fn=dict(type='{_REPEATED}') of train_dataloader takes a list of samples per video, as returned by "
+        f'mmhvt.RepeatAugDataset or mmhvt.RawframeDataset with num_repeats, but {type(dataset).__name__} returns one: '
+        "remove collate_fn, or set collate_fn=dict(type='pseudo_collate') if a base config has it"
     )

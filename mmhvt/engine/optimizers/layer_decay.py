@@ -30,7 +30,7 @@ class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper. The optimizer needs a `weight_decay`.
         paramwise_cfg: Options of mmpretrain's constructor: ``layer_decay_rate``, ``flat_decay_mult`` (for parameters of
-            one dimension), ``norm_decay_mult``, ``bias_decay_mult``, ``custom_keys``. ``custom_keys`` also takes
+            one dimension), ``norm_decay_mult``, ``bias_decay_mult``, ``custom_keys``. ``custom_keys`` also accepts
             ``lr_mult``, which mmpretrain ignores: a factor of the learning rate that replaces the layer's (Hiera,
             appendix A.2: 0.5 for the position embeddings at 448²). Defaults to None.
 

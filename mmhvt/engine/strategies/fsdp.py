@@ -19,23 +19,23 @@ from mmhvt.engine.durable import UNFINISHED, rename_durably
 from mmhvt.migrate.whole import WRAPPED, Purpose, ReviseKeys, fit_checkpoint
 from mmhvt.registry import STRATEGIES
 
-# what FSDP and torch's CheckpointWrapper put into names
+# what FSDP and torch's CheckpointWrapper insert into names
 _INSERTED = re.compile(r'_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.')
 
 
 @STRATEGIES.register_module()
 class FSDPStrategy(MMEngineFSDPStrategy):
-    """MMEngine's strategy of FullyShardedDataParallel, which trains as DDP does and has its checkpoints.
+    """MMEngine's FullyShardedDataParallel strategy, which trains like DDP and has the same checkpoints.
 
-    Each transformer block is sharded by itself: what stands in a ModuleList `blocks`, as in our backbones, in the
-    decoder of :class:`~mmhvt.models.MAE` and in UniFormerV2's fusion. Differences to MMEngine's:
+    Each transformer block is sharded separately, that is, each module in a ModuleList `blocks`, as in our backbones, in
+    the decoder of :class:`~mmhvt.models.MAE` and in UniFormerV2's fusion. Differences from MMEngine's:
 
-    - Groups of the optimizer are those of the whole model. MMEngine's optimizer constructors see shards, which all have
-      one axis, under other names, and so `flat_decay_mult`, `custom_keys` and layer decay go wrong.
-    - `clip_grad` measures the norm of all shards, not of those of a process.
-    - A checkpoint is one file, the same as DDP's, so that a run may go on with either strategy and another number of
-      processes. It is renamed when it is whole, and read to host memory.
-    - A file of `load_from` or to resume is compared, converted and resized as without FSDP:
+    - The optimizer has the parameter groups of the whole model. MMEngine's optimizer constructors see shards, which all
+      have one axis and other names, so that `flat_decay_mult`, `custom_keys` and layer decay go wrong.
+    - `clip_grad` measures the norm of all shards, not only of those of one process.
+    - A checkpoint is one file, the same as DDP's, so that a run may resume with either strategy and another number of
+      processes. It is renamed when it is whole, and read into host memory.
+    - A file for `load_from` or to resume is compared, converted and resized as without FSDP:
       :func:`mmhvt.migrate.whole.fit_checkpoint`.
     - Processes on CPUs work.
 
@@ -43,22 +43,22 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         model_wrapper: Options of :class:`mmengine.model.MMFullyShardedDataParallel`: `auto_wrap_policy` in place of
             blocks, `sharding_strategy='SHARD_GRAD_OP'` or 'HYBRID_SHARD', `mixed_precision`, `cpu_offload`. Defaults to
             None.
-        **kwargs: Options of :class:`mmengine._strategy.DDPStrategy`; FlexibleRunner gives them.
+        **kwargs: Options of :class:`mmengine._strategy.DDPStrategy`, which FlexibleRunner passes.
     """
 
     def __init__(self, *, model_wrapper: dict | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs | dict(state_dict_cfg='full'))
-        if get_device() == 'cpu':  # what FSDP moves to the memory where it is, it frees (PyTorch 2.11)
+        if get_device() == 'cpu':  # FSDP frees what it moves to the memory where it already is (PyTorch 2.11)
             self.state_dict_config.offload_to_cpu = False
             self.optim_state_dict_config.offload_to_cpu = False
         self.model_wrapper: dict[str, Any] = dict(model_wrapper or {})
         self._purpose: Purpose | None = None
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
-        """Shards a model, of which a copy without values is kept for its names and shapes.
+        """Shards a model. A copy without values is kept for its names and shapes.
 
         Raises:
-            ValueError: If there is one process.
+            ValueError: If there is only one process.
         """
         if not self.distributed:
             raise ValueError('FSDPStrategy shards a model over processes: bash tools/dist_train.sh CONFIG GPUS')
@@ -67,7 +67,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         lists = [module for name, module in model.named_modules() if name.rpartition('.')[2] == 'blocks']
         blocks = [block for each in lists for block in each.children()]
         in_blocks = {parameter for block in blocks for parameter in block.parameters()}
-        # Frozen ones in one shard with others would have gradients, too, and so would all that follows on the stem.
+        # Frozen parameters in one shard with others would have gradients, too, and so would all that follows the stem.
         frozen = [p for p in model.parameters() if not p.requires_grad and p not in in_blocks]
         for parameter in frozen:
             parameter.data = parameter.data.to(get_device())
@@ -78,7 +78,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         return super()._wrap_model(model)
 
     def build_optim_wrapper(self, optim_wrapper: dict, model: FullyShardedDataParallel) -> OptimWrapper:
-        """Builds the optimizer of the whole model, and has it update the shards."""
+        """Builds the optimizer of the whole model, and makes it update the shards."""
         cfg: dict[str, Any] = {'type': 'OptimWrapper'} | dict(optim_wrapper)
         if cfg['type'] == 'AmpOptimWrapper':
             cfg.setdefault('use_fsdp', True)
@@ -95,7 +95,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         return wrapper
 
     def optim_state_dict(self) -> dict[str, Any]:
-        """The state of the whole optimizer, by number of the parameter as in DDP; on rank 0, else it lacks tensors."""
+        """State of the whole optimizer by parameter number, as in DDP. On ranks other than 0, it lacks tensors."""
         found = FullyShardedDataParallel.optim_state_dict(self.model, self.optim_wrapper.optimizer)
         state = self.optim_wrapper.state_dict()
         numbers = {name: number for number, name in enumerate(self._names)}
@@ -103,7 +103,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         return state
 
     def load_optim_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes each process's shards of the state of a whole optimizer."""
+        """Loads each process's shards of the state of a whole optimizer."""
         named = {
             'state': {self._names[number]: value for number, value in state_dict['state'].items()},
             'param_groups': [
@@ -118,7 +118,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     def load_model_state_dict(
         self, state_dict: Mapping[str, Tensor], *, strict: bool = False, revise_keys: ReviseKeys = WRAPPED
     ) -> None:
-        """Takes each process's shards of whole weights; those of another shape, as of other classes, stay."""
+        """Loads each process's shards of whole weights, except those of another shape, such as for other classes."""
         for pattern, replacement in revise_keys:
             state_dict = {re.sub(pattern, replacement, name): value for name, value in state_dict.items()}
         shapes = {name: value.shape for name, value in self._whole.state_dict().items()}
@@ -128,7 +128,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     def load_checkpoint(
         self, filename: str, *, callback: Callable[[dict], None] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Loads weights of a file that fits the model.
+        """Loads weights from a file that fits the model.
 
         Raises:
             ValueError: If it does not fit.
@@ -140,20 +140,20 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             if callback is not None:
                 callback(checkpoint)
 
-        # by default, FlexibleRunner resumes to the memory of the GPU, where there is no room for all of it
+        # by default, FlexibleRunner loads into GPU memory, which has no room for all of it
         return super().load_checkpoint(filename, callback=fit, **kwargs | dict(map_location='cpu'))
 
     def resume(self, filename: str, **kwargs: Any) -> dict[str, Any]:
-        """Goes on from a checkpoint of FSDP or DDP.
+        """Resumes from a checkpoint of FSDP or DDP.
 
         Raises:
-            ValueError: If it is not of the same model.
+            ValueError: If it does not belong to the same model.
         """
         self._purpose = 'resume'
         return super().resume(filename, **kwargs)
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
-        """Writes one file, whose name stands for the old content or the new, whole; all processes take part."""
+        """Writes one file, whose name always has the old content or the new, whole. All processes take part."""
         if '://' in filename:
             super().save_checkpoint(filename, **kwargs)
             return

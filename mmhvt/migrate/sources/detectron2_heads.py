@@ -1,8 +1,8 @@
-"""What stands behind the backbone in detectors of detectron2, in the names of mmdet's.
+"""What comes after the backbone in detectors of detectron2, in mmdet's names.
 
-FPN, RPN, Mask R-CNN and Cascade Mask R-CNN (`detectron2.modeling`). Both libraries agree in the order of anchors, in
-class-wise boxes, in the background as the last class and in layers after flattening (C, H, W), so that names are all
-that differ. A cascade's one mask head is that of `mmhvt.OneMaskCascadeRoIHead`.
+FPN, RPN, Mask R-CNN and Cascade Mask R-CNN (`detectron2.modeling`). Both libraries agree on the order of anchors, on
+class-wise boxes, on the background as the last class and on layers after flattening (C, H, W), so that only names
+differ. A cascade's one mask head is that of `mmhvt.OneMaskCascadeRoIHead`.
 """
 
 import re
@@ -43,7 +43,7 @@ TABLE = (
     *prefixed('roi_heads.', 'roi_head.', *((a.replace('{i}', ''), b.replace('{i}', '')) for a, b in _BOXES)),
     *prefixed('roi_heads.', 'roi_head.', *((a.replace('{i}', '{i}.'), b.replace('{i}', '{i}.')) for a, b in _BOXES)),
 )
-# layers with their numbers, and the first number: theirs stands in the name, ours behind a dot
+# layers with numbers, and the first number: theirs is part of the name, ours comes after a dot
 _NUMBERED = {
     r'(backbone\.fpn_(?:lateral|output))': 2,
     r'(proposal_generator\.rpn_head\.conv\.conv)': 0,
@@ -63,8 +63,8 @@ def spare_reasons(names: Iterable[str], backbone: str) -> dict[str, str]:
 
 
 def unpack_heads(theirs: StateDict) -> StateDict:
-    """Names of the parts behind the backbone as :data:`TABLE` has them: layers numbered from 0, norms by their kind,
-    and the mask head of a cascade as that of its first stage.
+    """Names of the parts after the backbone as :data:`TABLE` has them: layers numbered from 0, norms by their kind, and
+    the mask head of a cascade as that of its first stage.
     """
     is_cascade = any(name.startswith('roi_heads.box_head.0.') for name in theirs)
     renamed = {}

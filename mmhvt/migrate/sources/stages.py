@@ -1,4 +1,4 @@
-"""Blocks that are numbered within stages there and across stages here."""
+"""Blocks that are numbered within stages in other repositories, and across stages in ours."""
 
 import re
 from collections.abc import Sequence

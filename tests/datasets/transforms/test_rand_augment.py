@@ -152,10 +152,10 @@ def test_torchvision_agrees_on_what_a_video_is(frame: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        (dict(magnitude=11), 'magnitude must be within 0 and 10, got 11'),
+        (dict(magnitude=11), 'magnitude must be between 0 and 10, got 11'),
         (dict(magnitude_std=-1), 'magnitude_std must not be negative, got -1'),
         (dict(num_ops=0), 'num_ops must be at least 1, got 0'),
-        (dict(prob=1.5), 'prob must be within 0 and 1, got 1.5'),
+        (dict(prob=1.5), 'prob must be between 0 and 1, got 1.5'),
     ],
 )
 def test_wrong_settings(settings: dict, message: str) -> None:

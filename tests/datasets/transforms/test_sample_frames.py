@@ -122,7 +122,9 @@ def test_a_jitter_of_each_frame() -> None:
 @pytest.mark.parametrize('fps', [0.0, -1.0, math.inf, math.nan])
 def test_a_video_without_a_frame_rate(fps: float) -> None:
     sample = SampleFrames(clip_len=4, frame_interval=2, target_fps=30)
-    with pytest.raises(UnreadableVideoError, match='sample frames of a.mp4 at 30 a second: it does not tell its frame'):
+    with pytest.raises(
+        UnreadableVideoError, match='sample frames of a.mp4 at 30 per second: its frame rate is unknown'
+    ):
         sample(dict(filename='a.mp4', total_frames=9, start_index=0, avg_fps=fps))
     assert SampleFrames(4, 2)(dict(total_frames=9, start_index=0, avg_fps=fps))['frame_inds'].tolist()
 

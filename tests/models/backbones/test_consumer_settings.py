@@ -18,19 +18,19 @@ REGIONS = 'roi_head.bbox_roi_extractor'
 # recipe, option, value, and what is said of it
 REFUSED = [
     # mmcv's RoIAlign ends the process
-    (FASTER, f'{REGIONS}.roi_layer.output_size', 0, r'RoIAlign\): output_size=\(0, 0\) must be integers from 1'),
-    (FASTER, f'{REGIONS}.roi_layer.output_size', (7, -1), r'output_size=\(7, -1\) must be integers from 1'),
+    (FASTER, f'{REGIONS}.roi_layer.output_size', 0, r'RoIAlign\): output_size=\(0, 0\) must be positive integers'),
+    (FASTER, f'{REGIONS}.roi_layer.output_size', (7, -1), r'output_size=\(7, -1\) must be positive integers'),
     (FASTER, f'{REGIONS}.roi_layer.sampling_ratio', -1, 'sampling_ratio=-1 must be 0'),
-    (MASK, 'roi_head.mask_roi_extractor.roi_layer.output_size', 0, 'mask_roi_extractor.* must be integers from 1'),
-    (AVA, f'{REGIONS}.output_size', 0, r'RoIAlign\): output_size=\(0, 0\) must be integers from 1'),
+    (MASK, 'roi_head.mask_roi_extractor.roi_layer.output_size', 0, 'mask_roi_extractor.* must be positive integers'),
+    (AVA, f'{REGIONS}.output_size', 0, r'RoIAlign\): output_size=\(0, 0\) must be positive integers'),
     (FASTER, 'rpn_head.anchor_generator.strides', [4, 8, 16], rf'strides=\[4, 8, 16\], {MAPS}'),
     (FASTER, 'rpn_head.anchor_generator.strides', [0, 0, 0, 0], r'strides=\[0, 0, 0, 0\] must be positive'),
-    (FASTER, 'rpn_head.anchor_generator.ratios', [0.5, 0.0], r'anchor_generator.ratios=\[0.5, 0.0\] must be positive'),
-    (FASTER, 'rpn_head.anchor_generator.scales', [-1], r'anchor_generator.scales=\[-1.0\] must be positive'),
-    (FASTER, 'rpn_head.anchor_generator.ratios', [], r'anchor_generator.ratios=\[\] must be positive'),
-    (MASK, 'train_cfg.rcnn.mask_size', 0, 'roi_head.train_cfg.mask_size=0 must be an integer from 1'),
+    (FASTER, 'rpn_head.anchor_generator.ratios', [0.5, 0.0], r'ratios=\[0.5, 0.0\] must be one or more'),
+    (FASTER, 'rpn_head.anchor_generator.scales', [-1], r'anchor_generator.scales=\[-1.0\] must be one or more'),
+    (FASTER, 'rpn_head.anchor_generator.ratios', [], r'anchor_generator.ratios=\[\] must be one or more'),
+    (MASK, 'train_cfg.rcnn.mask_size', 0, 'roi_head.train_cfg.mask_size=0 must be a positive integer'),
     (FASTER, 'rpn_head.bbox_coder.target_stds', [0.0, 1.0, 1.0, 1.0], 'rpn_head: bbox_coder.target_stds=.* positive'),
-    (FASTER, 'train_cfg.rcnn.sampler.num', 0, 'roi_head.train_cfg.sampler.num=0 must be an integer from 1'),
+    (FASTER, 'train_cfg.rcnn.sampler.num', 0, 'roi_head.train_cfg.sampler.num=0 must be a positive integer'),
     (FASTER, 'train_cfg.rpn.sampler.pos_fraction', 2.0, 'rpn_head.train_cfg.sampler.pos_fraction=2.0 must be from 0'),
     (FASTER, 'train_cfg.rpn.assigner.pos_iou_thr', '0.7', "assigner.pos_iou_thr='0.7' must be from 0 to 1"),
     (FASTER, 'test_cfg.rcnn.nms.iou_threshold', -1, 'roi_head.test_cfg.nms.iou_threshold=-1 must be from 0 to 1'),
@@ -50,7 +50,7 @@ REFUSED = [
     (MASK, 'roi_head.mask_head.in_channels', 64, 'mask_head has in_channels=64, but regions have 32 channels'),
     (AVA, 'roi_head.bbox_head.in_channels', 7, 'bbox_head has in_channels=7, but regions have 384 channels'),
     (AVA, 'roi_head.bbox_head.topk', (3, 9), r'topk=\(3, 9\), but num_classes=9 includes the background'),
-    (FASTER, 'data_preprocessor.pad_size_divisor', 0, 'pad_size_divisor=0 must be an integer from 1'),
+    (FASTER, 'data_preprocessor.pad_size_divisor', 0, 'pad_size_divisor=0 must be a positive integer'),
     (FASTER, 'data_preprocessor.std', [0.0, 1.0, 1.0], r'std=\[0.0, 1.0, 1.0\] must be finite and positive'),
     (FASTER, 'data_preprocessor.mean', [float('nan'), 1.0, 1.0], r'mean=\[nan, 1.0, 1.0\] must be finite'),
     (AVA, 'data_preprocessor.std', (0, 0, 0), 'ActionDataPreprocessor: std=.* must be finite and positive'),
@@ -126,6 +126,6 @@ def test_smoothing_of_labels(smoothing: float) -> None:
     )
     with (
         DefaultScope.overwrite_default_scope('mmaction'),
-        pytest.raises(ValueError, match=f'cls_head: label_smooth_eps={smoothing} must be from 0 to less than 1'),
+        pytest.raises(ValueError, match=f'cls_head: label_smooth_eps={smoothing} must be at least 0 and less than 1'),
     ):
         MODELS.build(dict(type='Recognizer3D', backbone=backbone, cls_head=head))

@@ -82,7 +82,7 @@ def test_sides_that_patches_do_not_divide(family: str, divisor: int) -> None:
         return
     wanted = (
         rf'\({divisor}, {divisor}\) does not divide an input of \(65, 94\); .*'
-        f'pad_size_divisor={divisor} of a data_preprocessor'
+        f'pad_size_divisor={divisor} in the data_preprocessor'
     )
     with pytest.raises(ValueError, match=wanted):
         backbone(x)

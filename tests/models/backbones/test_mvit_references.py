@@ -258,7 +258,7 @@ V2 = V2_SETTINGS | dict(block_setting=V2_SETTING)
         (timm, dict(cfg=dict(embed_dim=(8, 16, 16, 32))), r'factor of channels differs between the stages'),
         (mmaction, dict(arch='giant'), r"no arch 'giant': choose from tiny, small, base, large"),
         (mmaction, dict(img_size=224), r'unknown option img_size'),
-        (mmaction, dict(out_scales=(0, 1, 2, 3)), r'out_scales=\(0, 1, 2, 3\): .* name one scale'),
+        (mmaction, dict(out_scales=(0, 1, 2, 3)), r'out_scales=\(0, 1, 2, 3\): .* choose one scale'),
         (mmaction, dict(adaptive_kv_stride=(2, 8, 8)), r'adaptive_kv_stride=\(2, 8, 8\), whose stride in time'),
         (mmaction, dict(arch=MICRO_ARCH | dict(dim_mul_indices=[1, 2])), r'dim_mul_indices=\[1, 2\] other than'),
         (mmaction, dict(interpolate_mode='nearest'), r"mode='nearest' is not supported: choose from trilinear"),

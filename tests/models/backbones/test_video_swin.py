@@ -221,7 +221,7 @@ def test_windows_of_a_file_are_told_from_the_rows_of_its_tables(source, target) 
 def test_windows_that_the_rows_of_a_table_do_not_tell_are_refused() -> None:
     """405 are of (3, 5, 5) and of (23, 2, 2), of which a window of 23 frames is not usual, unless the model's is."""
     assert WindowPositionBias((8, 7, 7), 1)._source_sides(405, image=False) == (5, 9)
-    with pytest.raises(ValueError, match=r'may be of windows \(23, 2, 2\), \(3, 5, 5\), which does not tell how'):
+    with pytest.raises(ValueError, match=r'may belong to windows \(23, 2, 2\), \(3, 5, 5\), so it is unclear how'):
         WindowPositionBias((23, 5, 5), 1)._source_sides(405, image=False)
 
 

@@ -146,7 +146,7 @@ STRIDES = r'set out_indices=\(0, 1, 2, 3\) in the backbone$'
             r'FPN has in_channels=\[256, 512, 1024, 2048\], but .* MViT have 32, 64, 128, 128 channels: '
             r'set in_channels=\[32, 64, 128, 128\]$',
         ),
-        ('RetinaNet', 'UniFormerV2', {}, {}, "of one stride: set neck=dict.*SimpleFeaturePyramid', in_channels=24"),
+        ('RetinaNet', 'UniFormerV2', {}, {}, "the same stride: set neck=dict.*SimpleFeaturePyramid', in_channels=24"),
         (
             'RetinaNet',
             'SMViT',
@@ -210,7 +210,7 @@ def test_detectors_that_do_not_pad_say_how(tmp_path: Path) -> None:
     text = f'backbone=dict(_delete_=True, **{backbone!r}),' + small
     model = build(read_config(tmp_path / 'config.py', DETECTORS['Deformable DETR'][0], text))
     data = demo_mm_inputs(1, [(3, 70, 93)], num_items=[2], num_classes=CLASSES)
-    with pytest.raises(ValueError, match=r'input of \(70, 93\); .* pad_size_divisor=4 of a data_preprocessor'):
+    with pytest.raises(ValueError, match=r'input of \(70, 93\); .* pad_size_divisor=4 in the data_preprocessor'):
         model.train_step(data, OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01)))
 
 

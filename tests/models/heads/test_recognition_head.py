@@ -36,7 +36,7 @@ def test_head_says_what_it_takes() -> None:
     head = RecognitionHead(5, 8)
     with pytest.raises(ValueError, match="out_type='avg_featmap'"):
         head((torch.randn(2, 4, 8),))
-    with pytest.raises(ValueError, match='in_channels=8, but the backbone gives 6 channels: set in_channels=6'):
+    with pytest.raises(ValueError, match='in_channels=8, but the backbone returns 6 channels: set in_channels=6'):
         head(torch.randn(2, 6, 4, 4))
 
 

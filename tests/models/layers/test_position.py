@@ -38,7 +38,7 @@ def test_embeddings_of_other_proportions_are_refused() -> None:
         embedding.resize_pretrained(dict(joint=torch.zeros(1, 26, 4)))
     with pytest.raises(ValueError, match=r'512 tokens .*neither the frames nor the space of .*\(4, 24, 24\)'):
         PositionEmbedding(4, (4, 24, 24)).resize_pretrained(dict(joint=torch.zeros(1, 2 * 16 * 16, 4)))
-    with pytest.raises(ValueError, match='cannot be taken apart'):
+    with pytest.raises(ValueError, match='cannot be split into space and time'):
         PositionEmbedding(4, (2, 4, 4), 'separate').resize_pretrained(dict(joint=torch.zeros(1, 32, 4)))
 
 
@@ -97,7 +97,7 @@ def test_windowed_embeddings_of_other_kinds_and_back() -> None:
     torch.testing.assert_close(
         fitted(random_embedding((4, 4), 'windowed', window=(8, 8)), small)((4, 4)), small((4, 4)), rtol=0, atol=1e-6
     )
-    with pytest.raises(ValueError, match='window of 8 position embeddings is no square'):
+    with pytest.raises(ValueError, match='window of 8 position embeddings is not a square'):
         random_embedding((8, 8)).resize_pretrained(dict(window=torch.zeros(1, 8, 4), whole=torch.zeros(1, 64, 4)))
 
 

@@ -403,8 +403,8 @@ def test_it_begins_as_mae_does_unless_told_otherwise() -> None:
     (dict(mask_ratio=0.9), r'mask_ratio=0.9 keeps 0 of 6 mask units: use a lower ratio'),
     (dict(mask_ratio=1e-9), r'keeps 6 of 6 mask units: use a higher ratio'),
     (dict(size=(80, 96)), r'mask units of \(32, 32\) .* do not divide an input of \(80, 96\); \(64, 96\) would do'),
-    (dict(backbone=dict(mask_unit_size=(4, 4), q_pool=3)), r'mask units of \(4, 4\) tokens do not outlast q_pool=3'),
-    (dict(backbone=dict(out_indices=(0, 1))), r'mmhvt.SMViT with its last stage in out_indices'),
+    (dict(backbone=dict(mask_unit_size=(4, 4), q_pool=3)), r'mask units of \(4, 4\) tokens do not survive q_pool=3'),
+    (dict(backbone=dict(out_indices=(0, 1))), 'have its last stage in out_indices, got SMViT'),
     (dict(decoder=dict(num_heads=5)), r'5 heads do not divide the 24 channels of the decoder'),
     (dict(decoder=dict(depth=0)), r'a decoder of depth=0 has no block'),
     (dict(decoder=dict(embed_dim=8)), r'the decoder has no embed_dim: choose from embed_dims, depth, num_heads'),
@@ -415,7 +415,7 @@ def test_wrong_configs_say_what_would_do(kwargs, message) -> None:
 
 
 def test_other_backbones_are_refused() -> None:
-    with pytest.raises(ValueError, match='the backbone must be mmhvt.SMViT .*got VisionTransformer'):
+    with pytest.raises(ValueError, match='the backbone must be mmhvt.SMViT, .*got VisionTransformer'):
         MAE(dict(type='mmhvt.VisionTransformer', input_size=(8, 64, 64)))
 
 

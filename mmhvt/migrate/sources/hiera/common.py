@@ -4,7 +4,7 @@ from typing import Any
 
 from ...options import layer_norm_eps
 
-# blocks, which ours are alike to
+# blocks, whose names are the same in ours
 BLOCKS = (
     'blocks.{i}.attn.{layer}.{leaf}',
     'blocks.{i}.mlp.{layer}.{leaf}',

@@ -29,7 +29,7 @@ class FairHiera(Source):
         ('pos_embed_temporal', 'backbone.pos_embed.temporal'),
         *same('backbone.', 'patch_embed.proj.{leaf}', *common.BLOCKS, 'norm.{leaf}'),
         ('head.projection.{leaf}', 'cls_head.fc_cls.{leaf}'),
-        # of the masked autoencoder alone, which has no final norm
+        # only in the masked autoencoder, which has no final norm
         ('multi_scale_fusion_heads.{rest}', 'fusion.heads.{rest}'),
         ('encoder_norm.{leaf}', 'fusion.norm.{leaf}'),
         ('mask_token', 'decoder.mask_token'),
@@ -47,7 +47,7 @@ class FairHiera(Source):
         return common.backbone_cfg(self.title, options, options['input_size'])
 
     def mae_cfg(self, reference_config: Mapping[str, Any]) -> dict[str, Any]:
-        """Config of our masked autoencoder; `kept_mask_units` of golden files are no option of a model."""
+        """Config of our masked autoencoder; `kept_mask_units` of golden files is not an option of a model."""
         ignored = (*self.ignored, 'kept_mask_units')
         options = resolve_options(self.title, reference_config, self.defaults | _DECODER, ignored=ignored)
         backbone = self.translate(options)

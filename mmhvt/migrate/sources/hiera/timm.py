@@ -83,14 +83,14 @@ class TimmHiera(Source):
         """Inverse of :meth:`unpack` for squares.
 
         Raises:
-            ValueError: If a window, or the embedding of a whole image, is no square.
+            ValueError: If a window, or the embedding of a whole image, is not square.
         """
         windowed = {name: theirs[name] for name in ('pos_embed_win', 'pos_embed_abs') if name in theirs}
         maps = {}
         for name, value in windowed.items():
             side = math.isqrt(value.shape[1])
             if side**2 != value.shape[1]:
-                raise ValueError(f"{name} of {value.shape[1]} embeddings is no square, as timm's is")
+                raise ValueError(f"{name} of {value.shape[1]} embeddings is not square, as timm's is")
             map_name = 'pos_embed' if name == 'pos_embed_abs' else name
             maps[map_name] = value.transpose(1, 2).unflatten(2, (side, side)).contiguous()
         return {name: value for name, value in theirs.items() if name not in windowed} | maps

@@ -102,7 +102,7 @@ def _kv_options(owner: str, blocks: Sequence[Block], starts: Sequence[int], q_st
 
 
 def split_class_position(theirs: StateDict, prefix: str = '') -> StateDict:
-    """Set the position of the class token, if there is one, apart as `pos_embed_class`."""
+    """Split off the position of the class token, if there is one, as `pos_embed_class`."""
     name = f'{prefix}pos_embed'
     if f'{prefix}cls_token' not in theirs or name not in theirs:
         return theirs
@@ -118,7 +118,7 @@ def join_class_position(theirs: StateDict, prefix: str = '') -> StateDict:
     return {key: value for key, value in theirs.items() if key != cls} | {name: joined}
 
 
-# blocks of PySlowFast and of what descends from it, to which ours are alike but for poolings and relative positions
+# blocks of PySlowFast and its descendants; names are the same in ours except for poolings and relative positions
 BLOCKS = (
     ('blocks.{i}.attn.rel_pos_{axis}', 'blocks.{i}.attn.rel_pos.q.{axis}'),
     ('blocks.{i}.attn.norm_{what}.{leaf}', 'blocks.{i}.attn.pool_{what}.norm.{leaf}'),

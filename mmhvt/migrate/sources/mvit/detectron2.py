@@ -1,4 +1,4 @@
-"""MViTv2 for detection of detectron2 (`detectron2.modeling.MViT`), alone or in a Mask R-CNN or Cascade Mask R-CNN."""
+"""detectron2's MViTv2 for detection (`detectron2.modeling.MViT`), alone or in a Mask R-CNN or Cascade Mask R-CNN."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from ...source import Source, StateDict, register
 from .. import detectron2_heads
 from .common import BLOCKS
 
-# how golden files call two options
+# names of two options in golden files
 _GOLDEN = dict(norm='norm_layer', act='act_layer')
 
 
@@ -59,7 +59,7 @@ class Detectron2MViT(Source):
         out_features=('scale2', 'scale3', 'scale4', 'scale5'),
     )
     fixed = dict(act_layer='GELU')
-    # initialization; whether there is a place for a class token shows in a file
+    # initialization; a file shows whether there is a place for a class token
     ignored = ('rel_pos_zero_init', 'pretrain_use_cls_token')
 
     def options(self, reference_config: Mapping[str, Any]) -> dict[str, Any]:

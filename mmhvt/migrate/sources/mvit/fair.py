@@ -1,7 +1,7 @@
 """MViTv2 for images of its authors (facebookresearch/mvit).
 
-Names and options are PySlowFast's, but images are pooled as images: kernels have two axes, and there are no options of
-video. A model that does not pool by convolutions is taken for PySlowFast's, which comes to the same.
+Names and options are PySlowFast's, but images are pooled as images: kernels have two axes, and there are no options for
+video. A model that does not pool by convolutions is treated as PySlowFast's, which is equivalent.
 """
 
 from collections.abc import Mapping

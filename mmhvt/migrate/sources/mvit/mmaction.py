@@ -1,7 +1,7 @@
 """MViT of mmaction2 (`mmaction.models.MViT` in a `Recognizer3D`).
 
-Theirs halves the stride of keys in time as in space. Its class token and the token's position are in the file even of
-models that do not use them.
+Theirs halves the stride of keys in time as in space. The class token and its position are in a file even if the model
+does not use them.
 """
 
 from typing import Any

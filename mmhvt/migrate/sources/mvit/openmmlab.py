@@ -1,7 +1,7 @@
 """What the MViTs of mmaction2 and mmpretrain share.
 
-Theirs feeds the normed tokens of every scale that it returns to the next stage, where detectron2's and ours norm the
-output alone; so one scale is comparable, several are not.
+Theirs feeds the normed tokens of every scale that it returns to the next stage, where detectron2's and ours norm only
+the output; so one scale is comparable, several are not.
 """
 
 import re
@@ -79,7 +79,7 @@ class OpenMMLabMViT(Source):
         if not isinstance(scales, int) and len(scales) > 1:
             raise ValueError(
                 f'{self.title}: out_scales={tuple(scales)}: theirs goes on from the normed tokens of a scale that it '
-                'returns, ours norms outputs alone; name one scale'
+                'returns, ours norms only outputs; choose one scale'
             )
         patch = self._patch(options['patch_cfg'])
         return dict(
@@ -118,7 +118,7 @@ class OpenMMLabMViT(Source):
         return sides
 
     def _arch(self, arch: str | Mapping[str, Any]) -> str | dict[str, Any]:
-        """Our architecture; theirs counts blocks through."""
+        """Our architecture; theirs counts blocks across stages."""
         if isinstance(arch, str):
             if arch.lower() not in _SIZES:
                 raise ValueError(f'{self.title}: no arch {arch!r}: choose from {", ".join(_SIZES)}, or give a dict')

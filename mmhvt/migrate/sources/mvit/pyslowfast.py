@@ -140,7 +140,7 @@ class PySlowFastMViT(Source):
             theirs[f'{block}.qkv.{leaf}'] = torch.cat([theirs.pop(f'{block}.{part}.{leaf}') for part in 'qkv'])
         patches = theirs.get('patch_embed.proj.weight')
         if patches is not None and patches.ndim == 4:
-            # images are pooled as clips of one frame, of which a kernel sees its center
+            # images are pooled as clips of one frame, which only the center of a kernel sees
             for name, value in theirs.items():
                 if '.attn.pool_' in name and value.ndim == 5:
                     theirs[name] = value[:, :, value.shape[2] // 2]

@@ -1,7 +1,7 @@
 """MViT of PyTorchVideo (`pytorchvideo.models.vision_transformers`).
 
-Blocks are PySlowFast's. Files of 2021 have poolings and their norms once, later ones twice: for loading, PyTorchVideo
-takes the old names as well, which are exported.
+Blocks are PySlowFast's. Files from 2021 have poolings and their norms once, later ones twice. PyTorchVideo also loads
+the old names, which are the exported ones.
 """
 
 import re
@@ -103,7 +103,7 @@ class PyTorchVideoMViT(PySlowFastMViT):
         section = PySlowFastMViT.defaults | {theirs: options[ours] for ours, theirs in _OPTIONS.items()}
         section['CROP'] = sides.pop()
         if section['PATCH_2D']:
-            section['SEP_POS_EMBED'] = False  # the position in time is one, which is added to those in space
+            section['SEP_POS_EMBED'] = False  # there is one position in time, which is added to those in space
         ours = super().translate(section) | dict(in_channels=options['input_channels'])
         # unlike PySlowFast's, theirs adds its query to the class token, too
         return ours | dict(residual_pooling='all' if options['residual_pool'] else False)

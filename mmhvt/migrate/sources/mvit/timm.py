@@ -133,7 +133,7 @@ class TimmMViT(Source):
         return split_class_position(theirs)
 
     def pack(self, theirs: StateDict) -> StateDict:
-        """Inverse of :meth:`unpack`. Stages are told by the channels that expand where they begin or end."""
+        """Inverse of :meth:`unpack`. Stages are recognized by channels that expand where they begin or end."""
         theirs = join_class_position(theirs)
         expands = sorted(int(m[1]) for m in map(re.compile(r'blocks\.(\d+)\.proj\.weight').fullmatch, theirs) if m)
         # channels that expand in attention are those of the second norm, and the block begins a stage
@@ -162,7 +162,7 @@ def _blocks(options: dict[str, Any]) -> list[Block]:
 
 
 def _factor(values: int | tuple[int, ...], stage: int) -> float:
-    """Growth from the stage before; one number doubles."""
+    """Growth from the stage before; a single number doubles."""
     if stage == 0:
         return 1.0
     return 2.0 if isinstance(values, int) else values[stage] / values[stage - 1]

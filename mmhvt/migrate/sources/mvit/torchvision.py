@@ -1,9 +1,9 @@
 """MViT and MViTv2 of torchvision (`torchvision.models.video`).
 
-Theirs has a class token always, and absolute positions where it has no relative ones. It can add pooled queries to the
-class token too (`residual_with_cls_embed`), which neither of its published models does. On a few odd grids (39 queries
-over 10 keys along an axis, 47 over 12) it rounds a relative position to the neighbor of PySlowFast's and ours, by
-another order of the same sum.
+Theirs always has a class token, and absolute positions where it has no relative ones. It can also add pooled queries to
+the class token (`residual_with_cls_embed`), which neither of its published models does. On a few odd grids (39 queries
+over 10 keys along an axis, 47 over 12) it rounds a relative position to the neighbor of PySlowFast's and ours, because
+it adds the same numbers in another order.
 """
 
 import math

@@ -66,10 +66,10 @@ def authors_cfg(owner: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def named_arch(owner: str, arch: str | dict[str, Any] | None) -> str | dict[str, Any]:
-    """Our name of an architecture of mmaction2 or mmpretrain, which is long or one letter.
+    """Our name of an architecture of mmaction2 or mmpretrain, whose name is long or one letter.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is none with that name.
     """
     if isinstance(arch, dict):
         return dict(arch)
@@ -104,7 +104,7 @@ def rename_last_norm(theirs: StateDict, numbered: bool) -> StateDict:
 
     Args:
         theirs: State dict.
-        numbered: Whether to give it a number, or to take it away.
+        numbered: Whether to add the number, or to remove it.
     """
     stages = (re.match(r'backbone\.(?:layers|stages)\.(\d+)\.', name) for name in theirs)
     number = max((int(match[1]) for match in stages if match), default=0)

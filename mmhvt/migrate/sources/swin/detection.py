@@ -1,4 +1,4 @@
-"""Swin for images in detectors and segmentors of its authors (SwinTransformer/Swin-Transformer-Object-Detection and
+"""Swin for images in its authors' detectors and segmentors (SwinTransformer/Swin-Transformer-Object-Detection and
 Swin-Transformer-Semantic-Segmentation), which are mmdet 2 and mmseg 0.
 
 Their `SwinTransformer` norms each output and, unlike mmdet's, merges patches as the classifier does. Necks and heads

@@ -1,4 +1,4 @@
-"""Swin for images of detectron2 (`detectron2.modeling.SwinTransformer` in an `FPN`).
+"""detectron2's Swin for images (`detectron2.modeling.SwinTransformer` in an `FPN`).
 
 It is that of the authors' detectors under another prefix; necks and heads are detectron2's and left out.
 """

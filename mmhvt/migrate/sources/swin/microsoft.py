@@ -1,5 +1,5 @@
-"""Swin for images of its authors (microsoft/Swin-Transformer), after SimMIM and MoBY (SwinTransformer/Transformer-SSL),
-too.
+"""The authors' Swin for images (microsoft/Swin-Transformer), also after SimMIM and MoBY
+(SwinTransformer/Transformer-SSL).
 
 Where a whole stage is smaller than its window, theirs has smaller tables of relative positions, which are the middle of
 ours; they are not cut again for export. Files of SimMIM and MoBY have the model as an encoder. Load what is exported
@@ -55,7 +55,7 @@ class MicrosoftSwin(Source):
         )
 
     def matches(self, state_dict: Mapping[str, Tensor]) -> bool:
-        """Whether names look like their classifier, or like an encoder of it that was pre-trained."""
+        """Whether names look like their classifier, or like its pre-trained encoder."""
         prefix = _prefix(state_dict)
         has_all = all(f'{prefix}{name}' in state_dict for name in self.signature)
         return has_all and getattr(state_dict.get(f'{prefix}patch_embed.proj.weight'), 'ndim', 0) == 4
@@ -64,7 +64,7 @@ class MicrosoftSwin(Source):
         """Decoders, second encoders and the like of pre-training."""
         prefix = _prefix(reference_state_dict)
         spare = [k for k in reference_state_dict if not k.startswith(prefix) or k == f'{prefix}mask_token']
-        return super().left_out(reference_state_dict) | dict.fromkeys(spare, 'of the pre-training alone')
+        return super().left_out(reference_state_dict) | dict.fromkeys(spare, 'only for pre-training')
 
     def unpack(self, theirs: StateDict) -> StateDict:
         """Names of a classifier, blocks numbered across stages, tables of one size."""

@@ -1,9 +1,9 @@
 """Swin for images of mmpretrain (`SwinTransformer` in an `ImageClassifier`) and of mmdet.
 
-Theirs merges patches by `nn.Unfold`, channel by channel, where Swin puts whole tokens side by side; weights of mergings
-are put in order here. Outputs are equal where every stage is larger than its window: mmdet shifts windows that cover an
-axis too, and mmpretrain does not shift along either axis if the shorter one is covered. Norms of outputs of frozen
-stages, which theirs freeze too, are trained in ours.
+Theirs merges patches with `nn.Unfold`, channel by channel, where Swin puts whole tokens side by side; weights of
+mergings are reordered here. Outputs are equal where every stage is larger than its window: mmdet also shifts windows
+that cover an axis, and mmpretrain does not shift along either axis if the shorter one is covered. Output norms of
+frozen stages, which theirs also freeze, are trained in ours.
 
 Necks and heads of detectors keep their names. Load what is exported with `strict=False`:
 `relative_position_index`, which a model computes, is not exported.
@@ -68,7 +68,7 @@ class MMPretrainSwin(Source):
     )
     defaults = dict(_COMMON, arch='tiny', img_size=224, out_indices=(3,), norm_cfg=dict(type='LN'))
     fixed = dict(drop_rate=0.0, out_after_downsample=False, use_abs_pos_embed=False, stage_cfgs={}, patch_cfg={})
-    # initialization, and what a config says of files
+    # initialization, and what a config says about files
     ignored = (
         'type', 'init_cfg', 'pretrained', 'convert_weights', 'norm_eval', 'interpolate_mode', 'pad_small_map',
     )  # fmt: skip
@@ -84,7 +84,7 @@ class MMPretrainSwin(Source):
         classifies = 'arch' in options
         norm, frozen = dict(options['norm_cfg']), options['frozen_stages']
         eps = norm.get('eps', 1e-5)
-        # mmpretrain's is of the outputs alone
+        # mmpretrain's is only for the outputs
         if norm.get('type') != 'LN' or (classifies and eps != 1e-5):
             raise ValueError(f'{self.title}: norm_cfg={norm} is not supported: choose {dict(type="LN")}')
         if options.get('strides'):

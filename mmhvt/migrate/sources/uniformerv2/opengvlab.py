@@ -40,9 +40,9 @@ BACKBONE = (
         ('mlp.c_proj.{leaf}', 'mlp.fc2.{leaf}'),
     ),
 )
-# before the names in files of their trainer, whose model has theirs as `backbone`
+# prefix of the names in files of their trainer, whose model has theirs as `backbone`
 _WRITTEN = 'backbone.'
-# of the head and of the builder, and what others say already
+# of the head and of the builder, and what other options already say
 _IGNORED = ('builder', 'num_classes', 'cls_dropout', 'use_checkpoint', 'checkpoint_num')
 
 
@@ -52,7 +52,7 @@ class OpenGVLabUniFormerV2(Source):
     `norm` is 'LN' or 'LN eps=…'.
 
     Files that their trainer wrote have `backbone.` before all names. Those of frozen models have no `balance`, since
-    the video token alone is classified there.
+    these classify only the video token.
     """
 
     family, repository, title = 'uniformerv2', 'opengvlab', "the authors' UniFormerV2"
@@ -141,7 +141,7 @@ class OpenGVLabUniFormerV2(Source):
         )
 
     def pooled(self, reference_state_dict: Mapping[str, Tensor]) -> str:
-        """The class token with the video token, always."""
+        """Always the class token with the video token."""
         return 'cls_token'
 
     def unpack(self, theirs: StateDict) -> StateDict:

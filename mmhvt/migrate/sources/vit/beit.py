@@ -1,8 +1,8 @@
 """BEiT of its authors (microsoft/unilm) and of timm.
 
-Blocks have layer scale, a table of relative position biases, and biases of queries and values alone: one of the keys
-would change nothing, since it adds the same to the scores of all keys. Pre-training has one table for all blocks, of
-which each gets a copy, as the authors' fine-tuning does it. Export has a table in each block.
+Blocks have layer scale, a table of relative position biases, and biases only of queries and values: one of the keys
+would change nothing, since it adds the same to the scores of all keys. Pre-training has one table for all blocks; each
+block gets a copy of it, as in the authors' fine-tuning. An export has a table in each block.
 """
 
 import re
@@ -33,7 +33,7 @@ class BEiT(Source):
         *common.PARAMETERS,
         ('blocks.{i}.gamma_{n}', 'backbone.blocks.{i}.ls{n}.gamma'),
         (f'blocks.{{i}}.{_TABLE}', 'backbone.blocks.{i}.attn.rel_pos.table'),
-        # of pre-training alone
+        # only in pre-training
         ('lm_head.{rest}', 'decoder.lm_head.{rest}'),
         ('cls_pt_layers.{rest}', 'decoder.cls_pt_layers.{rest}'),
     )

@@ -1,4 +1,4 @@
-"""CLIP's ViT of OpenAI's archives, of open_clip, and alone, as UniFormerV2's authors and mmaction2 publish it.
+"""CLIP's ViT from OpenAI's archives, from open_clip, and alone, as UniFormerV2's authors and mmaction2 publish it.
 
 Files of the whole model have names with `visual.` and a text tower, which is left out of a backbone; those of the image
 encoder alone have neither. OpenAI's archives are TorchScript (:mod:`mmhvt.migrate.torchscript`). Whether a model has
@@ -106,17 +106,17 @@ class CLIP(Source):
         return alone or any(name in state_dict for name in whole)
 
     def unpack(self, theirs: StateDict) -> StateDict:
-        """The image encoder by the names that it has alone, the rest as `text_tower.…`.
+        """The image encoder under the names that it has alone, the rest as `text_tower.…`.
 
         Raises:
-            ValueError: If the image encoder is no ViT.
+            ValueError: If the image encoder is not a ViT.
         """
         prefix = '' if 'class_embedding' in theirs else 'visual.'
         if f'{prefix}class_embedding' not in theirs:
             visual = sorted({name.split('.')[1] for name in theirs if name.startswith('visual.')})
-            found = f'has {", ".join(visual)}' if visual else 'is not in the file, the text tower alone is'
+            found = f'has {", ".join(visual)}' if visual else 'is not in the file, only the text tower is'
             raise ValueError(
-                f"CLIP's image encoder {found}; expected is a ViT with visual.class_embedding, visual.conv1, "
+                f"CLIP's image encoder {found}; expected a ViT with visual.class_embedding, visual.conv1, "
                 'visual.transformer.resblocks (ViT-B/16, ViT-L/14 …)'
             )
         names = {k: k.removeprefix(prefix) if k.startswith(prefix) else _TEXT + k for k in theirs}

@@ -10,7 +10,7 @@ from ...names import prefixed, same
 from ...options import as_tuple
 from ...source import StateDict
 
-# names that timm, BEiT and ours have alike but for the positions
+# names that timm, BEiT and ours share, except for the positions
 PARAMETERS = (
     *same(
         'backbone.',
@@ -73,7 +73,7 @@ def vit_cfg(owner: str, options: dict[str, Any], style: dict[str, Any]) -> dict[
 
 
 def pooled_before(names: Collection[str], mean: str, token: str) -> str | None:
-    """What a classifier reads, by the norm that stands before it; None if there is neither.
+    """What a classifier reads, by the norm that comes before it; None if there is neither.
 
     Args:
         names: Names of a file.
@@ -96,7 +96,7 @@ def split_positions(theirs: StateDict, prefix: str = '') -> StateDict:
 
 
 def join_positions(theirs: StateDict, prefix: str = '') -> StateDict:
-    """Inverse of :func:`split_positions`; a class token whose position is zero has none."""
+    """Inverse of :func:`split_positions`; a class token gets no position if it is zero."""
     name = f'{prefix}pos_embed'
     if f'{name}_spatial' not in theirs:
         return theirs

@@ -1,4 +1,4 @@
-"""ViT of Google's own files (google-research/vision_transformer, `.npz`, Flax's names)."""
+"""ViT from Google's own files (google-research/vision_transformer, `.npz`, Flax's names)."""
 
 import re
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class GoogleViT(TimmViT):
         return theirs if positions is None else split_positions(theirs | dict(pos_embed=positions))
 
     def pack(self, theirs: StateDict) -> StateDict:
-        """Inverse of :meth:`unpack`. Heads have 64 channels, in a model of 1280 (H) 80, as in all of theirs."""
+        """Inverse of :meth:`unpack`. Heads have 64 channels, or 80 in a model with 1280 (H), as in all of theirs."""
         theirs = join_positions(theirs)
         if 'pos_embed' in theirs:
             theirs[_POSITIONS] = theirs.pop('pos_embed')

@@ -1,7 +1,7 @@
 """ViT of mmpretrain (`VisionTransformer`, `DeiT3` in an `ImageClassifier`).
 
-mmpretrain's own `DeiT3` leaves the second norm of its layers idle and norms by the first twice, so that its outputs are
-not DeiT III's; ours norms by the second. Necks and heads of pre-training keep their names.
+mmpretrain's own `DeiT3` leaves the second norm of its layers idle and applies the first twice, so that its outputs are
+not DeiT III's; ours applies the second. Necks and heads of pre-training keep their names.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ ARCHS = {
     'deit-base': (768, 12, 12, 3072),
     'dinov2-giant': (1536, 40, 24, 6144),
 }
-# the class DeiT3 has names of its own
+# the class DeiT3 has its own names
 DEIT3_ARCHS = {
     'small': (384, 12, 6, 1536),
     'medium': (512, 12, 8, 2048),
@@ -48,7 +48,7 @@ _SHORT = {
 _ACTIVATIONS = dict(GELU='gelu', QuickGELU='quick_gelu')
 # by out_type and final_norm
 _OUTPUTS = {('cls_token', True): 'cls_token', ('avg_featmap', False): 'avg_featmap', ('featmap', False): 'featmap'}
-# initial value of layer scale in DeiT3, which is no option of it
+# initial value of layer scale in DeiT3, which has no option for it
 _DEIT3_LAYER_SCALE = 1e-5
 
 

@@ -1,4 +1,4 @@
-"""Image ViTs by timm's names: timm's own, and DeiT III, DINO and MAE of their authors.
+"""Image ViTs with timm's names: timm's own, and DeiT III, DINO and MAE of their authors.
 
 The head, MAE's decoder and DINO's projection are left out of a backbone. Positions are of square images.
 """
@@ -57,7 +57,7 @@ class TimmViT(Source):
         return common.vit_cfg(self.title, options, style)
 
     def matches(self, state_dict: Mapping[str, Tensor]) -> bool:
-        """Whether names look like an image ViT's, alone or behind the `backbone.` of DINO's training."""
+        """Whether names look like an image ViT's, alone or after the `backbone.` of DINO's training."""
         prefix = _prefix(state_dict)
         patches = state_dict.get(f'{prefix}patch_embed.proj.weight')
         names = ('cls_token', 'pos_embed', 'blocks.0.mlp.fc1.weight')
@@ -73,7 +73,7 @@ class TimmViT(Source):
         return common.split_positions({name.removeprefix(prefix): value for name, value in theirs.items()})
 
     def pack(self, theirs: StateDict) -> StateDict:
-        """Inverse of :meth:`unpack`, by timm's names."""
+        """Inverse of :meth:`unpack`, with timm's names."""
         return common.join_positions(theirs)
 
 
