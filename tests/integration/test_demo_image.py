@@ -48,7 +48,7 @@ def test_surest_mistakes_come_first(predictions: list[dict]) -> None:
     figure = Figure()
     demo.draw_mistakes(figure, 0.1, 0.9, predictions)
     assert [axes.get_title() for axes in figure.axes] == ['3 → 5', '1 → 7', '3 → 8']
-    assert figure.texts[0].get_text() == '3 of 12 are mistaken'
+    assert figure.texts[0].get_text() == '3 of 12 are misclassified'
 
 
 def test_no_mistake_and_many_are_drawn(predictions: list[dict], tmp_path: Path) -> None:
