@@ -24,8 +24,8 @@ from mmhvt.apis.models import find_model, load_config, load_model
 from mmhvt.apis.writing import check_outputs, whole_file
 from mmhvt.utils.configs import naming_config
 
-from .graphs import Graph, Normalize, Task, choose_task
-from .metadata import describe, encode, normalization
+from .graphs import OUTPUTS, Graph, Normalize, Task, choose_task
+from .metadata import describe, encode, normalization, takes_bgr
 from .sizes import DYNAMIC, dynamic_shapes, example_size, other_sizes, why_fixed
 
 Format = Literal['onnx', 'pt2']
@@ -40,7 +40,8 @@ TOLERANCE, HALF_TOLERANCE = 1e-4, 5e-2
 # protobuf holds no more in one file
 LARGEST_FILE = 2**31
 # clips at once, of which the first number is that of the example that is traced
-BATCHES = (2, 1, 3)
+BATCHES = (2, 1)
+EXPORTER_ERRORS = (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException, InductorError)
 
 
 class ExportError(ValueError):
@@ -96,7 +97,7 @@ def export_model(
             from the model's; nothing is written then.
         ValueError: If the config or the checkpoint cannot be read.
     """
-    _check_options(format, dynamic or (), half, int8, opset, compiled)
+    _check_options(format, outputs, dynamic or (), half, int8, opset, compiled)
     cfg, model, weights = _load(config, checkpoint, options, say)
     name = Path(cfg.filename or 'model').stem
     path = Path(f'{name}.{format}' if out is None else out)
@@ -119,15 +120,16 @@ def export_model(
             f'{name}, --dynamic {",".join(dynamic)}: {reason}; --shape exports another size, to a file of its own'
         )
     size = example_size(model.backbone, size, dynamic)
-    graph = Graph(task.part, Normalize(*normalization(model)) if preprocess else None).eval()
-    inputs = _example(task, size, preprocess, 1 if task.single else BATCHES[0])
+    scale = normalization(model) if preprocess else None
+    graph = Graph(task.part, Normalize(*scale) if scale else None, takes_bgr(model)).eval()
+    inputs = _example(task, size, preprocess, BATCHES[0] if 'batch' in dynamic else 1)
     metadata, unknown = describe(cfg, model, task.name, size, next(iter(inputs)), dataset)
     metadata['precision'] = 'fp16' if half else 'int8' if int8 else 'fp32'
     if unknown:
         say(f'{name}: the file does not say what {", ".join(unknown)} of the test pipeline does')
         metadata['sampling'] = None
     _check_size(graph, format)
-    shapes = dynamic_shapes(model.backbone, inputs, size, dynamic, first_axis=1 if preprocess else 2)
+    shapes = dynamic_shapes(model.backbone, inputs, size, dynamic, 1 if preprocess else 2, format)
     # exporters warn of sizes that they fix, which is meant
     with whole_file(path) as unfinished, _quiet(logging.WARNING):
         if format == 'onnx':
@@ -137,29 +139,33 @@ def export_model(
                 onnx_files.write(graph, inputs, task, shapes, opset or latest, unfinished, encode(metadata))
             if half or int8:
                 onnx_files.shrink(unfinished, half)
-            run = onnx_files.open_file(unfinished)
+            with _as_export_error(name, dynamic, 'the file does not run', (Exception,)):
+                run = onnx_files.open_file(unfinished)
         else:
             from . import pt2_files
 
             with _as_export_error(name, dynamic):
                 pt2_files.write(graph, inputs, shapes, compiled, unfinished, encode(metadata))
-            run = pt2_files.open_file(unfinished, compiled)
+            with _as_export_error(name, dynamic, 'the file does not run', (Exception,)):
+                run = pt2_files.open_file(unfinished, compiled)
         if not int8:
             examples = [
                 _example(task, each, preprocess, batch)
-                for each in other_sizes(model.backbone, size, dynamic)
-                for batch in (BATCHES if 'batch' in dynamic else [len(next(iter(inputs.values())))])
+                for each in other_sizes(model.backbone, size, dynamic, format)
+                for batch in (BATCHES if 'batch' in dynamic else (1,))
             ]
             _check_outputs(graph, run, task, examples, HALF_TOLERANCE if half else TOLERANCE, name)
     return path
 
 
 def _check_options(
-    format: str, dynamic: Sequence[str], half: bool, int8: bool, opset: int | None, compiled: bool
+    format: str, outputs: str, dynamic: Sequence[str], half: bool, int8: bool, opset: int | None, compiled: bool
 ) -> None:
     """Raises an ExportError for options that contradict each other, and packages or compilers that are missing."""
     if format not in FORMATS:
         raise ExportError(f'--format {format}: choose from {", ".join(FORMATS)}')
+    if outputs not in OUTPUTS:
+        raise ExportError(f'--outputs {outputs}: choose from {", ".join(OUTPUTS)}')
     if wrong := [axis for axis in dynamic if axis not in DYNAMIC]:
         raise ExportError(f'--dynamic {",".join(wrong)}: choose from {", ".join(DYNAMIC)}')
     if half and int8:
@@ -184,7 +190,7 @@ def _load(
     weights: str | None = None
     if checkpoint is not None or not (isinstance(config, Config) or Path(config).is_file()):
         config, weights = find_model(config, checkpoint)
-    cfg = config if isinstance(config, Config) else load_config(str(config), options)
+    cfg = config if isinstance(config, Config) else load_config(str(config), options, for_tests=False)
     if 'data_preprocessor' in cfg and 'data_preprocessor' not in cfg.model:  # as mmpretrain's runner
         cfg.model.data_preprocessor = cfg.data_preprocessor
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
@@ -256,7 +262,13 @@ def _check_outputs(
         with torch.inference_mode():
             expected = graph(*inputs.values())
         expected = expected if isinstance(expected, tuple) else (expected,)
-        for name, ours, theirs in zip(task.outputs, run(inputs), expected, strict=True):
+        shape = tuple(next(iter(inputs.values())).shape)
+        try:
+            found = run(inputs)
+        except Exception as error:  # of the library that runs the file
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+            raise ExportError(f'{where}: the file does not run for an input of {shape}: {reason}') from error
+        for name, ours, theirs in zip(task.outputs, found, expected, strict=True):
             if task.single and name != 'scores':
                 continue  # boxes of almost the same score may change places
             difference = math.inf
@@ -267,20 +279,27 @@ def _check_outputs(
             if not difference <= tolerance:
                 raise ExportError(
                     f'{where}: {name} of the file differ from the model by {difference:.1e} of their deviation for '
-                    f'an input of {tuple(next(iter(inputs.values())).shape)}: nothing was written'
+                    f'an input of {shape}: nothing was written'
                 )
 
 
 @contextmanager
-def _as_export_error(where: str, dynamic: Sequence[str]) -> Iterator[None]:
-    """Makes what PyTorch's exporters raise one line."""
+def _as_export_error(
+    where: str,
+    dynamic: Sequence[str],
+    what: str = 'PyTorch cannot export it',
+    kinds: tuple[type[Exception], ...] = EXPORTER_ERRORS,
+) -> Iterator[None]:
+    """Makes one line of what PyTorch's exporters, or other `kinds` of errors, say."""
     try:
         yield
-    except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException, InductorError) as error:
+    except ExportError:
+        raise
+    except kinds as error:
         cause = error.__cause__ or error
         reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
         fixed = '' if set(dynamic) <= {'batch'} else '; it may work with --dynamic batch and --shape'
-        raise ExportError(f'{where}: PyTorch cannot export it: {reason[:500]}{fixed}') from error
+        raise ExportError(f'{where}: {what}: {reason[:500]}{fixed}') from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Shapes: N batch, T frames, H height, W width, C channels, K boxes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmaction.models import BaseRecognizer, Recognizer2D
@@ -82,14 +82,16 @@ class Graph(nn.Module):
     Args:
         part: Module from the model's input.
         normalize: What comes before it. Defaults to None, the input is normalized.
+        takes_bgr: Whether the model takes colors as B, G, R. The input is R, G, B in any case. Defaults to False.
     """
 
-    def __init__(self, part: nn.Module, normalize: Normalize | None = None) -> None:
+    def __init__(self, part: nn.Module, normalize: Normalize | None = None, takes_bgr: bool = False) -> None:
         super().__init__()
-        self.normalize, self.part = normalize, part
+        self.normalize, self.part, self.takes_bgr = normalize, part, takes_bgr
 
     def forward(self, x: Tensor, *others: Tensor) -> Any:
-        return self.part(x if self.normalize is None else self.normalize(x), *others)
+        x = x if self.normalize is None else self.normalize(x)
+        return self.part(x.flip(1) if self.takes_bgr else x, *others)
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def choose_task(model: BaseModel, outputs: str, where: str, dataset: str | None 
         raise ValueError(
             f'{where}: the backbone is {type(backbone).__name__}, and only models with a backbone of mmhvt are exported'
         )
+    if (channels := cast(Any, backbone).patch_embed.proj.in_channels) != 3:
+        raise ValueError(f'{where}: the backbone takes {channels} channels, and only models of RGB are exported')
     if isinstance(model, BaseRecognizer | BaseClassifier):
         return _feature_task(model) if outputs == 'features' else _score_task(model, where, dataset)
     # needs the compiled operators of mmcv

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmaction.models import BaseRecognizer
-from mmengine.config import Config
+from mmaction.models import ActionDataPreprocessor, BaseRecognizer
+from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmpretrain.models import ImageClassifier
+from mmpretrain.models import ImageClassifier, MultiLabelClsHead
 from torch import nn
 
-from mmhvt.apis.models import class_names, test_dataset, test_pipeline
+from mmhvt.apis.labels import check_names
+from mmhvt.apis.models import class_names, count_classes, test_dataset
 from mmhvt.datasets.labels import configured_classes
 from mmhvt.models.heads import CoTrainingHead, MultiLabelHead
 
@@ -47,15 +48,19 @@ def describe(
     Returns:
         Metadata by key, and transforms that change frames in a way that has no key.
     """
-    mean, std = normalization(model)
+    # pre-training has no test
+    is_tested = task != 'features' or cfg.get('test_dataloader') is not None
+    pipeline = _named_dataset(cfg, dataset).pipeline if is_tested else []
+    mean, std = normalization(model) if has_normalization(model) else (None, None)
     found: dict[str, Any] = dict(
         format=FORMAT, task=task, config=Path(cfg.filename or 'config.py').name, precision='fp32', input=input_name,
-        classes=_classes(cfg, model, dataset), clip_len=shape[0] if len(shape) == 3 else None, frame_interval=None,
-        num_clips=None, sampling=None, target_fps=None, out_of_bound=None, twice_sample=None, resize=None, crop=None,
+        classes=None if task == 'features' else _classes(cfg, model, dataset),
+        clip_len=shape[0] if len(shape) == 3 else None, frame_interval=None, num_clips=None, sampling=None,
+        target_fps=None, out_of_bound=None, twice_sample=None, resize=None, crop=None,
         mean=mean, std=std, activation=None, average=None, class_token=None,
     )  # fmt: skip
     unknown = []
-    for transform in test_pipeline(cfg):
+    for transform in pipeline:
         if (keys := _view(transform, is_video=len(shape) == 3)) is None:
             unknown.append(transform['type'])
         else:
@@ -71,20 +76,34 @@ def describe(
     return found, unknown
 
 
+def has_normalization(model: BaseModel) -> bool:
+    """Whether the preprocessor of a model tells how it normalizes."""
+    preprocessor = model.data_preprocessor
+    return getattr(preprocessor, 'mean', None) is not None or getattr(preprocessor, '_enable_normalize', None) is False
+
+
 def normalization(model: BaseModel) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation by color, R, G, B, from 0 to 255.
+    """Mean and standard deviation by color, R, G, B, from 0 to 255; 0 and 1 if the model takes pixels as they are.
 
     Raises:
-        ValueError: If the model's preprocessor has none.
+        ValueError: If the model's preprocessor does not tell.
     """
     preprocessor = model.data_preprocessor
+    if not has_normalization(model):
+        raise ValueError(f'{type(preprocessor).__name__} has no mean and std: set them in data_preprocessor')
     if getattr(preprocessor, 'mean', None) is None:
-        raise ValueError(
-            f'{type(preprocessor).__name__} has no mean and std: set them in data_preprocessor, or export with '
-            '--no-preprocess'
-        )
+        return [0.0] * 3, [1.0] * 3
     mean, std = (getattr(preprocessor, name).flatten().tolist() for name in ('mean', 'std'))
-    return mean, std
+    return (mean[::-1], std[::-1]) if takes_bgr(model) else (mean, std)
+
+
+def takes_bgr(model: BaseModel) -> bool:
+    """Whether the colors that reach a model's backbone are B, G, R."""
+    preprocessor = model.data_preprocessor
+    if isinstance(preprocessor, ActionDataPreprocessor):  # readers of video return R, G, B
+        return preprocessor.to_rgb
+    # and readers of images B, G, R
+    return not getattr(preprocessor, 'to_rgb', getattr(preprocessor, '_channel_conversion', False))
 
 
 def _type_of(transform: Mapping) -> tuple[str, bool]:
@@ -128,7 +147,7 @@ def _resize(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
         method['backend'] = transform['backend']
     if name == 'ResizeEdge':
         return None if transform.get('edge', 'short') != 'short' else dict(short_side=scale) | method
-    if transform.get('scale_factor') is not None or scale is None or transform.get('lazy'):
+    if transform.get('scale_factor') is not None or scale is None or isinstance(scale, float) or transform.get('lazy'):
         return None
     width, height = (scale, scale) if isinstance(scale, int) else scale
     if -1 in (width, height):
@@ -140,11 +159,25 @@ def _resize(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
 def _classes(cfg: Config, model: BaseModel, dataset: str | None) -> list[str] | None:
     """Names of the classes in the order of the scores, if they have any."""
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        if dataset is not None:  # of a co-trained model, whose checkpoint has the classes of one dataset at most
+            given = configured_classes(_named_dataset(cfg, dataset))
+            if given:
+                check_names(given, count_classes(model, dataset), f'{cfg.filename}: metainfo of {dataset}')
+            return list(given) if given else None
         if isinstance(model, BaseRecognizer | ImageClassifier):
             names, are_names = class_names(model, cfg, dataset, None, '')
             return names if are_names else None
         named = (getattr(model, 'dataset_meta', None) or {}).get('classes') or configured_classes(test_dataset(cfg))
     return list(named) if named else None
+
+
+def _named_dataset(cfg: Config, dataset: str | None) -> ConfigDict:
+    """The test dataset whose samples :class:`mmhvt.NameDataset` gives a name; without one, the first."""
+    wrapped = ((cfg.get('test_dataloader') or {}).get('dataset') or {}).get('datasets')
+    for each in (wrapped or ()) if dataset else ():
+        if any(_type_of(step)[0] == 'NameDataset' and step.get('name') == dataset for step in each.get('pipeline', ())):
+            return each
+    return test_dataset(cfg)
 
 
 def _head(model: BaseModel, dataset: str | None) -> nn.Module:
@@ -155,7 +188,7 @@ def _head(model: BaseModel, dataset: str | None) -> nn.Module:
 def _reduction(model: BaseModel, dataset: str | None) -> dict[str, str | None]:
     """How the logits of views become scores, as the head's `predict` does."""
     if not isinstance(model, BaseRecognizer):
-        return dict(activation='softmax', average=None)
+        return dict(activation='sigmoid' if isinstance(model.head, MultiLabelClsHead) else 'softmax', average=None)
     head = _head(model, dataset)
     if isinstance(head, MultiLabelHead):
         return dict(activation='sigmoid', average='max')

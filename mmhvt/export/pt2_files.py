@@ -34,6 +34,9 @@ def write(
     """
     with torch.no_grad():
         program = torch.export.export(graph, tuple(inputs.values()), dynamic_shapes=shapes)
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop('stack_trace', None)  # with the paths of this machine
     if compiled:
         settings = {'aot_inductor.metadata': dict(metadata)}
         aoti_compile_and_package(program, package_path=str(path), inductor_configs=settings)

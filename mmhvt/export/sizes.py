@@ -31,6 +31,15 @@ def size_unit(backbone: Backbone) -> tuple[int, ...]:
     return tuple(p * s for p, s in zip(patch, stage, strict=True))
 
 
+def least_units(backbone: Backbone, format: str) -> int:
+    """Smallest number of units along an axis that varies.
+
+    Relative positions of a grid of one token, a size that exporters fix, do not run at others. Packages of PyTorch
+    check that no such size comes.
+    """
+    return 2 if format == 'pt2' or (isinstance(backbone, MViT) and backbone.arch.rel_pos != 'none') else 1
+
+
 def why_fixed(backbone: Backbone, axes: Sequence[str]) -> str:
     """Why these axes of a backbone's input cannot vary; '' if they can."""
     if not (sizes := [axis for axis in axes if axis != 'batch']):
@@ -50,20 +59,28 @@ def example_size(backbone: Backbone, size: Sequence[int], axes: Sequence[str]) -
     return tuple(max(2, round(n / unit)) * unit if varies else n for n, unit, varies in units)
 
 
-def other_sizes(backbone: Backbone, size: Sequence[int], axes: Sequence[str]) -> list[tuple[int, ...]]:
+def other_sizes(
+    backbone: Backbone, size: Sequence[int], axes: Sequence[str], format: str = 'onnx'
+) -> list[tuple[int, ...]]:
     """The traced size, and two more at which a file whose sizes vary is checked."""
     if not any(_vary(size, axes)):
         return [tuple(size)]
-    units = size_unit(backbone)
-    smaller = [n - unit if varies else n for n, unit, varies in zip(size, units, _vary(size, axes), strict=True)]
-    larger = [n + unit if varies else n for n, unit, varies in zip(size, units, _vary(size, axes), strict=True)]
+    units, least = size_unit(backbone), least_units(backbone, format)
+    vary = list(zip(size, units, _vary(size, axes), strict=True))
+    smaller = [max(n - unit, least * unit) if varies else n for n, unit, varies in vary]
+    larger = [n + unit if varies else n for n, unit, varies in vary]
     if 'size' in axes:  # not square
         larger[-1] += units[-1]
     return [tuple(size), tuple(smaller), tuple(larger)]
 
 
 def dynamic_shapes(
-    backbone: Backbone, inputs: Mapping[str, Tensor], size: Sequence[int], axes: Sequence[str], first_axis: int
+    backbone: Backbone,
+    inputs: Mapping[str, Tensor],
+    size: Sequence[int],
+    axes: Sequence[str],
+    first_axis: int,
+    format: str = 'onnx',
 ) -> tuple:
     """Axes that vary, as `torch.export` takes them; the number of boxes always does.
 
@@ -73,6 +90,7 @@ def dynamic_shapes(
         size: ([T,] H, W) of it.
         axes: What may vary, of :data:`DYNAMIC`.
         first_axis: Axis of the input where the size begins: 1 of pixels (N, [T,] H, W, 3), 2 of (N, 3, [T,] H, W).
+        format: Format of the file. Defaults to 'onnx'.
     """
     shape: dict[int, object] = {}
     if 'batch' in axes:
@@ -80,7 +98,7 @@ def dynamic_shapes(
     units = zip('THW'[-len(size) :], size_unit(backbone), _vary(size, axes), strict=True)
     for axis, (name, unit, varies) in enumerate(units, start=first_axis):
         if varies:
-            count = torch.export.Dim(name, min=1, max=MOST_UNITS)
+            count = torch.export.Dim(name, min=least_units(backbone, format), max=MOST_UNITS)
             shape[axis] = unit * count if unit > 1 else count
     boxes = {0: torch.export.Dim('K', min=1, max=LARGEST_BOXES)}
     return (shape, (boxes,)) if 'boxes' in inputs else (shape,)
