@@ -18,7 +18,7 @@ from torch import Tensor
 
 from helpers import ROOT
 from helpers.micro_backbones import FAMILIES
-from mmhvt.export import export_model
+from mmhvt.export import ExportError, export_model
 from mmhvt.synthetic.moving_shapes import MOTIONS, draw_clip
 
 CONFIGS = ROOT / 'configs'
@@ -91,6 +91,7 @@ def test_sizes(family: str, task: str, export, assert_same) -> None:
         assert_same(path, task, family, size)
 
 
+@pytest.mark.xfail(strict=True, raises=ExportError, reason='the export refuses: resized tables have the traced rows')
 @pytest.mark.slow
 def test_sizes_far_below_the_traced_one(export, assert_same) -> None:
     """Tables of relative positions have fewer rows than where they were traced."""
