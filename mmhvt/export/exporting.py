@@ -115,10 +115,8 @@ def export_model(
     if opset is not None and opset > latest:
         raise ExportError(f'{name}, --opset {opset}: ONNX Runtime has no RoIAlign above opset {latest}')
     size = _input_shape(model, shape, name)
-    if reason := why_fixed(model.backbone, dynamic):
-        raise ExportError(
-            f'{name}, --dynamic {",".join(dynamic)}: {reason}; --shape exports another size, to a file of its own'
-        )
+    if reason := why_fixed(model.backbone, dynamic, format):
+        raise ExportError(f'{name}, --dynamic {",".join(dynamic)}: {reason}')
     size = example_size(model.backbone, size, dynamic)
     scale = normalization(model) if preprocess else None
     graph = Graph(task.part, Normalize(*scale) if scale else None, takes_bgr(model)).eval()

@@ -36,7 +36,9 @@ class Normalize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, [T,] H, W, 3) uint8 -> (N, 3, [T,] H, W)."""
-        return ((x.float() - self.mean) / self.std).movedim(x.ndim - 1, 1)
+        mean, std = (color.view(3, *[1] * (x.ndim - 2)) for color in (self.mean, self.std))
+        # moved as bytes: ONNX Runtime is slow to subtract along a short last axis
+        return (x.movedim(x.ndim - 1, 1).float() - mean) / std
 
 
 class Scores(nn.Module):

@@ -16,6 +16,7 @@ from mmhvt.models.layers import MaskUnitOrder
 
 # axes of the input as --dynamic names them, and the axes of clips (N, C, T, H, W) that they stand for
 DYNAMIC = ('batch', 'frames', 'size')
+ANOTHER_SIZE = '--shape exports another size, to a file of its own'
 LARGEST_BATCH, LARGEST_BOXES, MOST_UNITS = 4096, 65536, 1024
 
 
@@ -40,16 +41,21 @@ def least_units(backbone: Backbone, format: str) -> int:
     return 2 if format == 'pt2' or (isinstance(backbone, MViT) and backbone.arch.rel_pos != 'none') else 1
 
 
-def why_fixed(backbone: Backbone, axes: Sequence[str]) -> str:
-    """Why these axes of a backbone's input cannot vary; '' if they can."""
+def why_fixed(backbone: Backbone, axes: Sequence[str], format: str = 'onnx') -> str:
+    """Why these axes of a backbone's input cannot vary, and what would do; '' if they can."""
     if not (sizes := [axis for axis in axes if axis != 'batch']):
         return ''
     if 'frames' in sizes and len(backbone.input_size) == 2:
-        return 'the model takes images'
+        return 'the model takes images, which have no frames'
     if isinstance(backbone, VideoSwin):
-        return 'windows, shifts and padding of Video Swin are computed for one size'
+        return f'windows, shifts and padding of Video Swin are computed for one size; {ANOTHER_SIZE}'
     if isinstance(backbone, MViT) and backbone.arch.rel_pos in ('joint', 'joint_space'):
-        return f'rel_pos={backbone.arch.rel_pos!r} is computed frame by frame'
+        return f'rel_pos={backbone.arch.rel_pos!r} is computed frame by frame; {ANOTHER_SIZE}'
+    if format == 'pt2' and 'batch' in axes and isinstance(backbone, MViT) and backbone.arch.rel_pos != 'none':
+        return (
+            'PyTorch fixes the batch of a .pt2 in which relative positions vary: --dynamic batch or --dynamic '
+            f'{",".join(sizes)} alone, or --format onnx'
+        )
     return ''
 
 

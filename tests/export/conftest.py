@@ -39,6 +39,8 @@ MEAN, STD = [120.0, 110.0, 100.0], [60.0, 50.0, 40.0]
 # names of families in helpers/detection.py
 DETECTION_NAMES = dict(VideoSwin='Video Swin', VisionTransformer='ViT')
 LAST_STAGES = dict(VideoSwin=(0, 1))  # of three otherwise
+# after the name of a family: its classifier with a single block
+SHALLOW = ', shallow'
 
 
 def _recognizer(family: str) -> Config:
@@ -224,7 +226,11 @@ def micro_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Micro
 
     def get(task: str, family: str = 'SMViT') -> MicroModel:
         if (task, family) not in made:
-            made[task, family] = MicroModel(MAKERS[task](family), tmp_path_factory.mktemp('model'))
+            cfg = MAKERS[task](family.removesuffix(SHALLOW))
+            if family.endswith(SHALLOW):
+                cfg.model.backbone.arch.depths = (1,)
+                cfg.model.get('cls_head', cfg.model.get('head')).in_channels = 16
+            made[task, family] = MicroModel(cfg, tmp_path_factory.mktemp('model'))
         return made[task, family]
 
     return get

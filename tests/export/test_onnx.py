@@ -18,7 +18,7 @@ from torch import Tensor
 
 from helpers import ROOT
 from helpers.micro_backbones import FAMILIES
-from mmhvt.export import ExportError, export_model
+from mmhvt.export import export_model
 from mmhvt.synthetic.moving_shapes import MOTIONS, draw_clip
 
 CONFIGS = ROOT / 'configs'
@@ -77,27 +77,31 @@ def test_outputs(family: str, task: str, export, assert_same) -> None:
 
 
 def _all_sizes(family: str, task: str) -> Any:
-    mark = pytest.mark.slow if task == 'recognition' else pytest.mark.thorough
-    return pytest.param(family, task, marks=mark)
+    """Quick enough are classifiers; tracing several blocks of MViTv2 with sizes that vary takes a minute."""
+    is_quick = task == 'recognition' and family != 'MViTv2'
+    return pytest.param(family, task, marks=pytest.mark.slow if is_quick else pytest.mark.thorough)
 
 
-@pytest.mark.parametrize(('family', 'task'), [_all_sizes(family, task) for family in FAMILIES for task in TASKS])
+@pytest.mark.parametrize(
+    ('family', 'task'),
+    [_all_sizes(family, task) for family in FAMILIES for task in TASKS]
+    + [pytest.param('MViTv2, shallow', 'recognition', marks=pytest.mark.slow)],
+)
 def test_sizes(family: str, task: str, export, assert_same) -> None:
-    """One file for all sizes, or where windows or mask units fix it, a file of each by --shape."""
+    """One file for all sizes; where windows fix it, a file of each."""
     by_shape = family == 'VideoSwin'
     axes = ('batch', 'size') if len(SIZES[task][0]) == 2 else ('batch', 'frames', 'size')
-    for size in (MVITV2_SIZES if family == 'MViTv2' else SIZES)[task]:
+    for size in (MVITV2_SIZES if family.startswith('MViTv2') else SIZES)[task]:
         path = export(task, family, **(dict(shape=size) if by_shape else dict(dynamic=axes)))
         assert_same(path, task, family, size)
 
 
-@pytest.mark.xfail(strict=True, raises=ExportError, reason='the export refuses: resized tables have the traced rows')
 @pytest.mark.slow
 def test_sizes_far_below_the_traced_one(export, assert_same) -> None:
     """Tables of relative positions have fewer rows than where they were traced."""
-    path = export('classification', 'MViTv2', dynamic=('batch', 'size'), shape=(128, 128))
+    path = export('classification', 'MViTv2, shallow', dynamic=('batch', 'size'), shape=(128, 128))
     for size in [(32, 32), (32, 128), (48, 64)]:
-        assert_same(path, 'classification', 'MViTv2', size)
+        assert_same(path, 'classification', 'MViTv2, shallow', size)
 
 
 def test_shape_of_the_input(export) -> None:

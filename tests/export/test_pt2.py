@@ -82,16 +82,18 @@ def test_graphs(export, micro_model, inputs, difference, run_alone) -> None:
 
 @pytest.mark.slow
 def test_sizes_and_boxes(export, micro_model, inputs, difference, run_alone) -> None:
-    """A graph whose sizes vary, and one with boxes, for which torchvision has to be imported."""
+    """Graphs whose sizes vary, and one with boxes, for which torchvision has to be imported."""
     jobs, expected = [], []
-    for task, size, dynamic in [
-        ('recognition', (8, 32, 32), ('batch', 'size')),
-        ('recognition', (8, 64, 48), ('batch', 'size')),
-        ('action_detection', (8, 64, 64), ('batch',)),
+    for task, family, size, dynamic in [
+        ('recognition', 'SMViT', (8, 32, 32), ('batch', 'size')),
+        ('recognition', 'SMViT', (8, 64, 48), ('batch', 'size')),
+        ('classification', 'MViTv2, shallow', (32, 32), ('size',)),
+        ('classification', 'MViTv2, shallow', (112, 48), ('size',)),
+        ('action_detection', 'SMViT', (8, 64, 64), ('batch',)),
     ]:
-        x = inputs(3, size, boxes=task == 'action_detection')
-        jobs.append((export(task, format='pt2', compiled=False, dynamic=dynamic), x))
-        expected.append(micro_model(task).outputs(task, *x.values()))
+        x = inputs(3 if 'batch' in dynamic else 1, size, boxes=task == 'action_detection')
+        jobs.append((export(task, family, format='pt2', compiled=False, dynamic=dynamic), x))
+        expected.append(micro_model(task, family).outputs(task, *x.values()))
     for (out, _), wanted in zip(run_alone(*jobs), expected, strict=True):
         assert difference([out], wanted) < TOLERANCE
 

@@ -104,7 +104,7 @@ def section(part: Part, result: Result | None) -> str:
     if result is None:
         return f'{head}\n\nNot trained with these settings yet: `make evidence PART={part.name}`.'
     picture = f'![{part.title}: a dot for each seed, a bar at the mean](../img/evidence/{part.name}.png)'
-    took = f'Seeds {", ".join(map(str, part.seeds))}. The trainings took {result.seconds / 60:.0f} minutes of one core.'
+    took = f'Seeds {", ".join(map(str, part.seeds))}. The trainings took {result.seconds / 60:.0f} minutes of CPU time.'
     if any(column.metric in MEASURED for column in part.columns.values()):
         took += (
             f' Times are of forward passes of one clip with {result.threads} CPU threads, medians of models in turns.'

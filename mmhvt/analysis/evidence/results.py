@@ -74,7 +74,7 @@ class Result:
     Attributes:
         part: The part.
         table: Its cells.
-        seconds: What its trainings took, one after the other.
+        seconds: CPU time of its trainings.
         threads: Of the process that measured speed; None if nothing was measured.
     """
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from .constants import zeros
 from .reference import in_reference_math
 from .relative_position import GridBias
-from .tracing import is_traced
+from .tracing import exports_onnx, is_traced
 
 LONGEST_HEAD = 256  # channels that fused kernels on GPUs support
 SCORES_AT_ONCE = 2**23  # of a head: biases are made for this many at a time
@@ -53,14 +53,14 @@ def attend(
     if key_mask is not None:
         seen = (key_mask | ~key_mask.any(-1, keepdim=True))[:, None, None, :]
         bias = seen if bias is None else bias.masked_fill(~seen, -math.inf)
-    if bias is not None and torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export():
+    if bias is not None and exports_onnx():
         # PyTorch's own decomposition of masked attention forgets the layout that its fused kernels promised
         scores = q @ k.transpose(-2, -1) * scale
         scores = scores.masked_fill(~bias, -math.inf) if bias.dtype == torch.bool else scores + bias
         return scores.softmax(-1) @ v
-    # the fused kernels want heads of the same length for all three
+    # the fused kernels want heads of the same length for all three, ONNX's operator does not
     dims, length = v.shape[-1], max(q.shape[-1], v.shape[-1])
-    if q.shape[-1] == dims:
+    if q.shape[-1] == dims or exports_onnx():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)
     q, k, v = (_lengthen(x, length) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scale)[..., :dims]

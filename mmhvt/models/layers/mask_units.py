@@ -22,8 +22,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .tracing import same_size
-
 
 def max_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None) -> Tensor:
     """Max over each run of `stride` tokens in unit order, which is max pooling over space (section 3.2).
@@ -86,7 +84,7 @@ class MaskUnitOrder:
     @property
     def is_padded(self) -> bool:
         """Whether the grid needs padding."""
-        return not same_size(self.padded_grid, self.grid)
+        return any(g % b for g, b in zip(self.grid, self.block, strict=True))
 
     def _padded_after(self, level: int) -> tuple[int, ...]:
         return tuple(p // s**level for p, s in zip(self.padded_grid, self.q_stride, strict=True))
@@ -127,6 +125,8 @@ class MaskUnitOrder:
         order = [1 + digit * axes + axis for axis in range(axes) for digit in range(count)]
         x = x.permute(0, *order, x.ndim - 1)
         x = x.reshape(x.shape[0], *self._padded_after(level), x.shape[-1])
+        if not self.is_padded:
+            return x
         return x[(slice(None), *(slice(g) for g in self.grid_after(level)))]
 
 

@@ -115,7 +115,8 @@ def table_columns(
         columns.append((start + rows).view(*shape, -1).expand(*grid, -1).flatten(0, -2))
         start += 2 * max(q_grid[axis], k_grid[axis]) - 1
     joined = torch.cat(columns, 1)
-    return F.pad(joined, (0, width - joined.shape[1], prefix, 0), value=start)
+    # shifted, since a trace would fix the number `start` as a value to pad with
+    return F.pad(joined - start, (0, width - joined.shape[1], prefix, 0)) + start
 
 
 def for_each_head(x: Tensor, like: Tensor) -> Tensor:
@@ -278,7 +279,7 @@ class RelativePositionTables(BaseModule):
         """
         axes = {name: self.axes[name] for name in self.groups if len(name) == 1}
         tables = [self.resized(name, [max(q_grid[axis], k_grid[axis])]) for name, axis in axes.items()]
-        rows = sum(map(len, tables)) + 1
+        rows = sum(table.shape[0] for table in tables) + 1  # len() would fix them in a trace
         like = tables[0]
         return torch.cat([*tables, zeros((1 + fill_head(rows), like.shape[1]), like.device, like.dtype)])
 
@@ -387,7 +388,7 @@ class RelativePositions(ModuleDict):
         x, attention = x.split([x.shape[-1] - width, width], -1)
         tables = self['v'].joined(q_grid, k_grid).to(x.dtype)
         columns = table_columns(tuple(q_grid), tuple(k_grid), self.single_axes, False, self.prefix, width, x.device)
-        by_offset = attention.new_zeros(*attention.shape[:3], len(tables))
+        by_offset = attention.new_zeros(*attention.shape[:3], tables.shape[0])
         return x + by_offset.scatter(-1, for_each_head(columns, attention), attention) @ tables
 
     def _scores(self, term: str, x: Tensor, q_grid: Sequence[int], k_grid: Sequence[int], width: int) -> Tensor:

@@ -10,6 +10,11 @@ def is_traced() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
+def exports_onnx() -> bool:
+    """Whether the trace becomes an ONNX file by PyTorch's exporter of torch.export graphs."""
+    return torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
+
+
 def same_size(sizes: Sequence[int], others: Sequence[int]) -> bool:
     """Whether two grids have as many axes, of the same sizes.
 
