@@ -39,6 +39,8 @@ __all__ = ['Clip', 'Label', 'ModelFileError', 'Recognizer', 'VideoError']
 
 FORMAT = 'mmhvt/1'
 EXPORT = 'python tools/export.py CONFIG CHECKPOINT --out FILE.onnx'
+# what a machine can start
+MOST_THREADS = 256
 # views in one run of the session, whatever their number: memory of the model
 BATCH = 4
 # length of a clip whose sampler draws from the whole video, whatever its length: that of Kinetics' videos
@@ -96,12 +98,13 @@ def _check_file(path: str | Path, what: str, error: type[ValueError]) -> Path:
     return Path(path)
 
 
-WHOLE, NUMBER, POSITIVE, NAMES = range(1, 2**14), slice(-1e6, 1e6), slice(1e-6, 1e6), str
+WHOLE, CLIPS = range(1, 2**14), range(1, 1001)
+NUMBER, POSITIVE, NAMES = slice(-1e6, 1e6), slice(1e-6, 1e6), str
 SIDES, METHOD = dict(width=WHOLE, height=WHOLE), dict(interpolation=(*METHODS, None))
 # what each key has to be: alternatives are tuples; keys that may be left out have None among theirs
 KEYS: dict[str, Any] = dict(
     input=('frames', 'clips'), sampling=('SampleFrames', 'mmhvt.SampleFrames', 'UniformSample'), classes=(NAMES, None),
-    clip_len=WHOLE, frame_interval=(WHOLE, None), num_clips=WHOLE, target_fps=(POSITIVE, None),
+    clip_len=WHOLE, frame_interval=(WHOLE, None), num_clips=CLIPS, target_fps=(POSITIVE, None),
     out_of_bound=('loop', 'repeat_last'), twice_sample=(True, False),
     resize=(dict(short_side=WHOLE, **METHOD), dict(**SIDES, **METHOD), None),
     crop=(dict(type=('center', 'three', 'five'), **SIDES, mmhvt=(True, False, None)), None),
@@ -126,8 +129,14 @@ def _fits(value: Any, form: Any) -> bool:
 
 
 def _say(form: Any) -> str:
-    words = {range: 'whole number', slice: 'number', type: 'list of names'}
-    text = json.dumps(form, default=lambda one: words[type(one)])
+    def word(one: Any) -> str:
+        if one is NAMES:
+            return 'list of names'
+        if isinstance(one, range):
+            return f'whole number from {one.start} to {one.stop - 1}'
+        return f'number from {one.start:g} to {one.stop:g}'
+
+    text = json.dumps(form, default=word)
     return f'one of {text}' if isinstance(form, tuple) else text
 
 
@@ -225,7 +234,7 @@ def _corners(crop: dict[str, Any], width: int, height: int) -> list[tuple[int, i
 
 
 class _Frames:
-    """Resizing to (h, w) and cropping of frames of one size. Raises VideoError if crops do not fit into them."""
+    """Resizing and cropping of frames of one size to (h, w). Raises VideoError if crops do not fit into them."""
 
     def __init__(self, settings: dict[str, Any], height: int, width: int) -> None:
         self._size = self._resized = width, height
@@ -237,6 +246,7 @@ class _Frames:
             scale = resize['short_side'] / min(width, height)
             self._resized = int(width * scale + 0.5), int(height * scale + 0.5)
         width, height = (crop['width'], crop['height']) if crop else self._resized
+        self.size = height, width
         corners = _corners(crop, *self._resized) if crop else [(0, 0)]
         self._crops = [(slice(top, top + height), slice(left, left + width)) for left, top in corners]
 
@@ -448,7 +458,7 @@ class Recognizer:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what counts comes as an error
-        options.intra_op_num_threads = threads or 0
+        options.intra_op_num_threads = min(threads or 0, MOST_THREADS)
         # between runs the cores decode
         options.add_session_config_entry('session.force_spinning_stop', '1')
         options.add_session_config_entry('session.load_model_format', 'ONNX')
@@ -486,14 +496,28 @@ class Recognizer:
         if found != [(name, kind, 5), ('scores', 'tensor(float)', 2)] or not isinstance(outputs[0].shape[1], int):
             wanted = f'one input {name} (of 5 dimensions) and one output scores (N, classes)'
             raise ModelFileError(f'{self.path} does not fit its metadata, by which it has {wanted}')
-        fixed = inputs[0].shape[0]
+        fixed, *shape = inputs[0].shape
+        self._shape = shape[:3] if name == 'frames' else shape[1:]  # T, h, w: numbers, or names of those that vary
+        last = self.metadata['crop'] or self.metadata['resize'] or {}
+        if wrong := self._compare(last.get('height'), last.get('width')):
+            raise ModelFileError(f'{self.path} does not fit its metadata: {wrong}')
         self._batch, self._multiple = (fixed, fixed) if isinstance(fixed, int) else (BATCH, 1)
         return outputs[0].shape[1]
+
+    def _compare(self, *size: int | None) -> str:
+        """What is wrong with views of this (h, w), where they are known; '' if nothing is."""
+        pairs = [*zip((self.metadata['clip_len'], *size), self._shape, strict=True)]
+        if all(made is None or made == taken or not isinstance(taken, int) for made, taken in pairs):
+            return ''
+        made, taken = ('x'.join('?' if one is None else str(one) for one in side) for side in zip(*pairs, strict=True))
+        return f'views are {made} (frames, height, width), the model takes {taken}'
 
     def _fit(self, source: _Source, total: int, one_clip: bool = False) -> tuple[_Frames, np.ndarray]:
         """What prepares the frames of a source, and the numbers (clips, T) of those of its clips."""
         try:
             frames = _Frames(self.metadata, *source.first.shape[:2])
+            if wrong := self._compare(*frames.size):
+                raise VideoError(wrong)
             return frames, sample(self.metadata, total, source.fps, one_clip)
         except VideoError as error:
             raise VideoError(f'cannot recognize {source.name}: {error}') from None

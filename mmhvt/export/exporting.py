@@ -3,6 +3,7 @@
 `tools/export.py` calls :func:`export_model`; docs/guides/export.md has what can be exported and what it costs.
 """
 
+import copy
 import importlib.util
 import logging
 import math
@@ -25,7 +26,7 @@ from mmhvt.apis.writing import check_outputs, whole_file
 from mmhvt.utils.configs import naming_config
 
 from .graphs import OUTPUTS, Graph, Normalize, Task, choose_task
-from .metadata import describe, encode, normalization, takes_bgr
+from .metadata import describe, encode, normalization, takes_bgr, view_size
 from .sizes import DYNAMIC, dynamic_shapes, example_size, other_sizes, why_fixed
 
 Format = Literal['onnx', 'pt2']
@@ -120,12 +121,19 @@ def export_model(
     size = example_size(model.backbone, size, dynamic)
     scale = normalization(model) if preprocess else None
     graph = Graph(task.part, Normalize(*scale) if scale else None, takes_bgr(model)).eval()
-    inputs = _example(task, size, preprocess, BATCHES[0] if 'batch' in dynamic else 1)
+    inputs = _example(task, size, preprocess, BATCHES[0] if 'batch' in dynamic else 1, name)
     metadata, unknown = describe(cfg, model, task.name, size, next(iter(inputs)), dataset)
     metadata['precision'] = 'fp16' if half else 'int8' if int8 else 'fp32'
     if unknown:
         say(f'{name}: the file does not say what {", ".join(unknown)} of the test pipeline does')
         metadata['sampling'] = None
+    made = view_size(metadata)
+    if 'size' not in dynamic and made not in (None, size[-2:]):
+        ours, theirs = ('x'.join(map(str, sides)) for sides in (size[-2:], made))
+        say(
+            f'{name}: the file takes {ours} pixels and the test pipeline makes {theirs}: set --shape, or the pipeline '
+            'by --cfg-options'
+        )
     _check_size(graph, format)
     shapes = dynamic_shapes(model.backbone, inputs, size, dynamic, 1 if preprocess else 2, format)
     # exporters warn of sizes that they fix, which is meant
@@ -148,7 +156,7 @@ def export_model(
                 run = pt2_files.open_file(unfinished, compiled)
         if not int8:
             examples = [
-                _example(task, each, preprocess, batch)
+                _example(task, each, preprocess, batch, name)
                 for each in other_sizes(model.backbone, size, dynamic, format)
                 for batch in (BATCHES if 'batch' in dynamic else (1,))
             ]
@@ -164,6 +172,8 @@ def _check_options(
         raise ExportError(f'--format {format}: choose from {", ".join(FORMATS)}')
     if outputs not in OUTPUTS:
         raise ExportError(f'--outputs {outputs}: choose from {", ".join(OUTPUTS)}')
+    if isinstance(dynamic, str):
+        raise ExportError(f'dynamic={dynamic!r} is a string: give a sequence, ({dynamic!r},)')
     if wrong := [axis for axis in dynamic if axis not in DYNAMIC]:
         raise ExportError(f'--dynamic {",".join(wrong)}: choose from {", ".join(DYNAMIC)}')
     if half and int8:
@@ -175,8 +185,9 @@ def _check_options(
         if opset is not None and not OLDEST_OPSET <= opset <= OPSET:
             raise ExportError(f'--opset {opset}: from {OLDEST_OPSET} to {OPSET}')
         return
-    if half or int8:
-        raise ExportError(f'--{"half" if half else "int8"} is for --format onnx')
+    given = dict(half=half, int8=int8, opset=opset is not None)
+    if wrong := [f'--{option}' for option, is_given in given.items() if is_given]:
+        raise ExportError(f'{", ".join(wrong)} is for --format onnx')
     if compiled and not any(shutil.which(name) for name in ('c++', 'g++', 'clang++')):
         raise ExportError('a compiled .pt2 needs a C++ compiler, and there is none: --no-compile writes the graph')
 
@@ -188,7 +199,11 @@ def _load(
     weights: str | None = None
     if checkpoint is not None or not (isinstance(config, Config) or Path(config).is_file()):
         config, weights = find_model(config, checkpoint)
-    cfg = config if isinstance(config, Config) else load_config(str(config), options, for_tests=False)
+    if isinstance(config, Config):
+        cfg = copy.deepcopy(config)
+        cfg.merge_from_dict(options or {})
+    else:
+        cfg = load_config(str(config), options, for_tests=False)
     if 'data_preprocessor' in cfg and 'data_preprocessor' not in cfg.model:  # as mmpretrain's runner
         cfg.model.data_preprocessor = cfg.data_preprocessor
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
@@ -223,15 +238,19 @@ def _check_size(graph: Graph, format: str) -> None:
         )
 
 
-def _example(task: Task, size: Sequence[int], preprocess: bool, batch: int = BATCHES[0]) -> dict[str, Tensor]:
+def _example(task: Task, size: Sequence[int], preprocess: bool, batch: int, where: str) -> dict[str, Tensor]:
     """Random inputs by name."""
     generator = torch.Generator().manual_seed(batch)
-    video = len(size) == 3
-    if preprocess:
-        pixels = torch.randint(0, 256, (batch, *size, 3), generator=generator, dtype=torch.uint8)
-        inputs = {'frames' if video else 'images': pixels}
-    else:
-        inputs = {'clips' if video else 'pixels': torch.randn(batch, 3, *size, generator=generator)}
+    names = ('clips', 'frames') if len(size) == 3 else ('pixels', 'images')
+    try:
+        if preprocess:
+            pixels = torch.randint(0, 256, (batch, *size, 3), generator=generator, dtype=torch.uint8)
+        else:
+            pixels = torch.randn(batch, 3, *size, generator=generator)
+    except RuntimeError:  # of PyTorch's allocator
+        shape = ' '.join(map(str, size))
+        raise ExportError(f'{where}, --shape {shape}: inputs of this size do not fit into memory') from None
+    inputs = {names[preprocess]: pixels}
     if task.boxes:
         height, width = size[-2:]
         corners = torch.rand(3 + batch, 2, 2, generator=generator).sort(1).values
@@ -275,9 +294,10 @@ def _check_outputs(
             elif ours.shape == theirs.shape:
                 difference = float((ours - theirs).abs().max() / theirs.float().std(correction=0).clamp(min=1e-6))
             if not difference <= tolerance:
+                advice = '; --half is what changes them' if tolerance > TOLERANCE else ''
                 raise ExportError(
                     f'{where}: {name} of the file differ from the model by {difference:.1e} of their deviation for '
-                    f'an input of {shape}: nothing was written'
+                    f'an input of {shape}: nothing was written{advice}'
                 )
 
 

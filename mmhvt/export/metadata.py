@@ -4,7 +4,7 @@ docs/guides/export.md lists the keys. :mod:`mmhvt_runtime` reads them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,16 @@ FORMAT = 'mmhvt/1'
 # keys whose values are plain text; others are JSON
 PLAIN = ('format', 'task', 'config', 'precision')
 SAMPLERS = ('SampleFrames', 'UniformSample', 'SampleKeyFrameClip')
+RESIZES = ('Resize', 'ResizeEdge', 'DetResize')
 CROPS = dict(CenterCrop='center', ThreeCrop='three', FiveCrop='five')
+# the order that the keys imply
+STEPS: tuple[Collection[str], ...] = (SAMPLERS, RESIZES, CROPS)
+# arguments that keys describe or that change nothing in a test; others have to be off
+DESCRIBED = (
+    'type', 'clip_len', 'frame_interval', 'num_clips', 'target_fps', 'out_of_bound_opt', 'twice_sample', 'test_mode',
+    'keep_tail_frames', 'scale', 'keep_ratio', 'interpolation', 'backend', 'edge', 'clip_object_border', 'crop_size',
+    'pad_cfg',
+)  # fmt: skip
 # transforms that read or pack, and change no pixel
 OTHERS = (
     'Init', 'Decode', 'FormatShape', 'LoadImageFromFile', 'LoadAnnotations', 'PackActionInputs', 'PackInputs',
@@ -59,12 +68,15 @@ def describe(
         target_fps=None, out_of_bound=None, twice_sample=None, resize=None, crop=None,
         mean=mean, std=std, activation=None, average=None, class_token=None,
     )  # fmt: skip
-    unknown = []
+    unknown, last = [], -1
     for transform in pipeline:
-        if (keys := _view(transform, is_video=len(shape) == 3)) is None:
-            unknown.append(transform['type'])
+        keys, step = _view(transform, is_video=len(shape) == 3), _step(transform)
+        if keys is None or (step is not None and step <= last):
+            kind = transform['type']
+            unknown.append(kind if isinstance(kind, str) else kind.__name__)
         else:
             found |= keys
+            last = last if step is None else step
     if found['sampling'] is not None and len(shape) == 3:
         found['clip_len'] = shape[0]  # by --shape, or of the backbone
     if task == 'features':
@@ -74,6 +86,12 @@ def describe(
     if task in ('recognition', 'classification'):
         found |= _reduction(model, dataset)
     return found, unknown
+
+
+def view_size(metadata: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(H, W) of what the test pipeline makes of any frame; None if it depends on the frame."""
+    last = metadata['crop'] or metadata['resize'] or {}
+    return (last['height'], last['width']) if 'width' in last else None
 
 
 def has_normalization(model: BaseModel) -> bool:
@@ -115,9 +133,21 @@ def _type_of(transform: Mapping) -> tuple[str, bool]:
     return name, scope == 'mmhvt'
 
 
+def _step(transform: Mapping) -> int | None:
+    """Place of a transform in :data:`STEPS`; None if it is none of them."""
+    name, _ = _type_of(transform)
+    return next((number for number, names in enumerate(STEPS) if name in names), None)
+
+
 def _view(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
     """Keys of a transform of a test pipeline; None if there are none for what it does."""
     name, is_ours = _type_of(transform)
+    if _step(transform) is not None and any(value for key, value in transform.items() if key not in DESCRIBED):
+        return None
+    if name in ('SampleFrames', 'UniformSample') and not transform.get('test_mode'):
+        return None  # draws at random
+    if name.endswith('Decode') and transform.get('mode', 'accurate') != 'accurate':
+        return None  # other frames than those asked for
     if name in SAMPLERS:
         return dict(
             sampling=f'mmhvt.{name}' if is_ours else name,
@@ -132,7 +162,7 @@ def _view(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
         size = transform['crop_size']
         width, height = (size, size) if isinstance(size, int) else size
         return dict(crop=dict(type=CROPS[name], mmhvt=is_ours, width=width, height=height))
-    if name in ('Resize', 'ResizeEdge', 'DetResize'):
+    if name in RESIZES:
         resize = _resize(transform, is_video)
         return None if resize is None else dict(resize=resize)
     return {} if name.endswith(OTHERS) else None
@@ -147,7 +177,7 @@ def _resize(transform: Mapping, is_video: bool) -> dict[str, Any] | None:
         method['backend'] = transform['backend']
     if name == 'ResizeEdge':
         return None if transform.get('edge', 'short') != 'short' else dict(short_side=scale) | method
-    if transform.get('scale_factor') is not None or scale is None or isinstance(scale, float) or transform.get('lazy'):
+    if scale is None or isinstance(scale, float):
         return None
     width, height = (scale, scale) if isinstance(scale, int) else scale
     if -1 in (width, height):

@@ -64,7 +64,9 @@ def shrink(path: Path, half: bool) -> None:
 
 def open_file(path: Path) -> Callable[[Mapping[str, Tensor]], list[Tensor]]:
     """What computes the outputs of a file from inputs by name, on the CPU."""
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; not warnings of constants that float16 cannot hold
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
 
     def run(inputs: Mapping[str, Tensor]) -> list[Tensor]:
         found = session.run(None, {name: value.numpy() for name, value in inputs.items()})

@@ -83,6 +83,8 @@ def changed(path: Path, change: Callable[[Config], Any]) -> Config:
         (dict(opset=24), '--opset 24: from 18 to 23'),
         (dict(format='pt2', half=True), '--half is for --format onnx'),
         (dict(format='pt2', int8=True), '--int8 is for --format onnx'),
+        (dict(format='pt2', opset=99), '--opset is for --format onnx'),
+        (dict(dynamic='batch'), "dynamic='batch' is a string: give a sequence, ('batch',)"),
     ],
     ids=lambda value: ' '.join(value) if isinstance(value, dict) else '',
 )
@@ -151,6 +153,7 @@ def test_relative_positions_that_fix_the_size(kind: str, refused) -> None:
         (SMVIT, (7, 32, 30), 'does not divide an input of (7, 32, 30); (8, 32, 32) would do'),
         (SMVIT, (8, 0, 32), 'does not divide an input of (8, 0, 32); (8, 4, 32) would do'),
         (SMVIT, (8, -32, 32), '(8, 4, 32) would do'),
+        (SMVIT, (8, 10**7, 10**7), 'inputs of this size do not fit into memory'),
     ],
 )
 def test_shape(config: Path, shape: tuple, message: str, refused) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from helpers import ROOT
 from helpers.micro_recipes import shrink
 from helpers.recipes import read
 from mmhvt.datasets.labels import read_classes
-from mmhvt.export import export_model
+from mmhvt.export import export_model, onnx_files
+from mmhvt.export.graphs import Graph
 from mmhvt.export.metadata import PLAIN, describe, encode
 
 CONFIGS = ROOT / 'configs'
@@ -100,22 +102,39 @@ def test_views(steps: list[dict], expected: dict, micro_model) -> None:
     assert found == RECOGNITION | expected
 
 
+RESIZE, CROP = dict(type='Resize', scale=(-1, 40)), dict(type='CenterCrop', crop_size=32)
+
+
 @pytest.mark.parametrize(
-    'step',
+    ('steps', 'expected'),
     [
-        dict(type='TenCrop', crop_size=32),
-        dict(type='Resize', scale=0.5),
-        dict(type='Resize', scale=(64, 48)),  # within two sides, as keep_ratio is mmaction2's default
-        dict(type='Flip', flip_ratio=1),
-        dict(type='ColorJitter'),
+        ([SAMPLE, dict(type='TenCrop', crop_size=32)], ['TenCrop']),
+        ([SAMPLE, dict(type='Resize', scale=0.5)], ['Resize']),
+        # within two sides, as keep_ratio is mmaction2's default
+        ([SAMPLE, dict(type='Resize', scale=(64, 48))], ['Resize']),
+        ([SAMPLE, dict(type='Flip', flip_ratio=1)], ['Flip']),
+        ([SAMPLE, dict(type='ColorJitter'), CROP], ['ColorJitter']),
+        # twice, or in an order that is not the runtime's
+        ([SAMPLE, dict(RESIZE, scale=(-1, 16)), RESIZE], ['Resize']),
+        ([SAMPLE, RESIZE, CROP, RESIZE, CROP], ['Resize', 'CenterCrop']),
+        ([SAMPLE, CROP, RESIZE], ['Resize']),
+        ([SAMPLE, SAMPLE, RESIZE], ['SampleFrames']),
+        # arguments that no key describes
+        ([dict(SAMPLE, test_mode=False)], ['SampleFrames']),
+        ([dict(type='SampleFrames', clip_len=8)], ['SampleFrames']),
+        ([dict(type='UniformSample', clip_len=8)], ['UniformSample']),
+        ([dict(SAMPLE, type='mmhvt.SampleFrames', temporal_jitter=True)], ['mmhvt.SampleFrames']),
+        ([SAMPLE, dict(RESIZE, lazy=True)], ['Resize']),
+        ([SAMPLE, dict(CROP, auto_pad=True)], ['CenterCrop']),
+        ([SAMPLE, dict(type='PyAVDecode', mode='efficient')], ['PyAVDecode']),
+        ([SAMPLE, dict(type='PyAVDecode', mode='accurate'), dict(RESIZE, lazy=False)], []),
     ],
-    ids=lambda step: f'{step["type"]} {step.get("scale", "")}',
 )
-def test_transforms_that_have_no_key(step: dict, micro_model) -> None:
+def test_transforms_that_have_no_key(steps: list[dict], expected: list[str], micro_model) -> None:
     made = micro_model('recognition')
-    cfg = with_pipeline(made.cfg, SAMPLE, step)
+    cfg = with_pipeline(made.cfg, *steps)
     _, unknown = describe(cfg, made.model, 'recognition', (8, 32, 32), 'frames')
-    assert unknown == [step['type']]
+    assert unknown == expected
 
 
 @pytest.mark.parametrize(
@@ -289,6 +308,43 @@ def test_keys_of_tasks(export) -> None:
         assert found['input'] == ('images' if task in ('classification', 'detection_features') else 'frames')
     assert found['classes'] == ['circle', 'square', 'triangle', 'star', 'cross']
     assert found['sampling'] is None and found['clip_len'] is None
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[Graph, list[str]]]:
+    """Exports up to where the trace would start; returns the graph, and what was said."""
+
+    def run(config: Config, checkpoint: Path | None = None, **options: Any) -> tuple[Graph, list[str]]:
+        graphs, said = [], []
+
+        def stop(graph: Graph, *args: object) -> None:
+            graphs.append(graph)
+            raise InterruptedError
+
+        with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+            patch.setattr(onnx_files, 'write', stop)
+            export_model(config, checkpoint, tmp_path / 'model.onnx', say=said.append, **options)
+        return graphs[0], said
+
+    return run
+
+
+@pytest.mark.parametrize(('shape', 'sides'), [((8, 32, 32), None), ((8, 64, 96), '64x96')])
+def test_a_pipeline_that_makes_another_size(shape: tuple, sides: str | None, micro_model, start) -> None:
+    made = micro_model('recognition')
+    _, said = start(made.cfg, made.checkpoint, shape=shape)
+    assert len(said) == (sides is not None)
+    if sides:
+        wanted = f'the file takes {sides} pixels and the test pipeline makes 32x32: set --shape, or the pipeline by'
+        assert wanted in said[0]
+        assert not start(made.cfg, made.checkpoint, shape=shape, dynamic=('size',))[1]
+
+
+def test_options_override_a_config_that_is_read(micro_model, start) -> None:
+    cfg = micro_model('recognition').cfg
+    assert cfg.model.cls_head.average_clips == 'score'
+    graph, _ = start(cfg, options={'model.cls_head.average_clips': 'prob'})
+    assert graph.part.head.average_clips == 'prob' and cfg.model.cls_head.average_clips == 'score'
 
 
 @pytest.mark.slow
