@@ -41,22 +41,23 @@ def draw(path: Path, result: Result) -> None:
         result: What to draw.
     """
     part, columns = result.part, panels(result)
+    drawn = [name for names in columns for name in names]
+    variants = [name for name in part.variants if any((name, column) in result.table for column in drawn)]
     width = [2.2] + [1.0] * (len(columns) - 1) + ([1.8] if part.curve else [])
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 + 2 * sum(width), 0.9 + 0.42 * max(len(part.variants), 4)), layout='constrained')
+        figure = Figure(figsize=(2.6 + 2 * sum(width), 0.9 + 0.42 * max(len(variants), 4)), layout='constrained')
         axes = figure.subplots(1, len(width), width_ratios=width, squeeze=False)[0]
         for place, (one, names) in enumerate(zip(axes, columns, strict=False)):
-            draw_rows(one, result, names, with_names=place == 0)
+            draw_rows(one, result, names, variants, with_names=place == 0)
         if part.curve:
             draw_curve(axes[-1], result)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=110, transparent=True, pil_kwargs=dict(optimize=True))
 
 
-def draw_rows(axes: Axes, result: Result, columns: Sequence[str], with_names: bool) -> None:
-    """Draw columns of a table, a row for each variant from top to bottom."""
+def draw_rows(axes: Axes, result: Result, columns: Sequence[str], variants: Sequence[str], with_names: bool) -> None:
+    """Draw columns of a table, a row for each variant from top to bottom, empty where it has no number."""
     part = result.part
-    variants = [name for name in part.variants if any((name, column) in result.table for column in columns)]
     metric = part.columns[columns[0]].metric
     scale = SCALES.get(metric, 1)
     for color, column in zip(cycle(COLORS), columns, strict=False):

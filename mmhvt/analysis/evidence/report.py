@@ -40,7 +40,7 @@ each is trained with several seeds. Numbers are top-1 accuracies on 400 validati
 percent: means and standard deviations over seeds.
 
 ```bash
-make evidence                  # all parts
+make evidence                  # all parts: 140 minutes of CPU time, half as long on two cores
 make evidence PART=shuffling   # one of them
 ```
 
@@ -107,7 +107,7 @@ def section(part: Part, result: Result | None) -> str:
     took = f'Seeds {", ".join(map(str, part.seeds))}. The trainings took {result.seconds / 60:.0f} minutes of CPU time.'
     if any(column.metric in MEASURED for column in part.columns.values()):
         took += (
-            f' Times are of forward passes of one clip with {result.threads} CPU threads, medians of models in turns.'
+            f' Times are medians of forward passes of one clip on a CPU, models in turns (threads: {result.threads}).'
         )
     return '\n\n'.join([head, table(result), picture, statement(result), claims(result), took])
 
