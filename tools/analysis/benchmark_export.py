@@ -17,6 +17,7 @@ marks the last cell, for which each class's mean score over all clips is subtrac
 import argparse
 import platform
 import sys
+from contextlib import redirect_stdout
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +69,8 @@ def main() -> int:
     print(HEADER, flush=True)
     for name, case in cases.items():
         try:
-            row = measure_export(name, case, Settings(rounds=args.rounds), weights.get(name), args.clips)
+            with redirect_stdout(sys.stderr):  # what mm* logs is no part of the table
+                row = measure_export(name, case, Settings(rounds=args.rounds), weights.get(name), args.clips)
         except (OSError, RuntimeError, ValueError) as error:
             failed = True
             print(f'benchmark_export.py: {name}: {error}', file=sys.stderr, flush=True)
