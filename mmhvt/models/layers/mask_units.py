@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .tracing import exports_onnx, same_size
+
 
 def max_pool_tokens(x: Tensor, stride: int, valid: Tensor | None = None) -> Tensor:
     """Max over each run of `stride` tokens in unit order, which is max pooling over space (section 3.2).
@@ -84,6 +86,9 @@ class MaskUnitOrder:
     @property
     def is_padded(self) -> bool:
         """Whether the grid needs padding."""
+        if torch.compiler.is_exporting() and not exports_onnx():
+            # whether a varying size has a remainder becomes a guard of the .pt2, and that fixes its batch
+            return not same_size(self.padded_grid, self.grid)
         return any(g % b for g, b in zip(self.grid, self.block, strict=True))
 
     def _padded_after(self, level: int) -> tuple[int, ...]:
