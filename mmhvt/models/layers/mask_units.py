@@ -81,7 +81,8 @@ class MaskUnitOrder:
     @property
     def padded_grid(self) -> tuple[int, ...]:
         """The grid with its padding."""
-        return tuple(-(-g // b) * b for g, b in zip(self.grid, self.block, strict=True))
+        # not -(-g // b): ONNX divides towards zero
+        return tuple((g + b - 1) // b * b for g, b in zip(self.grid, self.block, strict=True))
 
     @property
     def is_padded(self) -> bool:
@@ -96,7 +97,7 @@ class MaskUnitOrder:
 
     def grid_after(self, level: int) -> tuple[int, ...]:
         """Token grid after `level` poolings, without padding."""
-        return tuple(-(-g // s**level) for g, s in zip(self.grid, self.q_stride, strict=True))
+        return tuple((g + s**level - 1) // s**level for g, s in zip(self.grid, self.q_stride, strict=True))
 
     def valid(self, device: torch.device) -> Tensor | None:
         """Mask (L,) in unit order, False for padding; None if there is no padding."""

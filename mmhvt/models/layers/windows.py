@@ -48,7 +48,8 @@ def split_windows(x: Tensor, window: Sequence[int]) -> Tensor:
 def merge_windows(x: Tensor, window: Sequence[int], grid: Sequence[int]) -> Tensor:
     """(B · windows, prod(window), C) -> ``(B, *grid, C)``, the inverse of :func:`split_windows`."""
     axes = len(window)
-    counts = [-(-n // w) for n, w in zip(grid, window, strict=True)]
+    # not -(-n // w): ONNX divides towards zero
+    counts = [(n + w - 1) // w for n, w in zip(grid, window, strict=True)]
     x = x.reshape(-1, *counts, *window, x.shape[-1])
     order = [
         0,
