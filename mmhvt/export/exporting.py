@@ -23,7 +23,7 @@ from torch._inductor.exc import InductorError
 
 from mmhvt.apis.models import find_model, load_config, load_model
 from mmhvt.apis.writing import check_outputs, whole_file
-from mmhvt.utils.configs import naming_config
+from mmhvt.utils.configs import merge_options, naming_config
 
 from .graphs import OUTPUTS, Graph, Normalize, Task, choose_task
 from .metadata import describe, encode, normalization, takes_bgr, view_size
@@ -201,7 +201,7 @@ def _load(
         config, weights = find_model(config, checkpoint)
     if isinstance(config, Config):
         cfg = copy.deepcopy(config)
-        cfg.merge_from_dict(options or {})
+        merge_options(cfg, options, config.filename or 'config')
     else:
         cfg = load_config(str(config), options, for_tests=False)
     if 'data_preprocessor' in cfg and 'data_preprocessor' not in cfg.model:  # as mmpretrain's runner

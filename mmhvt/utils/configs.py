@@ -61,12 +61,26 @@ def read_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         _check_bases(Path(name))
         with naming_config(name):
             cfg = Config.fromfile(name)
+    merge_options(cfg, options, path)
+    return cfg
+
+
+def merge_options(cfg: Config, options: Mapping[str, Any] | None, where: str | Path) -> None:
+    """Applies options to a config.
+
+    Args:
+        cfg: The config, which is modified.
+        options: Values by dotted keys, or None.
+        where: Its name, for messages.
+
+    Raises:
+        ValueError: If an option does not fit it.
+    """
     for key, value in (options or {}).items():
         try:
             cfg.merge_from_dict({key: value})
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'{path}: --cfg-options {key}={value} does not fit it: {_line(error)}') from error
-    return cfg
+            raise ValueError(f'{where}: --cfg-options {key}={value} does not fit it: {_line(error)}') from error
 
 
 def _line(error: Exception) -> str:
